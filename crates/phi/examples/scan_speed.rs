@@ -1,0 +1,62 @@
+//! Prints how fast the detector reads: `cargo run --release -p phi --example scan_speed -- FILE`.
+//!
+//! The file is read in documents of 4 KiB; one warm-up pass, then whole passes for three seconds.
+
+use std::error::Error;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use phi::{Detector, Part};
+
+#[expect(clippy::disallowed_methods, reason = "an example that measures needs the real clock")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let file = std::env::args().nth(1).ok_or("usage: scan_speed FILE")?;
+    let text = String::from_utf8_lossy(&std::fs::read(file)?).into_owned();
+    let start = now();
+    let detector = Detector::new();
+    let built = start.elapsed();
+    let documents = documents(&text);
+    let mut found = 0;
+    for document in &documents {
+        found += detector
+            .scan(&[Part { text: document, label: None }])?
+            .iter()
+            .map(Vec::len)
+            .sum::<usize>();
+    }
+    let (mut passes, start) = (0_u32, now());
+    while start.elapsed() < Duration::from_secs(3) {
+        for document in &documents {
+            detector.scan(&[Part { text: document, label: None }])?;
+        }
+        passes += 1;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "sizes of files are far below 2^52")]
+    let megabytes = text.len() as f64 * f64::from(passes) / 1e6;
+    let rate = megabytes / start.elapsed().as_secs_f64();
+    writeln!(
+        std::io::stdout(),
+        "{rate:.1} MB/s over {} documents, {found} findings in {} bytes; built in {built:?}",
+        documents.len(),
+        text.len()
+    )?;
+    Ok(())
+}
+
+fn documents(text: &str) -> Vec<&str> {
+    const BYTES: usize = 4096;
+    let mut rest = text;
+    let mut out = Vec::new();
+    while rest.len() > BYTES {
+        let at = (BYTES..rest.len()).find(|i| rest.is_char_boundary(*i)).unwrap_or(rest.len());
+        let (head, tail) = rest.split_at(at);
+        out.push(head);
+        rest = tail;
+    }
+    out.push(rest);
+    out
+}

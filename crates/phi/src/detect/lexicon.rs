@@ -1,0 +1,78 @@
+//! The compiled lists of names, places and words.
+
+use super::entry::Entry;
+use super::letters::Plain;
+use super::token::{Block, Phrase};
+
+/// Names, words and towns of one word.
+static WORDS: &[u8] = include_bytes!("../../data/words.fst");
+/// Towns and facilities of several words.
+static PHRASES: &[u8] = include_bytes!("../../data/phrases.fst");
+
+/// The most words in a phrase of the list.
+const MAX_PHRASE_WORDS: usize = 4;
+
+/// The lists. They are automata inside the program, so that opening them parses nothing.
+#[derive(Debug)]
+pub(crate) struct Lexicon {
+    words: Option<fst::Map<&'static [u8]>>,
+    phrases: Option<fst::Map<&'static [u8]>>,
+}
+
+impl Lexicon {
+    /// Opens the lists. A list that does not open leaves a hole that the self-test finds.
+    pub(crate) fn new() -> Self {
+        Self { words: fst::Map::new(WORDS).ok(), phrases: fst::Map::new(PHRASES).ok() }
+    }
+
+    /// What is known of a word.
+    pub(crate) fn word(&self, word: &str) -> Entry {
+        let Some(plain) = Plain::of(word) else { return Entry::default() };
+        self.words
+            .as_ref()
+            .and_then(|map| map.get(plain.as_bytes()))
+            .map_or_else(Entry::default, Entry::from_packed)
+    }
+
+    /// The longest phrase of the list that begins at a token: the token after it, and what it is.
+    pub(crate) fn phrase(&self, block: &Block<'_>, first: usize) -> Option<(usize, Entry)> {
+        let map = self.phrases.as_ref()?;
+        let mut phrase = Phrase::new();
+        let mut found = None;
+        let mut i = first;
+        let mut words = 0;
+        while words < MAX_PHRASE_WORDS {
+            let Some(plain) = Plain::of(block.str(i)) else { break };
+            if !phrase.push(plain.as_bytes()) {
+                break;
+            }
+            i += 1;
+            words += 1;
+            if words > 1
+                && let Some(packed) = map.get(phrase.as_bytes())
+            {
+                found = Some((i, Entry::from_packed(packed)));
+            }
+            // A full stop after `St`, a hyphen and a possessive lie inside a phrase.
+            if block.at(i).is_mark(b'-') || (block.at(i).is_mark(b'.') && words == 1) {
+                i += 1;
+            } else if block.at(i).kind == super::token::Kind::Possessive {
+                let mut joined = phrase;
+                if joined.push_joined(b"s")
+                    && let Some(packed) = map.get(joined.as_bytes())
+                    && words > 1
+                {
+                    found = Some((i + 1, Entry::from_packed(packed)));
+                }
+                if !phrase.push_joined(b"s") {
+                    break;
+                }
+                i += 1;
+            }
+            if block.at(i).gap > super::token::Gap::Space {
+                break;
+            }
+        }
+        found
+    }
+}
