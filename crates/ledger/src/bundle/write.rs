@@ -1,0 +1,302 @@
+//! Writing a bundle as a tar stream, in one pass and with flat memory.
+
+use super::{FORMAT, Listed, ListedBlobs, Manifest, Part, blob_head};
+use crate::{Blob, BlobPart, Event, ExchangeId, Hash, LogId, MAX_RECORD_BYTES, Time};
+use aws_lc_rs::digest;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+const BLOCK: usize = 512;
+
+/// Which content the records of a log commit to.
+///
+/// Content without a record exists in an honest database: windows of an answer that is under way,
+/// or that was cut off before its outcome. A verifier refuses it in a bundle, because nothing shows
+/// whose it is, so an exporter asks here first.
+#[derive(Clone, Debug, Default)]
+pub struct Committed {
+    exchanges: BTreeMap<ExchangeId, Parts>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Parts {
+    prompt: bool,
+    windows: u64,
+}
+
+impl Committed {
+    /// Takes note of what a record of the export commits to.
+    pub fn add(&mut self, event: &Event) {
+        let Some(about) = event.about() else { return };
+        let windows = match event {
+            Event::Outcome(outcome) => outcome.reply.as_ref().map_or(0, |reply| reply.windows),
+            Event::Intent(_)
+            | Event::LogOpened { .. }
+            | Event::ConfigurationApplied { .. }
+            | Event::ApiKeyCreated { .. }
+            | Event::ApiKeyRevoked { .. }
+            | Event::Exported { .. }
+            | Event::ContentRead { .. }
+            | Event::AccessRefused { .. }
+            | Event::Started { .. }
+            | Event::Stopped { .. }
+            | Event::AgreementExpiring { .. } => 0,
+        };
+        if about.prompt.is_some() || windows > 0 {
+            let parts = self.exchanges.entry(about.exchange).or_default();
+            parts.prompt |= about.prompt.is_some();
+            parts.windows = parts.windows.max(windows);
+        }
+    }
+
+    /// The exchanges with content, in the order in which a bundle has them.
+    pub fn exchanges(&self) -> impl Iterator<Item = ExchangeId> {
+        self.exchanges.keys().copied()
+    }
+
+    /// Whether a record commits to this part of this exchange.
+    #[must_use]
+    pub fn names(&self, exchange: ExchangeId, part: BlobPart) -> bool {
+        self.exchanges.get(&exchange).is_some_and(|parts| match part {
+            BlobPart::Prompt => parts.prompt,
+            BlobPart::Window(window) => u64::from(window) < parts.windows,
+        })
+    }
+}
+
+/// What the manifest and the instructions say of the export.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The log.
+    pub log: LogId,
+    /// The organisation's name, as in the first record.
+    pub organisation: String,
+    /// The verifier key, as in the first record.
+    pub verifier_key: String,
+    /// Records that will be written: the checkpoint's size.
+    pub records: u64,
+    /// Their bytes together, without line feeds. A tar states the length of a file before it.
+    pub record_bytes: u64,
+    /// When the export was made.
+    pub created: Time,
+}
+
+/// The bundle could not be written, or would not have been one.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Writing failed.
+    #[error("the bundle could not be written")]
+    Io(#[from] io::Error),
+    /// A part came after a later one, or content was not in ascending order of exchange and part.
+    #[error("a part of the bundle was handed over out of order")]
+    OutOfOrder,
+    /// The records are not as many, or not as long, as was announced.
+    #[error("the records are not those that were announced")]
+    OtherRecords,
+    /// A record is too long or holds a line feed.
+    #[error("the bytes are not a record")]
+    NotARecord,
+    /// An earlier checkpoint or other small file is longer than any reader accepts.
+    #[error("a file of the bundle is longer than a reader accepts")]
+    TooLong,
+}
+
+/// Writes a bundle: first what [`Writer::new`] takes, then earlier checkpoints, content, records.
+///
+/// Equal calls write equal bytes: times in the tar are zero, owners are nobody. Only content to
+/// which a record commits may be written (see [`Committed`]); a verifier refuses other content.
+#[derive(Debug)]
+pub struct Writer<W: Write> {
+    out: W,
+    subject: Subject,
+    last: Part,
+    files: Vec<Listed>,
+    blobs: ListedBlobs,
+    blob_digest: Digest,
+    records: u64,
+    record_bytes: u64,
+}
+
+struct Digest(digest::Context);
+
+impl std::fmt::Debug for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Digest")
+    }
+}
+
+impl Digest {
+    fn new() -> Self {
+        Self(digest::Context::new(&digest::SHA256))
+    }
+
+    fn finish(self) -> Hash {
+        Hash::from_digest(&self.0.finish())
+    }
+}
+
+impl<W: Write> Writer<W> {
+    /// Begins a bundle with its instructions and the signed checkpoint over all its records.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn new(out: W, subject: Subject, checkpoint: &str) -> Result<Self, WriteError> {
+        let instructions = instructions(&subject);
+        let mut writer = Self {
+            out,
+            subject,
+            last: Part::Instructions,
+            files: Vec::new(),
+            blobs: ListedBlobs { count: 0, size: 0, sha256: Hash::ZERO },
+            blob_digest: Digest::new(),
+            records: 0,
+            record_bytes: 0,
+        };
+        writer.small(Part::Instructions, instructions.as_bytes())?;
+        writer.small(Part::Checkpoint, checkpoint.as_bytes())?;
+        Ok(writer)
+    }
+
+    /// Adds an earlier signed checkpoint, in ascending order of size.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn earlier_checkpoint(&mut self, size: u64, note: &str) -> Result<(), WriteError> {
+        self.advance(Part::EarlierCheckpoint(size))?;
+        self.small(Part::EarlierCheckpoint(size), note.as_bytes())
+    }
+
+    /// Adds sealed content, in ascending order of exchange and part.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn blob(&mut self, blob: &Blob) -> Result<(), WriteError> {
+        let part = Part::Blob(blob.exchange, blob.part);
+        self.advance(part)?;
+        let head = blob_head(blob);
+        let size = (head.len() + blob.sealed.len()) as u64;
+        self.header(&part.to_string(), size)?;
+        for piece in [head.as_bytes(), &blob.sealed] {
+            self.out.write_all(piece)?;
+            self.blob_digest.0.update(piece);
+        }
+        self.pad(size)?;
+        self.blobs.count += 1;
+        self.blobs.size += size;
+        Ok(())
+    }
+
+    /// Adds the next record's exact bytes.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn record(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        if bytes.len() > MAX_RECORD_BYTES || bytes.contains(&b'\n') {
+            return Err(WriteError::NotARecord);
+        }
+        self.begin_records()?;
+        self.out.write_all(bytes)?;
+        self.out.write_all(b"\n")?;
+        self.records += 1;
+        self.record_bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Ends the bundle with its manifest and gives the stream back, flushed.
+    ///
+    /// # Errors
+    /// [`WriteError::OtherRecords`] when the records were not those that were announced.
+    pub fn finish(mut self) -> Result<W, WriteError> {
+        self.begin_records()?;
+        let announced = (self.subject.records, self.subject.record_bytes);
+        if (self.records, self.record_bytes) != announced {
+            return Err(WriteError::OtherRecords);
+        }
+        let size = self.records_size();
+        self.pad(size)?;
+        self.files.push(Listed { name: Part::Records.to_string(), size, sha256: None });
+        self.blobs.sha256 = std::mem::replace(&mut self.blob_digest, Digest::new()).finish();
+        let manifest = self.manifest().to_bytes();
+        self.small(Part::Manifest, &manifest)?;
+        // A tar ends with two empty blocks.
+        self.out.write_all(&[0; 2 * BLOCK])?;
+        self.out.flush()?;
+        Ok(self.out)
+    }
+
+    fn manifest(&self) -> Manifest {
+        Manifest {
+            format: FORMAT.to_owned(),
+            log: self.subject.log,
+            organisation: self.subject.organisation.clone(),
+            verifier_key: self.subject.verifier_key.clone(),
+            records: self.records,
+            created: self.subject.created,
+            files: self.files.clone(),
+            blobs: self.blobs.clone(),
+        }
+    }
+
+    fn begin_records(&mut self) -> Result<(), WriteError> {
+        if self.last == Part::Records {
+            return Ok(());
+        }
+        self.advance(Part::Records)?;
+        self.header(&Part::Records.to_string(), self.records_size())
+    }
+
+    const fn records_size(&self) -> u64 {
+        self.subject.record_bytes + self.subject.records
+    }
+
+    fn advance(&mut self, part: Part) -> Result<(), WriteError> {
+        if part <= self.last {
+            return Err(WriteError::OutOfOrder);
+        }
+        self.last = part;
+        Ok(())
+    }
+
+    fn small(&mut self, part: Part, bytes: &[u8]) -> Result<(), WriteError> {
+        let (name, size) = (part.to_string(), bytes.len() as u64);
+        if size > super::MAX_SMALL_FILE_BYTES {
+            return Err(WriteError::TooLong);
+        }
+        self.header(&name, size)?;
+        self.out.write_all(bytes)?;
+        self.pad(size)?;
+        self.files.push(Listed { name, size, sha256: Some(Hash::of(bytes)) });
+        Ok(())
+    }
+
+    fn header(&mut self, name: &str, size: u64) -> Result<(), WriteError> {
+        let mut header = tar::Header::new_ustar();
+        header.set_path(name)?;
+        header.set_size(size);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_entry_type(tar::EntryType::Regular);
+        header.set_cksum();
+        self.out.write_all(header.as_bytes())?;
+        Ok(())
+    }
+
+    fn pad(&mut self, size: u64) -> Result<(), WriteError> {
+        let over = usize::try_from(size % BLOCK as u64).unwrap_or(0);
+        if over > 0 {
+            self.out.write_all([0; BLOCK].get(over..).unwrap_or_default())?;
+        }
+        Ok(())
+    }
+}
+
+fn instructions(subject: &Subject) -> String {
+    // The organisation's name comes last, so that nothing in it is taken for a place to fill.
+    include_str!("VERIFY.md")
+        .replace("{created}", &subject.created.to_string())
+        .replace("{records}", &subject.records.to_string())
+        .replace("{log}", &subject.log.to_string())
+        .replace("{organisation}", &subject.organisation.replace(['\n', '\r'], " "))
+}

@@ -1,0 +1,332 @@
+//! A fast, strict reading of a record: everything is checked, only what verification needs is kept.
+//!
+//! [`Glance::read`] accepts exactly the bytes that [`Record::from_bytes`](crate::Record::from_bytes)
+//! accepts; a property test holds the two together. It exists because a full parse allocates for
+//! every field and costs several times the hashing.
+
+use crate::form::{Field, Fields, Kind};
+use crate::scan::{Refused, Scanner};
+use crate::{
+    ActorKind, ApiKeyId, ChangeKind, ConversationId, CoverKind, DeploymentId, ExchangeId, Hash,
+    LogId, RECORD_VERSION, TenantId, Time,
+};
+use std::borrow::Cow;
+use std::str::FromStr;
+
+/// What verification needs of one record.
+#[derive(Debug)]
+pub(crate) struct Glance<'a> {
+    pub(crate) log: Cow<'a, str>,
+    pub(crate) seq: u64,
+    pub(crate) prev: Hash,
+    pub(crate) time: Time,
+    pub(crate) body: Body<'a>,
+}
+
+/// What verification needs of one kind of record.
+#[derive(Debug)]
+pub(crate) enum Body<'a> {
+    Opened {
+        deployment: Cow<'a, str>,
+        tenant: Cow<'a, str>,
+        organisation: Cow<'a, str>,
+        verifier_key: Cow<'a, str>,
+    },
+    Intent {
+        exchange: ExchangeId,
+        prompt: Option<Hash>,
+    },
+    Outcome {
+        exchange: ExchangeId,
+        prompt: Option<Hash>,
+        intent: Option<u64>,
+        reply: Option<Answer>,
+    },
+    Other,
+}
+
+/// The sealed answer to which an outcome commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) windows: u64,
+    pub(crate) digest: Hash,
+}
+
+/// Values of fields, while the record is being read.
+#[derive(Default)]
+struct Parts<'a, 'k> {
+    known: Option<&'k str>,
+    seen: Fields,
+    kind: Option<Kind>,
+    log: Cow<'a, str>,
+    seq: u64,
+    prev: Option<Hash>,
+    time: Option<Time>,
+    deployment: Cow<'a, str>,
+    tenant: Cow<'a, str>,
+    organisation: Cow<'a, str>,
+    verifier_key: Cow<'a, str>,
+    exchange: Option<ExchangeId>,
+    prompt: Option<Hash>,
+    intent: Option<u64>,
+    reply: Option<Answer>,
+    version_is_number: bool,
+}
+
+impl<'a> Glance<'a> {
+    /// Reads a record's bytes; refuses what is not one in its one canonical form.
+    ///
+    /// `known` is the name of a log that was parsed before: records of that log need not have it
+    /// parsed again.
+    pub(crate) fn read(bytes: &'a [u8], known: Option<&str>) -> Result<Self, Refused> {
+        let text = std::str::from_utf8(bytes).map_err(|_| Refused)?;
+        let mut scanner = Scanner::new(text);
+        let mut parts = Parts { known, ..Parts::default() };
+        scanner.object(|scanner, key| parts.member(scanner, Field::of(key)?))?;
+        scanner.end()?;
+        parts.finish()
+    }
+}
+
+impl<'a> Parts<'a, '_> {
+    fn member(&mut self, scanner: &mut Scanner<'a>, field: Field) -> Result<(), Refused> {
+        self.seen.insert(field);
+        match field {
+            Field::Kind => self.kind = Some(Kind::of(&scanner.string()?)?),
+            Field::Log => {
+                self.log = scanner.string()?;
+                if self.known != Some(&*self.log) {
+                    self.log.parse::<LogId>().map_err(|_| Refused)?;
+                }
+            }
+            Field::Seq => self.seq = scanner.integer()?,
+            Field::Prev => self.prev = Some(parsed(scanner)?),
+            Field::Time => self.time = Some(time(scanner)?),
+            Field::V => {
+                if scanner.integer()? != u64::from(RECORD_VERSION) {
+                    return Err(Refused);
+                }
+            }
+            Field::Deployment => self.deployment = named::<DeploymentId>(scanner)?,
+            Field::Tenant => self.tenant = named::<TenantId>(scanner)?,
+            Field::Organisation => self.organisation = scanner.string()?,
+            Field::VerifierKey => self.verifier_key = scanner.string()?,
+            Field::Exchange => self.exchange = Some(parsed(scanner)?),
+            Field::Prompt => self.prompt = Some(parsed(scanner)?),
+            Field::Intent => self.intent = Some(scanner.integer()?),
+            Field::Reply => self.reply = Some(reply(scanner)?),
+            Field::Version => self.version_is_number = version(scanner)?,
+            Field::Actor => actor(scanner)?,
+            Field::Conversation => drop(parsed::<ConversationId>(scanner)?),
+            Field::Key => drop(parsed::<ApiKeyId>(scanner)?),
+            Field::Policy | Field::Sha256 => drop(parsed::<Hash>(scanner)?),
+            Field::Expires => drop(time(scanner)?),
+            Field::Days => drop(u32::try_from(scanner.integer()?).map_err(|_| Refused)?),
+            Field::Count | Field::Size => drop(scanner.integer()?),
+            Field::Stream => drop(scanner.boolean()?),
+            Field::Findings => counts(scanner)?,
+            Field::Treatments => treatments(scanner)?,
+            Field::Rules => some(scanner, |scanner| scanner.string().map(drop))?,
+            Field::Path => some(scanner, cover)?,
+            Field::Changes => scanner.array(change)?,
+            Field::Surrogates => numbers(scanner, ["minted", "read"])?,
+            Field::Usage => numbers(scanner, ["completion", "prompt"])?,
+            Field::Agreement
+            | Field::Api
+            | Field::Code
+            | Field::Decision
+            | Field::Destination
+            | Field::Detector
+            | Field::Outcome
+            | Field::Owner
+            | Field::Purpose
+            | Field::Reason
+            | Field::Route
+            | Field::Surface
+            | Field::UpstreamRequest => drop(scanner.string()?),
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Glance<'a>, Refused> {
+        let kind = self.kind.ok_or(Refused)?;
+        // The one field whose form depends on the kind.
+        let numbered = kind == Kind::ConfigurationApplied;
+        if !self.seen.fit(kind) || self.version_is_number != numbered {
+            return Err(Refused);
+        }
+        let body = match kind {
+            Kind::LogOpened => Body::Opened {
+                deployment: self.deployment,
+                tenant: self.tenant,
+                organisation: self.organisation,
+                verifier_key: self.verifier_key,
+            },
+            Kind::Intent => {
+                Body::Intent { exchange: self.exchange.ok_or(Refused)?, prompt: self.prompt }
+            }
+            Kind::Outcome => Body::Outcome {
+                exchange: self.exchange.ok_or(Refused)?,
+                prompt: self.prompt,
+                intent: self.intent,
+                reply: self.reply,
+            },
+            Kind::ConfigurationApplied
+            | Kind::ApiKeyCreated
+            | Kind::ApiKeyRevoked
+            | Kind::Exported
+            | Kind::ContentRead
+            | Kind::AccessRefused
+            | Kind::Started
+            | Kind::Stopped
+            | Kind::AgreementExpiring => Body::Other,
+        };
+        Ok(Glance {
+            log: self.log,
+            seq: self.seq,
+            prev: self.prev.ok_or(Refused)?,
+            time: self.time.ok_or(Refused)?,
+            body,
+        })
+    }
+}
+
+fn parsed<T: FromStr>(scanner: &mut Scanner<'_>) -> Result<T, Refused> {
+    scanner.string()?.parse().map_err(|_| Refused)
+}
+
+/// An id whose text is wanted.
+fn named<'a, T: FromStr>(scanner: &mut Scanner<'a>) -> Result<Cow<'a, str>, Refused> {
+    let text = scanner.string()?;
+    text.parse::<T>().map_err(|_| Refused)?;
+    Ok(text)
+}
+
+/// A time in the one form that [`Time`] is written in.
+fn time(scanner: &mut Scanner<'_>) -> Result<Time, Refused> {
+    let text = scanner.string()?;
+    if let Some(time) = Time::from_plain_text(text.as_bytes()) {
+        return Ok(time);
+    }
+    // Years before 0 are written otherwise, and the calendar ends within 9999: rare enough to be slow.
+    let stamp: jiff::Timestamp = text.parse().map_err(|_| Refused)?;
+    let time = Time::from_micros(stamp.as_microsecond());
+    if time.to_string() == *text { Ok(time) } else { Err(Refused) }
+}
+
+/// Whether the version is a number (of a configuration) and not a text (of the program).
+fn version(scanner: &mut Scanner<'_>) -> Result<bool, Refused> {
+    if scanner.integer().is_ok() {
+        return Ok(true);
+    }
+    scanner.string().map(|_| false)
+}
+
+fn actor(scanner: &mut Scanner<'_>) -> Result<(), Refused> {
+    let mut fields = 0;
+    scanner.object(|scanner, key| {
+        fields += 1;
+        match key {
+            "id" | "name" => scanner.string().map(drop),
+            "kind" => word(scanner, ActorKind::of),
+            _ => Err(Refused),
+        }
+    })?;
+    if fields == 3 { Ok(()) } else { Err(Refused) }
+}
+
+fn cover(scanner: &mut Scanner<'_>) -> Result<(), Refused> {
+    let mut needed = 0;
+    scanner.object(|scanner, key| match key {
+        "by" => {
+            needed += 1;
+            word(scanner, CoverKind::of)
+        }
+        "hop" => {
+            needed += 1;
+            scanner.string().map(drop)
+        }
+        "id" => scanner.string().map(drop),
+        _ => Err(Refused),
+    })?;
+    if needed == 2 { Ok(()) } else { Err(Refused) }
+}
+
+fn change(scanner: &mut Scanner<'_>) -> Result<(), Refused> {
+    let mut fields = 0;
+    scanner.object(|scanner, key| {
+        fields += 1;
+        match key {
+            "change" => word(scanner, ChangeKind::of),
+            "object" => scanner.string().map(drop),
+            _ => Err(Refused),
+        }
+    })?;
+    if fields == 2 { Ok(()) } else { Err(Refused) }
+}
+
+fn reply(scanner: &mut Scanner<'_>) -> Result<Answer, Refused> {
+    let (mut needed, mut windows, mut digest) = (0, 0, None);
+    scanner.object(|scanner, key| {
+        needed += u32::from(key != "findings");
+        match key {
+            "bytes" | "restored" | "unknown" => scanner.integer().map(drop),
+            "digest" => parsed(scanner).map(|hash| digest = Some(hash)),
+            "findings" => counts(scanner),
+            "windows" => scanner.integer().map(|count| windows = count),
+            _ => Err(Refused),
+        }
+    })?;
+    if needed != 5 {
+        return Err(Refused);
+    }
+    Ok(Answer { windows, digest: digest.ok_or(Refused)? })
+}
+
+/// A map of counts, which is left out when it is empty.
+fn counts(scanner: &mut Scanner<'_>) -> Result<(), Refused> {
+    let mut empty = true;
+    scanner.object(|scanner, _| {
+        empty = false;
+        scanner.integer().map(drop)
+    })?;
+    if empty { Err(Refused) } else { Ok(()) }
+}
+
+/// A map of names, which is left out when it is empty.
+fn treatments(scanner: &mut Scanner<'_>) -> Result<(), Refused> {
+    let mut empty = true;
+    scanner.object(|scanner, _| {
+        empty = false;
+        scanner.string().map(drop)
+    })?;
+    if empty { Err(Refused) } else { Ok(()) }
+}
+
+/// A list, which is left out when it is empty.
+fn some(
+    scanner: &mut Scanner<'_>,
+    item: impl Fn(&mut Scanner<'_>) -> Result<(), Refused>,
+) -> Result<(), Refused> {
+    let mut empty = true;
+    scanner.array(|scanner| {
+        empty = false;
+        item(scanner)
+    })?;
+    if empty { Err(Refused) } else { Ok(()) }
+}
+
+/// An object of exactly these numbers.
+fn numbers(scanner: &mut Scanner<'_>, names: [&str; 2]) -> Result<(), Refused> {
+    let mut fields = 0;
+    scanner.object(|scanner, key| {
+        fields += 1;
+        if names.contains(&key) { scanner.integer().map(drop) } else { Err(Refused) }
+    })?;
+    if fields == names.len() { Ok(()) } else { Err(Refused) }
+}
+
+/// A word of an enum.
+fn word<T>(scanner: &mut Scanner<'_>, of: fn(&str) -> Result<T, Refused>) -> Result<(), Refused> {
+    of(&scanner.string()?).map(drop)
+}

@@ -1,0 +1,446 @@
+//! Verification of a bundle, in one pass and with flat memory.
+//!
+//! What is checked: every record is in its one canonical form, of this log, at its position, made
+//! after the one before it (the chain); the root of all records is the one that the checkpoint
+//! signs; the key that signs is the one that the first record names, and the trusted one when one
+//! is given; every earlier checkpoint fits the log's beginning; every outcome ends an intent that
+//! is open, of the same exchange; content in the bundle is what the records commit to; the manifest
+//! says what the log says.
+//!
+//! What no log can show: what was never recorded.
+
+mod content;
+mod diagnosis;
+mod finish;
+mod trust;
+mod verdict;
+
+pub use trust::{MAX_TRUST_BYTES, MalformedTrust, Trust};
+pub use verdict::{KeySource, Problem, ProblemKind, Verdict};
+
+use crate::bundle::{Listed, MAX_SMALL_FILE_BYTES, Manifest, Part};
+use crate::checkpoint::{self, Checkpoint, VerifierKey};
+use crate::glance::{Body, Glance};
+use crate::tree::Frontier;
+use crate::{ExchangeId, Hash, LogId, MAX_RECORD_BYTES};
+use aws_lc_rs::digest;
+use content::Content;
+use diagnosis::{Break, Fitted, Line, RECENT};
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, BufRead, BufReader, Read};
+use trust::Note;
+
+/// How far the time of a record may lie before the latest time seen, in seconds. Records are given
+/// their time before they queue for their position, so small steps back are ordinary.
+pub const MAX_STEP_BACK_SECONDS: i64 = 5;
+
+/// Problems that are named one by one; the others are counted. A person needs the first.
+pub const MAX_PROBLEMS: usize = 20;
+
+/// Intents that may be open at one point of a log. A server has thousands of exchanges at once, not
+/// millions; the limit bounds memory at about 100 MB.
+pub const MAX_OPEN_INTENTS: usize = 1_000_000;
+
+/// Exchanges whose content one bundle may hold; bounds memory at about 600 MB.
+pub const MAX_EXCHANGES_WITH_CONTENT: usize = 4_000_000;
+
+/// Files other than content that one bundle may hold: a checkpoint a day for 20 years, and anchors.
+pub const MAX_FILES: usize = 20_000;
+
+/// A checkpoint that the log's beginning must fit.
+#[derive(Debug)]
+struct Mark {
+    note: Note,
+    trusted: bool,
+    fits: Option<bool>,
+}
+
+/// A verification under way. Files are handed over in the order of [`Part`].
+#[derive(Debug)]
+pub struct Verification {
+    trust_given: bool,
+    keys: Vec<VerifierKey>,
+    marks: Vec<Mark>,
+    next_mark: usize,
+    last_part: Option<Part>,
+    seen: Vec<Listed>,
+    note: Option<String>,
+    claimed: Option<Checkpoint>,
+    manifest: Option<Manifest>,
+    content: Content,
+    log: Option<LogId>,
+    log_text: String,
+    frontier: Frontier,
+    pending: Option<Fitted>,
+    recent: VecDeque<Hash>,
+    broken: Option<Break>,
+    open: BTreeMap<u64, ExchangeId>,
+    steps_back: u64,
+    verdict: Verdict,
+}
+
+impl Verification {
+    /// Begins a verification by someone who trusts `trust`.
+    #[must_use]
+    pub fn new(trust: Trust) -> Self {
+        let trust_given = !trust.is_empty();
+        let mark = |note| Mark { note, trusted: true, fits: None };
+        Self {
+            trust_given,
+            keys: trust.keys,
+            marks: trust.checkpoints.into_iter().map(mark).collect(),
+            next_mark: 0,
+            last_part: None,
+            seen: Vec::new(),
+            note: None,
+            claimed: None,
+            manifest: None,
+            content: Content::default(),
+            log: None,
+            log_text: String::new(),
+            frontier: Frontier::default(),
+            pending: None,
+            recent: VecDeque::with_capacity(RECENT),
+            broken: None,
+            open: BTreeMap::new(),
+            steps_back: 0,
+            verdict: Verdict::default(),
+        }
+    }
+
+    /// Whether a file of a bundle was handed over at all.
+    #[must_use]
+    pub const fn saw_a_bundle(&self) -> bool {
+        self.last_part.is_some()
+    }
+
+    /// Notes that the bundle is damaged as a whole, in words: an archive that breaks off.
+    pub fn damaged(&mut self, words: &str) {
+        self.problem(Problem::nowhere(ProblemKind::Format, words));
+    }
+
+    fn problem(&mut self, problem: Problem) {
+        if self.verdict.problems.len() < MAX_PROBLEMS {
+            self.verdict.problems.push(problem);
+        } else {
+            self.verdict.more_problems += 1;
+        }
+    }
+
+    fn fault(&mut self, kind: ProblemKind, words: &str) {
+        self.problem(Problem::nowhere(kind, words));
+    }
+
+    fn fault_at(&mut self, at: u64, kind: ProblemKind, words: &str) {
+        self.problem(Problem::at(at, kind, words));
+    }
+
+    fn warn(&mut self, words: String) {
+        if self.verdict.warnings.len() < MAX_PROBLEMS {
+            self.verdict.warnings.push(words);
+        }
+    }
+
+    /// Takes the next file of the bundle.
+    ///
+    /// # Errors
+    /// Those of reading `content`. What is wrong with the bundle is in the [`Verdict`].
+    pub fn file(&mut self, name: &str, content: &mut dyn Read) -> io::Result<()> {
+        let part = Part::of(name);
+        if part == Part::Unknown {
+            return self.unknown_file(name, content);
+        }
+        if self.last_part.is_some_and(|last| part < last || (part == last && part != Part::Anchor))
+        {
+            self.fault(ProblemKind::Format, &format!("{name} stands twice or out of order"));
+            return Ok(());
+        }
+        self.last_part = Some(part);
+        if let Part::Blob(exchange, which) = part {
+            return match self.content.read(exchange, which, content)? {
+                Ok(()) => Ok(()),
+                Err(problem) => {
+                    self.problem(problem);
+                    Ok(())
+                }
+            };
+        }
+        if self.seen.len() >= MAX_FILES {
+            self.fault(ProblemKind::Format, "there are more files than a bundle may hold");
+            return Ok(());
+        }
+        let mut content = Counting::new(content, part != Part::Records);
+        match part {
+            Part::Records => self.records(&mut content)?,
+            Part::Checkpoint => {
+                let text = self.small(name, &mut content)?;
+                self.claimed = checkpoint::claimed(&text);
+                self.note = Some(text);
+            }
+            Part::EarlierCheckpoint(size) => {
+                let text = self.small(name, &mut content)?;
+                match checkpoint::claimed(&text) {
+                    Some(claimed) if claimed.size == size => {
+                        let note = Note { text, claimed };
+                        self.marks.push(Mark { note, trusted: false, fits: None });
+                    }
+                    _ => self.fault(
+                        ProblemKind::Format,
+                        &format!("{name} is not a checkpoint of that size"),
+                    ),
+                }
+            }
+            Part::Manifest => {
+                let text = self.small(name, &mut content)?;
+                self.manifest = Manifest::from_bytes(text.as_bytes());
+                if self.manifest.is_none() {
+                    self.fault(ProblemKind::Format, "manifest.json is not a manifest");
+                }
+            }
+            Part::Instructions | Part::Anchor | Part::Blob(..) | Part::Unknown => {
+                io::copy(&mut content, &mut io::sink())?;
+            }
+        }
+        if part == Part::Anchor {
+            self.warn(format!("{name}: time stamps are not checked by this version"));
+        }
+        self.seen.push(content.listed(name));
+        Ok(())
+    }
+
+    fn unknown_file(&mut self, name: &str, content: &mut dyn Read) -> io::Result<()> {
+        io::copy(content, &mut io::sink())?;
+        self.warn(format!("{name}: no part of a bundle; not looked at"));
+        Ok(())
+    }
+
+    /// A file that is held in memory. One that is too long, or not text, is a fault and empty.
+    fn small(&mut self, name: &str, content: &mut dyn Read) -> io::Result<String> {
+        let mut bytes = Vec::new();
+        content.take(MAX_SMALL_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+        let fits = bytes.len() as u64 <= MAX_SMALL_FILE_BYTES;
+        let text = String::from_utf8(bytes).ok().filter(|_| fits);
+        if text.is_none() {
+            self.fault(ProblemKind::Format, &format!("{name} is too long or not UTF-8"));
+            io::copy(content, &mut io::sink())?;
+        }
+        Ok(text.unwrap_or_default())
+    }
+
+    fn records(&mut self, content: &mut dyn Read) -> io::Result<()> {
+        self.content.close_windows();
+        self.marks.sort_by_key(|mark| mark.note.claimed.size);
+        self.check_marks();
+        // The leaf hash is over a zero byte and the record: with the zero in front of each line it
+        // is one call over one piece.
+        let mut content = BufReader::with_capacity(256 * 1024, content);
+        let mut line = vec![0];
+        loop {
+            line.truncate(1);
+            let limit = MAX_RECORD_BYTES as u64 + 1;
+            if content.by_ref().take(limit).read_until(b'\n', &mut line)? == 0 {
+                return Ok(());
+            }
+            let mut ended = line.last() == Some(&b'\n');
+            if ended {
+                line.pop();
+            } else if line.len() as u64 > limit {
+                // Longer than any record: its end is found, its bytes are not kept.
+                line.truncate(2);
+                ended = skip_line(&mut content)?;
+            }
+            self.line(&line, ended);
+        }
+    }
+
+    /// Takes one line, a zero byte in front.
+    fn line(&mut self, line: &[u8], ended: bool) {
+        let leaf = Hash::of(line);
+        let known = Some(self.log_text.as_str()).filter(|name| !name.is_empty());
+        let record = line.get(1..).unwrap_or_default();
+        let glance = Glance::read(record, known).ok().filter(|_| ended);
+        let read = glance.as_ref().map(|glance| (glance.seq, glance.prev));
+        if let Some(broken) = &mut self.broken {
+            broken.add(Line { read, leaf, ended });
+            return;
+        }
+        let at = self.verdict.records;
+        let last = self.pending.map_or(Hash::ZERO, |fitted| fitted.leaf);
+        match glance {
+            Some(glance) if (glance.seq, glance.prev) == (at, last) => {
+                self.verdict.records += 1;
+                self.push_pending();
+                self.pending = Some(Fitted { leaf, prev: last });
+                if self.recent.len() == RECENT {
+                    self.recent.pop_front();
+                }
+                self.recent.push_back(leaf);
+                self.fitting(at, &glance);
+            }
+            _ => {
+                self.broken = Some(Break::new(
+                    at,
+                    self.pending,
+                    self.frontier.clone(),
+                    std::mem::take(&mut self.recent),
+                    Line { read, leaf, ended },
+                ));
+            }
+        }
+    }
+
+    /// Adds the last fitting line to the tree. It waits for the next line, because that one may
+    /// show that it was altered.
+    fn push_pending(&mut self) {
+        if let Some(fitted) = self.pending.take() {
+            self.frontier.push(fitted.leaf);
+            self.check_marks();
+        }
+    }
+
+    fn check_marks(&mut self) {
+        let size = self.frontier.size();
+        while let Some(mark) = self.marks.get_mut(self.next_mark)
+            && mark.note.claimed.size <= size
+        {
+            mark.fits = Some(mark.note.claimed.root == self.frontier.root());
+            self.next_mark += 1;
+        }
+    }
+
+    /// Checks what a record that fits the chain says.
+    fn fitting(&mut self, at: u64, glance: &Glance<'_>) {
+        if at == 0 {
+            self.opening(glance);
+        } else if glance.log != self.log_text {
+            self.fault_at(at, ProblemKind::Edited, "the record is of another log");
+        }
+        let latest = self.verdict.last.unwrap_or(glance.time);
+        if glance.time.plus_seconds(MAX_STEP_BACK_SECONDS) < latest {
+            self.steps_back += 1;
+            if self.steps_back == 1 {
+                self.warn(format!("the clock stepped back at position {at}, to {}", glance.time));
+            }
+        }
+        self.verdict.last = Some(latest.max(glance.time));
+        match &glance.body {
+            Body::Opened { .. } if at > 0 => {
+                self.fault_at(at, ProblemKind::Inconsistent, "the log begins a second time");
+            }
+            Body::Opened { .. } | Body::Other => {}
+            Body::Intent { exchange, prompt } => {
+                self.verdict.intents += 1;
+                if self.open.len() >= MAX_OPEN_INTENTS {
+                    self.fault_at(
+                        at,
+                        ProblemKind::Inconsistent,
+                        "too many intents are open at once",
+                    );
+                } else {
+                    self.open.insert(at, *exchange);
+                }
+                self.check_prompt(at, *exchange, *prompt);
+            }
+            Body::Outcome { exchange, prompt, intent, reply } => {
+                self.verdict.outcomes += 1;
+                if let Some(intent) = intent {
+                    self.end_intent(at, *exchange, *intent);
+                }
+                self.check_prompt(at, *exchange, *prompt);
+                if let Some(reply) = reply
+                    && let Err(words) = self.content.check_answer(*exchange, *reply)
+                {
+                    self.fault_at(at, ProblemKind::Content, words);
+                }
+            }
+        }
+    }
+
+    fn opening(&mut self, glance: &Glance<'_>) {
+        self.verdict.first = Some(glance.time);
+        let Body::Opened { deployment, tenant, organisation, verifier_key } = &glance.body else {
+            self.log_text = glance.log.to_string();
+            self.log = glance.log.parse().ok();
+            self.fault_at(0, ProblemKind::Inconsistent, "the log does not begin with log.opened");
+            return;
+        };
+        self.log_text = format!("bulla/{deployment}/{tenant}");
+        self.log = self.log_text.parse().ok();
+        if self.log_text != glance.log {
+            self.fault_at(0, ProblemKind::Inconsistent, "the first record names two logs");
+        }
+        self.verdict.log = Some(self.log_text.clone());
+        self.verdict.organisation = Some(organisation.to_string());
+        self.verdict.verifier_key = Some(verifier_key.to_string());
+        if VerifierKey::parse(verifier_key).is_ok_and(|key| key.name() == self.log_text) {
+            return;
+        }
+        self.fault_at(0, ProblemKind::Inconsistent, "the first record names no key of this log");
+    }
+
+    fn check_prompt(&mut self, at: u64, exchange: ExchangeId, prompt: Option<Hash>) {
+        if let Some(prompt) = prompt
+            && let Err(words) = self.content.check_prompt(exchange, prompt)
+        {
+            self.fault_at(at, ProblemKind::Content, words);
+        }
+    }
+
+    fn end_intent(&mut self, at: u64, exchange: ExchangeId, intent: u64) {
+        let words = match self.open.get(&intent) {
+            Some(open) if *open == exchange => {
+                self.open.remove(&intent);
+                return;
+            }
+            Some(_) => "the outcome names the intent of another exchange",
+            None if intent >= at => "the outcome names an intent that comes after it",
+            None => "the outcome names a position that is no intent, or one that has ended before",
+        };
+        self.fault_at(at, ProblemKind::Inconsistent, words);
+    }
+}
+
+/// Reads on to the end of a line; whether a line feed ended it.
+fn skip_line(content: &mut impl BufRead) -> io::Result<bool> {
+    loop {
+        let piece = content.fill_buf()?;
+        if piece.is_empty() {
+            return Ok(false);
+        }
+        let feed = piece.iter().position(|byte| *byte == b'\n');
+        let used = feed.map_or(piece.len(), |at| at + 1);
+        content.consume(used);
+        if feed.is_some() {
+            return Ok(true);
+        }
+    }
+}
+
+/// A reader that counts, and hashes when asked to, what passes.
+struct Counting<'r> {
+    from: &'r mut dyn Read,
+    context: Option<digest::Context>,
+    size: u64,
+}
+
+impl<'r> Counting<'r> {
+    fn new(from: &'r mut dyn Read, hashed: bool) -> Self {
+        Self { from, context: hashed.then(|| digest::Context::new(&digest::SHA256)), size: 0 }
+    }
+
+    fn listed(self, name: &str) -> Listed {
+        let sha256 = self.context.map(|context| Hash::from_digest(&context.finish()));
+        Listed { name: name.to_owned(), size: self.size, sha256 }
+    }
+}
+
+impl Read for Counting<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(buffer)?;
+        if let Some(context) = &mut self.context {
+            context.update(buffer.get(..count).unwrap_or_default());
+        }
+        self.size += count as u64;
+        Ok(count)
+    }
+}

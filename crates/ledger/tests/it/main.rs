@@ -1,0 +1,15 @@
+//! Bundles, good and altered, through the public interface and the binary.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on must stop"
+)]
+
+mod binary;
+mod content;
+mod forgery;
+mod format;
+mod sample;
+mod trusted;
