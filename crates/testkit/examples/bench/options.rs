@@ -1,0 +1,99 @@
+//! The arguments.
+
+use crate::row::Row;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(crate) const USAGE: &str = "\
+usage: bench [--quick | --seconds N] [--rounds N] [--pin] [--dir DIR] [--bin-dir DIR]
+             [--json FILE] [--only TEXT]... [--no-verify] [--keep]
+  --quick         windows of 1 second instead of 3
+  --rounds N      rounds over all rows, 3 unless told
+  --pin           Bulla on core 0 alone, everything else on core 1 (needs taskset)
+  --dir DIR       measure on the disk of this folder; target/ unless told
+  --bin-dir DIR   where bulla, bulla-verify and examples/upstream were built
+  --json FILE     write all figures as JSON, too
+  --only TEXT     only rows whose name holds this text
+  --no-verify     do not export and verify the log at the end
+  --keep          leave the data directory";
+
+/// Enough for any use, and far from an overflow.
+const SECONDS_LIMIT: u64 = 600;
+
+/// What to measure, and how long.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) window: Duration,
+    pub(crate) rounds: usize,
+    pub(crate) pin: bool,
+    pub(crate) dir: PathBuf,
+    pub(crate) bin_dir: PathBuf,
+    pub(crate) json: Option<PathBuf>,
+    pub(crate) only: Vec<String>,
+    pub(crate) verify: bool,
+    pub(crate) keep: bool,
+}
+
+impl Options {
+    /// The arguments without the program's name; none when they make no sense.
+    pub(crate) fn parse(arguments: &[String]) -> Option<Self> {
+        // This program is target/PROFILE/examples/bench.
+        let this = std::env::current_exe().ok()?;
+        let bin_dir = this.parent()?.parent()?.to_owned();
+        let mut options = Self {
+            window: Duration::from_secs(3),
+            rounds: 3,
+            pin: false,
+            dir: bin_dir.parent()?.to_owned(),
+            bin_dir,
+            json: None,
+            only: Vec::new(),
+            verify: true,
+            keep: false,
+        };
+        let mut rest = arguments.iter();
+        while let Some(name) = rest.next() {
+            match name.as_str() {
+                "--quick" => options.window = Duration::from_secs(1),
+                "--seconds" => options.window = Duration::from_secs(number(rest.next()?)?),
+                "--rounds" => options.rounds = usize::try_from(number(rest.next()?)?).ok()?,
+                "--pin" => options.pin = true,
+                "--dir" => options.dir = rest.next()?.into(),
+                "--bin-dir" => options.bin_dir = rest.next()?.into(),
+                "--json" => options.json = Some(rest.next()?.into()),
+                "--only" => options.only.push(rest.next()?.clone()),
+                "--no-verify" => options.verify = false,
+                "--keep" => options.keep = true,
+                _ => return None,
+            }
+        }
+        Some(options)
+    }
+
+    /// Looks for the programs that are measured, so that a missing one ends the run at its beginning.
+    pub(crate) fn check_programs(&self) -> io::Result<()> {
+        let mut programs = vec!["bulla", "examples/upstream"];
+        if self.verify {
+            programs.push("bulla-verify");
+        }
+        for program in programs {
+            let path = self.bin_dir.join(program);
+            if !path.is_file() {
+                let path = path.display();
+                return Err(io::Error::other(format!("{path} is missing: build it first")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this row is asked for.
+    pub(crate) fn wants(&self, row: &Row) -> bool {
+        self.only.is_empty() || self.only.iter().any(|text| row.name.contains(text.as_str()))
+    }
+}
+
+/// From 1: a window under a second would not suit CPU time that is counted in steps of 10 ms.
+fn number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|number| (1..=SECONDS_LIMIT).contains(number))
+}

@@ -1,0 +1,23 @@
+//! For development only: synthetic people, scripted models, a test clock, seeded randomness.
+//!
+//! Everything here stands in for a part of the world that a test must hold still. The people are
+//! invented; no value in this crate belongs to anyone. Nothing here is linked into a shipped binary.
+//!
+//! - [`clock`] and [`entropy`]: time and randomness that a test sets.
+//! - [`people`] and [`notes`]: patients that do not exist, and clinical text about them with a list
+//!   of what was planted.
+//! - [`upstream`]: a model server that says what a script tells it, keeps what it was sent, and
+//!   fails in the ways real ones fail.
+//! - [`client`]: an HTTP/1.1 caller that sees each event as it arrives and can walk away.
+//! - [`load`], [`proc`], [`disk`]: what the bench measures with.
+
+pub mod client;
+pub mod clock;
+pub mod disk;
+pub mod entropy;
+pub mod load;
+pub mod notes;
+pub mod people;
+pub mod proc;
+mod task;
+pub mod upstream;
