@@ -1,0 +1,523 @@
+//! The governed configuration: one TOML file, read whole or refused whole.
+//!
+//! References are checked here, when the file is read; whether a path is *covered* is checked for
+//! every request, because it depends on the day.
+
+pub(crate) mod destination;
+pub(crate) mod endpoint;
+pub(crate) mod name;
+
+use crate::agreement::{Agreement, Evidence, RawAgreement, RawEvidence, Registry};
+use crate::path::{CoveredBy, CoveredPath, Features, Gap, Hop, Path, RawHop, Role};
+use crate::policy::{Compiler, Policy, RawCedar, RawRow, Row};
+use ledger::{Change, ChangeKind, Hash, Time};
+use name::{Fault, optional, word};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::str::FromStr;
+use std::sync::Arc;
+
+pub use destination::{Credential, Destination, Dialect, Route, Target};
+pub use name::{Day, Malformed, Name, Slug, Title};
+
+use destination::{RawDestination, RawRoute};
+
+/// Largest governed file in bytes: some thousand objects. Larger ones are generated, and a person
+/// who answers for the file could not read them.
+pub const MAX_FILE_BYTES: usize = 1 << 20;
+
+/// The version of the file's form.
+const SCHEMA_VERSION: i64 = 1;
+
+/// Why a governed file is refused. Never holds a value of the file, except ids and what an
+/// engineer wrote in Cedar.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    /// It is larger than [`MAX_FILE_BYTES`].
+    #[error("the file has {bytes} bytes; at most {MAX_FILE_BYTES} are read")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// It is not TOML, or a key is unknown, missing or of the wrong kind.
+    #[error("line {line}: {problem}")]
+    Text {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A field says something that cannot be.
+    #[error("{object}, field \"{field}\": {problem}")]
+    Object {
+        /// Kind and id of the object, or its number among those of its kind, from 1.
+        object: String,
+        /// The field.
+        field: &'static str,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+}
+
+impl RulesError {
+    fn text(text: &str, error: &toml::de::Error) -> Self {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        Self::Text { line, problem: without_values(error.message()) }
+    }
+
+    fn object(object: impl Into<String>, fault: Fault) -> Self {
+        Self::Object { object: object.into(), field: fault.field, problem: fault.problem }
+    }
+}
+
+/// A message of the deserializer, without the file's values, of which one may be a secret in the
+/// wrong place. Keys stay: without them the message helps nobody.
+fn without_values(message: &str) -> String {
+    let message = message.trim_end();
+    let about_keys = ["unknown field", "missing field", "duplicate field"];
+    if about_keys.iter().any(|prefix| message.starts_with(prefix)) {
+        return message.to_owned();
+    }
+    let about_values = ["invalid type", "invalid value", "invalid length", "unknown variant"];
+    if about_values.iter().any(|prefix| message.starts_with(prefix)) {
+        let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected);
+        return match expected {
+            Some(expected) => format!("not a value that this key takes; expected {expected}"),
+            None => "not a value that this key takes".to_owned(),
+        };
+    }
+    // The rest are the parser's fixed sentences, of which a few go on to quote a key.
+    message.lines().next().unwrap_or_default().to_owned()
+}
+
+/// A governed file, read and checked. It never changes; a new file makes a new one.
+#[derive(Debug)]
+pub struct Rules {
+    sha256: Hash,
+    organisation: Option<Title>,
+    purposes: BTreeMap<Slug, Title>,
+    registry: Registry,
+    destinations: BTreeMap<Slug, Arc<Destination>>,
+    routes: BTreeMap<Name, Route>,
+    policy: Policy,
+    /// Every object as written, for [`Rules::diff`].
+    objects: BTreeMap<String, toml::Value>,
+}
+
+impl Rules {
+    /// Reads a governed file.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it, with its place and what to do.
+    pub fn parse(text: &str) -> Result<Self, RulesError> {
+        if text.len() > MAX_FILE_BYTES {
+            return Err(RulesError::TooLarge { bytes: text.len() });
+        }
+        let raw: RawRules = toml::from_str(text).map_err(|e| RulesError::text(text, &e))?;
+        let table: toml::Table = toml::from_str(text).map_err(|e| RulesError::text(text, &e))?;
+        let file = |fault| RulesError::object("the file", fault);
+        if raw.schema != SCHEMA_VERSION {
+            return Err(file(Fault::new("schema", "this program reads schema = 1")));
+        }
+        let organisation: Option<Title> =
+            optional("organisation", raw.organisation.as_ref()).map_err(file)?;
+        let purposes = purposes(&raw.purpose)?;
+        let registry = registry(&raw)?;
+        let hops = hops(&raw.hop, &registry)?;
+        let hosting = hosting(raw.hosting.as_ref(), &hops)?;
+        let destinations = Assembly { organisation: organisation.as_ref(), hosting, hops }
+            .destinations(&raw.destination)?;
+        let routes = routes(&raw.route, &destinations)?;
+        let policy = policy(&raw, &destinations, &purposes)?;
+        Ok(Self {
+            sha256: Hash::of(text.as_bytes()),
+            organisation,
+            purposes,
+            registry,
+            destinations,
+            routes,
+            policy,
+            objects: objects(table),
+        })
+    }
+
+    /// SHA-256 of the file's bytes. Every record names it as its `policy`.
+    #[must_use]
+    pub const fn sha256(&self) -> Hash {
+        self.sha256
+    }
+
+    /// The organisation whose boundary it is.
+    #[must_use]
+    pub const fn organisation(&self) -> Option<&Title> {
+        self.organisation.as_ref()
+    }
+
+    /// The title of a purpose of use; none if it is not one of the organisation's.
+    #[must_use]
+    pub fn purpose(&self, id: &str) -> Option<&Title> {
+        self.purposes.get(id)
+    }
+
+    /// Every purpose of use and its title, in order of id.
+    pub fn purposes(&self) -> impl Iterator<Item = (&Slug, &Title)> {
+        self.purposes.iter()
+    }
+
+    /// The agreements and evidence.
+    #[must_use]
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The destination with this id.
+    #[must_use]
+    pub fn destination(&self, id: &str) -> Option<&Destination> {
+        self.destinations.get(id).map(Arc::as_ref)
+    }
+
+    pub(crate) fn destination_arc(&self, id: &Slug) -> Option<Arc<Destination>> {
+        self.destinations.get(id).map(Arc::clone)
+    }
+
+    /// Every destination, in order of id.
+    pub fn destinations(&self) -> impl Iterator<Item = &Destination> {
+        self.destinations.values().map(Arc::as_ref)
+    }
+
+    /// The route of the model name that callers use.
+    #[must_use]
+    pub fn route(&self, model: &str) -> Option<&Route> {
+        self.routes.get(model)
+    }
+
+    /// Every route, in order of its model name.
+    pub fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.routes.values()
+    }
+
+    pub(crate) const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Checks the path to `destination` for the features of a request, at the moment `now`.
+    ///
+    /// # Errors
+    /// The first hop that nothing covers.
+    pub fn cover(
+        &self,
+        destination: &Destination,
+        features: &Features<'_>,
+        now: Time,
+    ) -> Result<CoveredPath, Gap> {
+        destination.path().cover(features, &self.registry, now)
+    }
+
+    /// What differs from the file before, object by object, in order; everything is new when there
+    /// was none. The order of objects in the file does not matter.
+    #[must_use]
+    pub fn diff(old: Option<&Self>, new: &Self) -> Vec<Change> {
+        let nothing = BTreeMap::new();
+        let before = old.map_or(&nothing, |old| &old.objects);
+        let names: BTreeSet<&String> = before.keys().chain(new.objects.keys()).collect();
+        let change = |name: &String| match (before.get(name), new.objects.get(name)) {
+            (None, Some(_)) => Some(ChangeKind::Added),
+            (Some(_), None) => Some(ChangeKind::Removed),
+            (Some(before), Some(after)) if before != after => Some(ChangeKind::Changed),
+            _ => None,
+        };
+        names
+            .into_iter()
+            .filter_map(|name| Some(Change { object: name.clone(), change: change(name)? }))
+            .collect()
+    }
+}
+
+/// The objects of a file by kind and id.
+fn objects(table: toml::Table) -> BTreeMap<String, toml::Value> {
+    let mut objects = BTreeMap::new();
+    for (kind, value) in table {
+        if let toml::Value::Array(items) = value {
+            for item in items {
+                let id = item.get("id").or_else(|| item.get("model"));
+                let id = id.and_then(toml::Value::as_str).unwrap_or_default();
+                objects.insert(format!("{kind}/{id}"), item);
+            }
+        } else {
+            objects.insert(kind, value);
+        }
+    }
+    objects
+}
+
+/// Reads the objects of one kind, each with an id of its own.
+fn each<R, K: Ord + FromStr + Display, T>(
+    kind: &str,
+    raws: &[R],
+    raw_id: impl Fn(&R) -> &str,
+    mut parse: impl FnMut(&R) -> Result<(K, T), Fault>,
+) -> Result<BTreeMap<K, T>, RulesError> {
+    let mut objects = BTreeMap::new();
+    for (index, raw) in raws.iter().enumerate() {
+        // An id that is not an id is not repeated.
+        let name = || match raw_id(raw).parse::<K>() {
+            Ok(id) => format!("{kind} \"{id}\""),
+            Err(_) => format!("{kind} number {}", index + 1),
+        };
+        let (id, object) = parse(raw).map_err(|fault| RulesError::object(name(), fault))?;
+        if objects.insert(id, object).is_some() {
+            // Callers name a route by its model.
+            let field = if kind == "route" { "model" } else { "id" };
+            let fault = Fault::new(field, format!("another {kind} has the same; rename one"));
+            return Err(RulesError::object(name(), fault));
+        }
+    }
+    Ok(objects)
+}
+
+fn purposes(raws: &[RawPurpose]) -> Result<BTreeMap<Slug, Title>, RulesError> {
+    each(
+        "purpose",
+        raws,
+        |raw| &raw.id,
+        |raw| Ok((word("id", &raw.id)?, word("title", &raw.title)?)),
+    )
+}
+
+fn registry(raw: &RawRules) -> Result<Registry, RulesError> {
+    let agreements = each(
+        "agreement",
+        &raw.agreement,
+        |raw| &raw.id,
+        |raw| {
+            let agreement = Agreement::parse(raw)?;
+            Ok((agreement.id().clone(), agreement))
+        },
+    )?;
+    let evidence = each(
+        "evidence",
+        &raw.evidence,
+        |raw| &raw.id,
+        |raw| {
+            let evidence = Evidence::parse(raw)?;
+            if !agreements.contains_key(evidence.under()) {
+                return Err(Fault::new("under", "there is no [[agreement]] with this id"));
+            }
+            // Warnings name an agreement or evidence by its id alone.
+            if agreements.contains_key(evidence.id()) {
+                return Err(Fault::new("id", "an agreement has the same id; rename one"));
+            }
+            Ok((evidence.id().clone(), evidence))
+        },
+    )?;
+    Ok(Registry::new(agreements, evidence))
+}
+
+fn hops(raws: &[RawHop], registry: &Registry) -> Result<BTreeMap<Slug, Arc<Hop>>, RulesError> {
+    each(
+        "hop",
+        raws,
+        |raw| &raw.id,
+        |raw| {
+            let hop = Hop::parse(raw)?;
+            match hop.cover() {
+                CoveredBy::Agreement(id) if registry.agreement(id).is_none() => {
+                    return Err(Fault::new("agreement", "there is no [[agreement]] with this id"));
+                }
+                CoveredBy::Evidence(id) if registry.evidence(id).is_none() => {
+                    return Err(Fault::new("evidence", "there is no [[evidence]] with this id"));
+                }
+                CoveredBy::Agreement(_) | CoveredBy::Evidence(_) | CoveredBy::Nothing => {}
+            }
+            Ok((hop.id().clone(), Arc::new(hop)))
+        },
+    )
+}
+
+fn hosting(
+    raw: Option<&RawHosting>,
+    hops: &BTreeMap<Slug, Arc<Hop>>,
+) -> Result<Option<Arc<Hop>>, RulesError> {
+    let Some(raw) = raw else { return Ok(None) };
+    match hops.get(raw.hop.as_str()) {
+        Some(hop) if hop.role() == Role::Hosting => Ok(Some(Arc::clone(hop))),
+        Some(_) => Err("the hop that hosts this server has role = \"hosting\""),
+        None => Err("there is no [[hop]] with this id"),
+    }
+    .map_err(|problem| RulesError::object("hosting", Fault::new("hop", problem)))
+}
+
+/// What destinations are put together from.
+struct Assembly<'a> {
+    organisation: Option<&'a Title>,
+    hosting: Option<Arc<Hop>>,
+    hops: BTreeMap<Slug, Arc<Hop>>,
+}
+
+impl Assembly<'_> {
+    fn destinations(
+        &self,
+        raws: &[RawDestination],
+    ) -> Result<BTreeMap<Slug, Arc<Destination>>, RulesError> {
+        each(
+            "destination",
+            raws,
+            |raw| &raw.id,
+            |raw| {
+                let id: Slug = word("id", &raw.id)?;
+                let hops = self.hops_of(raw)?;
+                let endpoint = Arc::new(destination::endpoint(&raw.url, &hops)?);
+                let path = Path::new(
+                    id.clone(),
+                    endpoint,
+                    self.organisation.cloned(),
+                    self.hosting.clone(),
+                    hops,
+                );
+                Ok((id, Arc::new(Destination::parse(raw, path)?)))
+            },
+        )
+    }
+
+    fn hops_of(&self, raw: &RawDestination) -> Result<Vec<Arc<Hop>>, Fault> {
+        let ids: Vec<Slug> = name::words("hops", &raw.hops)?;
+        let mut hops = Vec::with_capacity(ids.len());
+        for id in &ids {
+            let hop = self.hops.get(id).ok_or_else(|| {
+                Fault::new("hops", format!("there is no [[hop]] with the id \"{id}\""))
+            })?;
+            if hop.role() == Role::Hosting {
+                let problem = "hosting is part of every path already; name it in [hosting] only";
+                return Err(Fault::new("hops", problem));
+            }
+            hops.push(Arc::clone(hop));
+        }
+        if !hops.iter().any(|hop| hop.role() == Role::Inference) {
+            let problem = "a path ends at a model: name a hop with role = \"inference\"";
+            return Err(Fault::new("hops", problem));
+        }
+        Ok(hops)
+    }
+}
+
+fn routes(
+    raws: &[RawRoute],
+    destinations: &BTreeMap<Slug, Arc<Destination>>,
+) -> Result<BTreeMap<Name, Route>, RulesError> {
+    each(
+        "route",
+        raws,
+        |raw| &raw.model,
+        |raw| {
+            let route = Route::parse(raw)?;
+            let (primary, others) = route.targets();
+            for target in std::iter::once(primary).chain(others) {
+                let Some(destination) = destinations.get(target.destination()) else {
+                    let problem = format!(
+                        "there is no [[destination]] with the id \"{}\"",
+                        target.destination()
+                    );
+                    return Err(Fault::new("to", problem));
+                };
+                if !destination.models().contains(target.model()) {
+                    let problem = format!(
+                        "destination \"{}\" does not allow this model; add it to its \"models\"",
+                        target.destination()
+                    );
+                    return Err(Fault::new("to", problem));
+                }
+            }
+            Ok((route.model().clone(), route))
+        },
+    )
+}
+
+fn policy(
+    raw: &RawRules,
+    destinations: &BTreeMap<Slug, Arc<Destination>>,
+    purposes: &BTreeMap<Slug, Title>,
+) -> Result<Policy, RulesError> {
+    let mut compiler = Compiler::new().map_err(|fault| RulesError::object("policy", fault))?;
+    let rows = each(
+        "policy",
+        &raw.policy,
+        |raw| &raw.id,
+        |raw| {
+            let row = Row::parse(raw)?;
+            for id in row.destinations.listed() {
+                if !destinations.contains_key(id) {
+                    let problem = format!("there is no [[destination]] with the id \"{id}\"");
+                    return Err(Fault::new("destinations", problem));
+                }
+            }
+            for id in row.purposes.listed() {
+                if !purposes.contains_key(id) {
+                    let problem = format!("there is no [[purpose]] with the id \"{id}\"");
+                    return Err(Fault::new("purposes", problem));
+                }
+            }
+            compiler.row(&row)?;
+            Ok((row.id, ()))
+        },
+    )?;
+    each(
+        "cedar",
+        &raw.cedar,
+        |raw| &raw.id,
+        |raw| {
+            let id: Slug = word("id", &raw.id)?;
+            // Records name deciding rules by id, whoever wrote them.
+            if rows.contains_key(&id) {
+                return Err(Fault::new("id", "a [[policy]] has the same id; rename one"));
+            }
+            compiler.cedar(&id, &raw.policy)?;
+            Ok((id, ()))
+        },
+    )?;
+    compiler
+        .finish(destinations.values().map(Arc::as_ref))
+        .map_err(|fault| RulesError::object("the policies together", fault))
+}
+
+/// The file as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRules {
+    schema: i64,
+    organisation: Option<String>,
+    hosting: Option<RawHosting>,
+    #[serde(default)]
+    purpose: Vec<RawPurpose>,
+    #[serde(default)]
+    agreement: Vec<RawAgreement>,
+    #[serde(default)]
+    evidence: Vec<RawEvidence>,
+    #[serde(default)]
+    hop: Vec<RawHop>,
+    #[serde(default)]
+    destination: Vec<RawDestination>,
+    #[serde(default)]
+    route: Vec<RawRoute>,
+    #[serde(default)]
+    policy: Vec<RawRow>,
+    #[serde(default)]
+    cedar: Vec<RawCedar>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawHosting {
+    hop: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPurpose {
+    id: String,
+    title: String,
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

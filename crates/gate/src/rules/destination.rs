@@ -1,0 +1,280 @@
+//! Where prompts can go: destinations, and the routes that callers name.
+
+use super::endpoint::Endpoint;
+use super::name::{Fault, Malformed, Name, Slug, Title, optional, word, words};
+use crate::path::{Hop, Path};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// Seconds to wait for a model server when the file does not say: as long as the official OpenAI
+/// clients wait by default.
+const DEFAULT_TIMEOUT_SECONDS: u32 = 600;
+
+/// Longest wait in seconds that a file may ask for. A connection that is silent for an hour is
+/// dead, and it holds memory and a slot.
+const MAX_TIMEOUT_SECONDS: u32 = 3600;
+
+/// Where the credential for a destination is kept. The file holds a reference, never a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// The model server asks for none.
+    None,
+    /// In a file, by its absolute path.
+    File(PathBuf),
+    /// In an environment variable of the server.
+    Env(String),
+}
+
+impl FromStr for Credential {
+    type Err = Malformed;
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        const FORM: Malformed = Malformed::new(
+            "a credential is \"none\", \"file:/absolute/path\" or \"env:NAME\"; the secret itself never stands in this file",
+        );
+        if text == "none" {
+            return Ok(Self::None);
+        }
+        if let Some(path) = text.strip_prefix("file:") {
+            return absolute(path).ok_or(FORM).map(Self::File);
+        }
+        let name = text.strip_prefix("env:").ok_or(FORM)?;
+        let first = |b: u8| b.is_ascii_uppercase() || b == b'_';
+        if name.bytes().next().is_some_and(first)
+            && name.bytes().all(|b| first(b) || b.is_ascii_digit())
+        {
+            Ok(Self::Env(name.to_owned()))
+        } else {
+            Err(FORM)
+        }
+    }
+}
+
+fn absolute(text: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(text);
+    (path.is_absolute() && !text.chars().any(char::is_control)).then_some(path)
+}
+
+/// The wire dialect of a destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dialect {
+    /// `OpenAI` chat completions.
+    #[serde(rename = "openai")]
+    OpenAi,
+}
+
+/// A model server, and the path to it.
+#[derive(Debug)]
+pub struct Destination {
+    id: Slug,
+    title: Title,
+    dialect: Dialect,
+    credential: Credential,
+    models: BTreeSet<Name>,
+    ca_file: Option<PathBuf>,
+    timeout_seconds: u32,
+    path: Path,
+}
+
+impl Destination {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.id.as_str()
+    }
+
+    /// Its name for people.
+    #[must_use]
+    pub const fn title(&self) -> &Title {
+        &self.title
+    }
+
+    /// Its wire dialect.
+    #[must_use]
+    pub const fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Where its credential is kept.
+    #[must_use]
+    pub const fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    /// The models that may be asked for.
+    #[must_use]
+    pub const fn models(&self) -> &BTreeSet<Name> {
+        &self.models
+    }
+
+    /// A file of PEM certificates to trust for this destination instead of the system's.
+    #[must_use]
+    pub const fn ca_file(&self) -> Option<&PathBuf> {
+        self.ca_file.as_ref()
+    }
+
+    /// Seconds to wait for its answer, from 1 to 3600.
+    #[must_use]
+    pub const fn timeout_seconds(&self) -> u32 {
+        self.timeout_seconds
+    }
+
+    /// The path to it, hosting first.
+    #[must_use]
+    pub const fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether every hop claims to lie inside the organisation's boundary.
+    #[must_use]
+    pub fn is_inside(&self) -> bool {
+        self.path.hops().all(Hop::is_inside)
+    }
+
+    pub(super) fn parse(raw: &RawDestination, path: Path) -> Result<Self, Fault> {
+        let ca_file = raw.ca_file.as_ref().map(|text| {
+            absolute(text).ok_or_else(|| Fault::new("ca_file", "write an absolute path"))
+        });
+        let timeout_seconds = raw.timeout_seconds.unwrap_or(DEFAULT_TIMEOUT_SECONDS);
+        if !(1..=MAX_TIMEOUT_SECONDS).contains(&timeout_seconds) {
+            let problem = format!("seconds from 1 to {MAX_TIMEOUT_SECONDS}");
+            return Err(Fault::new("timeout_seconds", problem));
+        }
+        let models: BTreeSet<Name> = words("models", &raw.models)?.into_iter().collect();
+        if models.is_empty() {
+            return Err(Fault::new("models", "names no model, so nothing can be asked for"));
+        }
+        Ok(Self {
+            id: word("id", &raw.id)?,
+            title: word("title", &raw.title)?,
+            dialect: raw.dialect,
+            credential: word("credential", &raw.credential)?,
+            models,
+            ca_file: ca_file.transpose()?,
+            timeout_seconds,
+            path,
+        })
+    }
+}
+
+/// Reads the address of a destination, which must be a registered host of one of its hops: 45 CFR
+/// 164.312(e)(1), and the reason why no caller can name an address.
+pub(super) fn endpoint(url: &str, hops: &[Arc<Hop>]) -> Result<Endpoint, Fault> {
+    let endpoint: Endpoint = word("url", url)?;
+    // A party that takes no prompts (a time stamp authority) may be exempt from agreements, so its
+    // hosts are no place to send one to.
+    let owners = || {
+        hops.iter()
+            .filter(|hop| hop.role().takes_prompts() && hop.hosts().contains(endpoint.authority()))
+    };
+    if owners().next().is_none() {
+        return Err(Fault::new(
+            "url",
+            "its host is registered for none of the destination's hops; add it to \"hosts\" of its gateway, network or inference hop",
+        ));
+    }
+    if !owners().any(|hop| hop.is_inside()) {
+        return Ok(endpoint);
+    }
+    endpoint.inside().map_err(|malformed| Fault::new("url", malformed.to_string()))
+}
+
+/// One place where a route can lead: a destination, and what the model is called there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    destination: Slug,
+    model: Name,
+}
+
+impl Target {
+    /// The destination.
+    #[must_use]
+    pub const fn destination(&self) -> &Slug {
+        &self.destination
+    }
+
+    /// The model, as the destination calls it.
+    #[must_use]
+    pub const fn model(&self) -> &Name {
+        &self.model
+    }
+
+    fn parse(raw: &RawTarget) -> Result<Self, Fault> {
+        Ok(Self { destination: word("to", &raw.destination)?, model: word("to", &raw.model)? })
+    }
+}
+
+/// The model name that callers use, and where it leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    model: Name,
+    title: Option<Title>,
+    primary: Target,
+    others: Vec<Target>,
+}
+
+impl Route {
+    /// The model name that callers use.
+    #[must_use]
+    pub const fn model(&self) -> &Name {
+        &self.model
+    }
+
+    /// Its name for people.
+    #[must_use]
+    pub const fn title(&self) -> Option<&Title> {
+        self.title.as_ref()
+    }
+
+    /// Where it leads, and where it may be re-routed to, in order.
+    #[must_use]
+    pub fn targets(&self) -> (&Target, &[Target]) {
+        (&self.primary, &self.others)
+    }
+
+    pub(super) fn parse(raw: &RawRoute) -> Result<Self, Fault> {
+        let Some((primary, others)) = raw.to.split_first() else {
+            return Err(Fault::new("to", "leads nowhere; name a destination and a model"));
+        };
+        Ok(Self {
+            model: word("model", &raw.model)?,
+            title: optional("title", raw.title.as_ref())?,
+            primary: Target::parse(primary)?,
+            others: others.iter().map(Target::parse).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// A destination as the file writes it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDestination {
+    pub(super) id: String,
+    title: String,
+    dialect: Dialect,
+    pub(super) url: String,
+    credential: String,
+    pub(super) hops: Vec<String>,
+    models: Vec<String>,
+    ca_file: Option<String>,
+    timeout_seconds: Option<u32>,
+}
+
+/// A route as the file writes it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRoute {
+    pub(super) model: String,
+    title: Option<String>,
+    to: Vec<RawTarget>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTarget {
+    destination: String,
+    model: String,
+}

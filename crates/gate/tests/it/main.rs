@@ -1,0 +1,18 @@
+//! What the gate promises, proved through its public interface.
+
+#[cfg(test)]
+mod answers;
+#[cfg(test)]
+mod conversations;
+#[cfg(test)]
+mod endings;
+#[cfg(test)]
+mod house;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod records;
+#[cfg(test)]
+mod streams;
+#[cfg(test)]
+mod treatments;
