@@ -1,0 +1,35 @@
+//! Keeps everything durable: records, sealed content, wrapped keys, governed configuration.
+//!
+//! One [`Store`] stands for one data directory. One thread writes, in transactions that many callers
+//! share ([`Store::commits`] counts them); a few connections read. A [`Tenant`] is the handle on one
+//! organisation and is its [`ledger::Journal`].
+//!
+//! - **Invariant:** an append is answered with a receipt only after its transaction was synchronised
+//!   to the disk, and the record, its blobs, keys, surrogates and effects are in one transaction.
+//! - **Invariant:** the head of a log is read under the database's write lock, so two processes never
+//!   fork a chain.
+//! - **Invariant:** after a write that failed for any reason but a full disk nothing is written until
+//!   a restart ([`Store::health`]).
+//! - **Invariant:** a database that does not contain the last published checkpoint does not open.
+//!
+//! Nothing here can read content: blobs, keys and surrogates arrive sealed.
+
+mod checkpoints;
+mod connection;
+mod error;
+mod folder;
+mod number;
+mod rows;
+mod sql;
+mod statements;
+mod store;
+mod tenant;
+mod writer;
+
+pub use error::{Error, StopReason};
+pub use folder::ServeLock;
+pub use rows::{
+    ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, Effect, OpenIntent, TenantRow,
+};
+pub use store::Store;
+pub use tenant::{RECORDS_PER_READ, Tenant};

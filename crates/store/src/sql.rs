@@ -1,0 +1,136 @@
+//! Every SQL text of the crate, one list.
+//!
+//! Parameters are written `$1`, which SQLite and PostgreSQL both read. SQLite numbers them in the
+//! order in which they first appear, so INVARIANT: in each text `$1` appears first before `$2`, and
+//! so on; a test holds every text to it. What only SQLite understands is in [`dialect`].
+
+/// The schema, one step per version, forward only. A step is never edited once released; a change
+/// is a further step.
+pub(crate) const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+
+/// What a PostgreSQL back end would say differently.
+pub(crate) mod dialect {
+    /// Takes the write lock at once, so that a transaction never fails half-way for want of it.
+    pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";
+    /// Changes when another connection committed.
+    pub(crate) const DATA_VERSION: &str = "PRAGMA data_version";
+    /// Copies the write-ahead log into the database as far as no reader is in the way.
+    pub(crate) const CHECKPOINT_WAL: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+}
+
+macro_rules! texts {
+    ($($name:ident = $text:literal;)*) => {
+        $(pub(crate) const $name: &str = $text;)*
+        #[cfg(test)]
+        const ALL: &[(&str, &str)] = &[$((stringify!($name), $text)),*];
+    };
+}
+
+texts! {
+    COMMIT = "COMMIT";
+    ROLLBACK = "ROLLBACK";
+
+    ADD_META = "INSERT INTO meta (one, schema_version, deployment, governed) VALUES (1, $1, $2, 0)";
+    META = "SELECT schema_version, deployment FROM meta";
+    SET_SCHEMA_VERSION = "UPDATE meta SET schema_version = $1";
+    GOVERNED = "SELECT governed FROM meta";
+    BUMP_GOVERNED = "UPDATE meta SET governed = governed + 1";
+    ADD_PROBE = "INSERT INTO probe (one, writes, filler) VALUES (1, 0, $1)";
+    PROBE_WRITES = "SELECT writes FROM probe";
+    WRITE_PROBE = "UPDATE probe SET writes = writes + 1, filler = $1";
+
+    ADD_TENANT = "INSERT INTO tenants (id, name, created) VALUES ($1, $2, $3)";
+    TENANTS = "SELECT id, name, created FROM tenants ORDER BY created, id";
+
+    ADD_HEAD = "INSERT INTO heads (tenant, head) VALUES ($1, $2)";
+    HEAD = "SELECT head FROM heads WHERE tenant = $1";
+    SET_HEAD = "UPDATE heads SET head = $1 WHERE tenant = $2";
+
+    ADD_RECORD = "INSERT INTO records (tenant, seq, leaf, bytes) VALUES ($1, $2, $3, $4)";
+    RECORDS = "SELECT seq, bytes FROM records WHERE tenant = $1 AND seq >= $2 ORDER BY seq LIMIT $3";
+    RECORD = "SELECT bytes FROM records WHERE tenant = $1 AND seq = $2";
+    RECORDS_END = "SELECT coalesce(max(seq) + 1, 0) FROM records WHERE tenant = $1";
+
+    ADD_BLOB = "INSERT INTO blobs (tenant, exchange, part, key, commitment, sealed)
+        VALUES ($1, $2, $3, $4, $5, $6)";
+    BLOBS = "SELECT part, key, commitment, sealed FROM blobs
+        WHERE tenant = $1 AND exchange = $2 ORDER BY part";
+
+    ADD_CONTENT_KEY = "INSERT INTO content_keys (tenant, id, parent, created, sealed)
+        VALUES ($1, $2, $3, $4, $5)";
+    CONTENT_KEY = "SELECT id, parent, created, sealed FROM content_keys
+        WHERE tenant = $1 AND id = $2 AND sealed IS NOT NULL";
+
+    ADD_CONVERSATION = "INSERT INTO conversations (tenant, id, key) VALUES ($1, $2, $3)";
+    CONVERSATION = "SELECT k.id, k.parent, k.created, k.sealed FROM conversations c
+        JOIN content_keys k ON k.tenant = c.tenant AND k.id = c.key
+        WHERE c.tenant = $1 AND c.id = $2 AND k.sealed IS NOT NULL";
+
+    ADD_SURROGATE = "INSERT INTO surrogates (tenant, conversation, expires, sealed)
+        VALUES ($1, $2, $3, $4)";
+    SURROGATES = "SELECT sealed FROM surrogates
+        WHERE tenant = $1 AND conversation = $2 AND expires > $3 LIMIT $4";
+    PURGE_SURROGATES = "DELETE FROM surrogates WHERE tenant = $1 AND expires <= $2";
+
+    ADD_INTENT = "INSERT INTO intents (tenant, exchange, seq) VALUES ($1, $2, $3)";
+    END_INTENT = "DELETE FROM intents WHERE tenant = $1 AND exchange = $2 AND seq = $3";
+    OPEN_INTENTS = "SELECT i.exchange, i.seq, r.bytes FROM intents i
+        JOIN records r ON r.tenant = i.tenant AND r.seq = i.seq
+        WHERE i.tenant = $1 ORDER BY i.seq LIMIT $2";
+
+    ADD_API_KEY = "INSERT INTO api_keys (id, tenant, secret_hash, owner, purpose, created, expires)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    REVOKE_API_KEY = "UPDATE api_keys SET revoked_at = $1
+        WHERE tenant = $2 AND id = $3 AND revoked_at IS NULL";
+    API_KEYS = "SELECT id, secret_hash, owner, purpose, created, expires, revoked_at FROM api_keys
+        WHERE tenant = $1 ORDER BY created, id LIMIT $2";
+
+    ADD_CONFIGURATION = "INSERT INTO configurations (tenant, version, sha256, applied_at, bytes)
+        VALUES ($1, $2, $3, $4, $5)";
+    LAST_CONFIGURATION_VERSION = "SELECT coalesce(max(version), 0) FROM configurations
+        WHERE tenant = $1";
+    CONFIGURATION = "SELECT version, sha256, applied_at, bytes FROM configurations
+        WHERE tenant = $1 ORDER BY version DESC LIMIT 1";
+    CONFIGURATION_VERSION = "SELECT version, sha256, applied_at, bytes FROM configurations
+        WHERE tenant = $1 AND version = $2";
+    CONFIGURATIONS = "SELECT version, sha256, applied_at FROM configurations
+        WHERE tenant = $1 ORDER BY version";
+
+    ADD_CHECKPOINT = "INSERT INTO checkpoints (tenant, size, root, note) VALUES ($1, $2, $3, $4)";
+    CHECKPOINT_AT = "SELECT root, note FROM checkpoints WHERE tenant = $1 AND size = $2";
+    LAST_CHECKPOINT = "SELECT size, root, note FROM checkpoints
+        WHERE tenant = $1 ORDER BY size DESC LIMIT 1";
+    CHECKPOINT_COUNT = "SELECT count(*) FROM checkpoints WHERE tenant = $1";
+
+    ADD_NOTICE = "INSERT INTO notices (tenant, name) VALUES ($1, $2)";
+    NOTICE = "SELECT 1 FROM notices WHERE tenant = $1 AND name = $2";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_first_appear_in_the_order_of_their_numbers() {
+        for (name, text) in ALL {
+            let mut highest = 0;
+            for rest in text.split('$').skip(1) {
+                let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+                let number: u32 = digits.parse().unwrap();
+                assert!(number <= highest + 1, "{name}: ${number} before ${}", highest + 1);
+                highest = highest.max(number);
+            }
+        }
+    }
+
+    #[test]
+    fn every_text_is_valid_on_the_schema() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        for step in MIGRATIONS {
+            connection.execute_batch(step).unwrap();
+        }
+        for (name, text) in ALL {
+            connection.prepare(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The statements of one job, each in the transaction of its batch.
+
+use crate::error::Fault;
+use crate::number::Number;
+use crate::rows::{ApiKeyRow, CheckpointRow, ConfigurationRow, Effect, TenantRow};
+use crate::sql;
+use ledger::{Blob, Event, Hash, Head, SealedSurrogate, TenantId, Time, WrappedKey};
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, OptionalExtension, Params, params};
+
+/// What the probe writes: as much as a small exchange leaves behind.
+pub(crate) const PROBE_BYTES: usize = 16 << 10;
+
+/// Runs a statement; says how many rows it changed.
+pub(crate) fn run(
+    connection: &Connection,
+    text: &str,
+    values: impl Params,
+    during: &'static str,
+) -> Result<u64, Fault> {
+    let mut statement = connection.prepare_cached(text).map_err(Fault::during(during))?;
+    let rows = statement.execute(values).map_err(Fault::during(during))?;
+    Ok(rows as u64)
+}
+
+/// As [`run`], for a statement that must change exactly one row.
+fn run_one(
+    connection: &Connection,
+    text: &str,
+    values: impl Params,
+    during: &'static str,
+) -> Result<(), Fault> {
+    if run(connection, text, values, during)? == 1 { Ok(()) } else { Err(Fault::Conflict) }
+}
+
+pub(crate) fn add_record(
+    connection: &Connection,
+    tenant: TenantId,
+    seq: u64,
+    leaf: Hash,
+    bytes: &[u8],
+) -> Result<(), Fault> {
+    let values = params![tenant.as_bytes(), Number(seq), leaf.as_bytes(), bytes];
+    match run(connection, sql::ADD_RECORD, values, "adding a record") {
+        Ok(_) => Ok(()),
+        // INVARIANT: the head is read under the write lock, so its position is free. If it is not,
+        // head and records disagree, and going on would fork the chain.
+        Err(Fault::Conflict) => Err(Fault::stop("adding a record at a taken position")),
+        Err(fault) => Err(fault),
+    }
+}
+
+pub(crate) fn add_blob(
+    connection: &Connection,
+    tenant: TenantId,
+    blob: &Blob,
+) -> Result<u64, Fault> {
+    let values = params![
+        tenant.as_bytes(),
+        blob.exchange.as_bytes(),
+        Number(blob.part.number()),
+        blob.key.as_bytes(),
+        blob.commitment.as_bytes(),
+        blob.sealed,
+    ];
+    run(connection, sql::ADD_BLOB, values, "adding a blob")
+}
+
+pub(crate) fn add_content_key(
+    connection: &Connection,
+    tenant: TenantId,
+    key: &WrappedKey,
+) -> Result<(), Fault> {
+    let values = params![
+        tenant.as_bytes(),
+        key.id.as_bytes(),
+        key.parent.as_bytes(),
+        key.created.as_micros(),
+        key.sealed,
+    ];
+    run(connection, sql::ADD_CONTENT_KEY, values, "adding a content key").map(|_| ())
+}
+
+/// Keeps the index of intents without an outcome. An outcome that names an intent ends exactly that
+/// one, once.
+pub(crate) fn index_intent(
+    connection: &Connection,
+    tenant: TenantId,
+    event: &Event,
+    seq: u64,
+) -> Result<(), Fault> {
+    let during = "indexing an intent";
+    match event {
+        Event::Intent(intent) => {
+            let values = params![tenant.as_bytes(), intent.about.exchange.as_bytes(), Number(seq)];
+            run(connection, sql::ADD_INTENT, values, during).map(|_| ())
+        }
+        Event::Outcome(outcome) => {
+            let Some(intent) = outcome.intent else { return Ok(()) };
+            let exchange = outcome.about.exchange.as_bytes();
+            let values = params![tenant.as_bytes(), exchange, Number(intent)];
+            run_one(connection, sql::END_INTENT, values, during)
+        }
+        Event::LogOpened { .. }
+        | Event::ConfigurationApplied { .. }
+        | Event::ApiKeyCreated { .. }
+        | Event::ApiKeyRevoked { .. }
+        | Event::Exported { .. }
+        | Event::ContentRead { .. }
+        | Event::AccessRefused { .. }
+        | Event::Started { .. }
+        | Event::Stopped { .. }
+        | Event::AgreementExpiring { .. } => Ok(()),
+    }
+}
+
+pub(crate) fn apply_effect(
+    connection: &Connection,
+    tenant: TenantId,
+    effect: &Effect,
+) -> Result<(), Fault> {
+    match effect {
+        Effect::AddApiKey(row) => add_api_key(connection, tenant, row),
+        Effect::RevokeApiKey { id, at } => {
+            let values = params![at.as_micros(), tenant.as_bytes(), id.as_bytes()];
+            run_one(connection, sql::REVOKE_API_KEY, values, "revoking an API key")
+        }
+        Effect::AddConfiguration(row) => add_configuration(connection, tenant, row),
+        Effect::AddConversation { id, key } => {
+            let values = params![tenant.as_bytes(), id.as_bytes(), key.as_bytes()];
+            run_one(connection, sql::ADD_CONVERSATION, values, "adding a conversation")
+        }
+        Effect::Notice(name) => {
+            let values = params![tenant.as_bytes(), name];
+            run_one(connection, sql::ADD_NOTICE, values, "adding a notice")
+        }
+    }
+}
+
+fn add_api_key(connection: &Connection, tenant: TenantId, row: &ApiKeyRow) -> Result<(), Fault> {
+    let values = params![
+        row.id.as_bytes(),
+        tenant.as_bytes(),
+        row.secret_hash.as_bytes(),
+        row.owner,
+        row.purpose,
+        row.created.as_micros(),
+        row.expires.map(Time::as_micros),
+    ];
+    run_one(connection, sql::ADD_API_KEY, values, "adding an API key")
+}
+
+fn add_configuration(
+    connection: &Connection,
+    tenant: TenantId,
+    row: &ConfigurationRow,
+) -> Result<(), Fault> {
+    let during = "adding a configuration";
+    let values = params![tenant.as_bytes()];
+    let Number(last) = read_one(connection, sql::LAST_CONFIGURATION_VERSION, values, during)?;
+    // Versions have no gaps, and of two that were prepared at once from the same version before,
+    // the second is refused.
+    if Some(row.version) != last.checked_add(1) {
+        return Err(Fault::Conflict);
+    }
+    let values = params![
+        tenant.as_bytes(),
+        Number(row.version),
+        row.sha256.as_bytes(),
+        row.applied_at.as_micros(),
+        row.bytes,
+    ];
+    run_one(connection, sql::ADD_CONFIGURATION, values, during)
+}
+
+pub(crate) fn add_tenant(
+    connection: &Connection,
+    row: &TenantRow,
+    key: &WrappedKey,
+) -> Result<(), Fault> {
+    let (id, during) = (row.id.as_bytes(), "adding a tenant");
+    let values = params![id, row.name, row.created.as_micros()];
+    run(connection, sql::ADD_TENANT, values, during)?;
+    run(connection, sql::ADD_HEAD, params![id, Head::new().to_bytes()], during)?;
+    add_content_key(connection, row.id, key)
+}
+
+pub(crate) fn add_surrogate(
+    connection: &Connection,
+    tenant: TenantId,
+    surrogate: &SealedSurrogate,
+) -> Result<(), Fault> {
+    let values = params![
+        tenant.as_bytes(),
+        surrogate.conversation.as_bytes(),
+        surrogate.expires.as_micros(),
+        surrogate.sealed,
+    ];
+    run(connection, sql::ADD_SURROGATE, values, "adding a surrogate").map(|_| ())
+}
+
+pub(crate) fn purge_surrogates(
+    connection: &Connection,
+    tenant: TenantId,
+    now: Time,
+) -> Result<u64, Fault> {
+    let values = params![tenant.as_bytes(), now.as_micros()];
+    run(connection, sql::PURGE_SURROGATES, values, "purging surrogates")
+}
+
+pub(crate) fn add_checkpoint(
+    connection: &Connection,
+    tenant: TenantId,
+    row: &CheckpointRow,
+) -> Result<u64, Fault> {
+    let values = params![tenant.as_bytes(), Number(row.size), row.root.as_bytes(), row.note];
+    run(connection, sql::ADD_CHECKPOINT, values, "adding a checkpoint")
+}
+
+pub(crate) fn probe(connection: &Connection) -> Result<u64, Fault> {
+    let during = "probing";
+    let writes: i64 = read_one(connection, sql::PROBE_WRITES, [], during)?;
+    // Other bytes each time: SQLite does not write a page that would stay the same.
+    let filler = writes.to_be_bytes().repeat(PROBE_BYTES / size_of::<i64>());
+    run(connection, sql::WRITE_PROBE, params![filler], during)
+}
+
+/// The end of a log, which must be the end of its records.
+pub(crate) fn read_head(connection: &Connection, tenant: TenantId) -> Result<Head, Fault> {
+    let during = "reading a head";
+    let bytes: Option<Vec<u8>> = connection
+        .prepare_cached(sql::HEAD)
+        .and_then(|mut statement| {
+            statement.query_row(params![tenant.as_bytes()], |row| row.get(0)).optional()
+        })
+        .map_err(Fault::during(during))?;
+    let head = match bytes {
+        // No such tenant.
+        None => return Err(Fault::Conflict),
+        Some(bytes) => Head::from_bytes(&bytes).ok_or(Fault::stop(during))?,
+    };
+    let Number(end) =
+        read_one(connection, sql::RECORDS_END, params![tenant.as_bytes()], "reading the end")?;
+    if end == head.size() {
+        Ok(head)
+    } else {
+        Err(Fault::stop("comparing a head with the records"))
+    }
+}
+
+/// The one column of the one row of a query.
+pub(crate) fn read_one<T: FromSql>(
+    connection: &Connection,
+    text: &str,
+    values: impl Params,
+    during: &'static str,
+) -> Result<T, Fault> {
+    connection
+        .prepare_cached(text)
+        .and_then(|mut statement| statement.query_row(values, |row| row.get(0)))
+        .map_err(Fault::during(during))
+}

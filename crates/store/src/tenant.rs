@@ -1,0 +1,512 @@
+//! The handle on one organisation: its log, its sealed content, its rules.
+
+use crate::checkpoints;
+use crate::error::Error;
+use crate::folder::{Folder, parse_note, replace_note};
+use crate::number::Number;
+use crate::rows::{
+    ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, Effect, OpenIntent,
+};
+use crate::sql;
+use crate::store::{Store, receipt};
+use crate::writer::{Done, Work};
+use ledger::checkpoint::{Checkpoint, Signer};
+use ledger::{
+    ApiKeyId, Blob, BlobPart, ContentKeyId, ConversationId, Entry, ExchangeId, Hash, Head, Journal,
+    LogId, Receipt, TenantId, Time, Unrecorded, WrappedKey,
+};
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+
+/// Records that one read returns at most, so that an export holds little of a long log in memory.
+pub const RECORDS_PER_READ: usize = 4096;
+/// Bytes of records after which one read returns what it has, for the same reason.
+const BYTES_PER_READ: usize = 16 << 20;
+/// Surrogates of one conversation that are read at once. A prompt of several megabytes holds some ten
+/// thousand identifiers.
+const SURROGATES: u64 = 100_000;
+/// API keys of one organisation: one per program, with room.
+const API_KEYS: u64 = 100_000;
+/// Open intents that are read at once; there are never more than exchanges under way.
+const OPEN_INTENTS: u64 = 10_000;
+
+/// One organisation's part of a [`Store`]. Cheap to clone; it is the organisation's
+/// [`ledger::Journal`].
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    store: Store,
+    id: TenantId,
+}
+
+impl Journal for Tenant {
+    async fn append(&self, entry: Entry) -> Result<Receipt, Unrecorded> {
+        self.append_with(entry, Vec::new()).await
+    }
+
+    async fn keep(&self, window: Blob) -> Result<(), Unrecorded> {
+        self.store.submit(Work::Keep { tenant: self.id, window }).await?;
+        Ok(())
+    }
+}
+
+impl Tenant {
+    pub(crate) const fn new(store: Store, id: TenantId) -> Self {
+        Self { store, id }
+    }
+
+    /// The organisation.
+    #[must_use]
+    pub const fn id(&self) -> TenantId {
+        self.id
+    }
+
+    /// The name of its log.
+    #[must_use]
+    pub fn log(&self) -> LogId {
+        LogId { deployment: self.store.deployment(), tenant: self.id }
+    }
+
+    /// Appends a record and makes the changes that it speaks of, in one atomic durable step.
+    ///
+    /// # Errors
+    /// [`Unrecorded`]: nothing of it is kept. An entry that contradicts what is stored (a name
+    /// taken, a version skipped, a key unknown, an intent ended before, no such organisation) gets
+    /// [`Unrecorded::Stopped`] too, while [`Store::health`] stays good.
+    pub async fn append_with(
+        &self,
+        entry: Entry,
+        effects: Vec<Effect>,
+    ) -> Result<Receipt, Unrecorded> {
+        let work = Work::Append { tenant: self.id, entry, effects };
+        receipt(self.store.submit(work).await).map_err(Unrecorded::from)
+    }
+
+    /// Forgets the surrogates whose time is over; says how many.
+    ///
+    /// # Errors
+    /// [`Error::Unrecorded`] when it is not durable.
+    pub async fn purge_surrogates(&self, now: Time) -> Result<u64, Error> {
+        match self.store.submit(Work::PurgeSurrogates { tenant: self.id, now }).await? {
+            Done::Rows(rows) => Ok(rows),
+            // INVARIANT: the writer answers a deletion with a count.
+            Done::Appended(_) => Err(Error::Unrecorded(Unrecorded::Stopped)),
+        }
+    }
+
+    /// The API keys, ended ones too, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when they cannot be read.
+    pub async fn api_keys(&self) -> Result<Vec<ApiKeyRow>, Error> {
+        let id = self.id;
+        self.store
+            .read(move |connection| {
+                let values = params![id.as_bytes(), limit_column(API_KEYS)?];
+                let rows = all(connection, sql::API_KEYS, values, api_key, "reading API keys")?;
+                within(rows, "API keys", API_KEYS)
+            })
+            .await
+    }
+
+    /// The latest version of the governed configuration; absent when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when it cannot be read.
+    pub async fn configuration(&self) -> Result<Option<ConfigurationRow>, Error> {
+        let id = self.id;
+        self.store
+            .read(move |connection| {
+                let values = params![id.as_bytes()];
+                one(connection, sql::CONFIGURATION, values, configuration, CONFIGURATION)
+            })
+            .await
+    }
+
+    /// One version of the governed configuration.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when it cannot be read.
+    pub async fn configuration_version(
+        &self,
+        version: u64,
+    ) -> Result<Option<ConfigurationRow>, Error> {
+        let (id, Some(version)) = (self.id, column(version)) else { return Ok(None) };
+        self.store
+            .read(move |connection| {
+                let values = params![id.as_bytes(), version];
+                one(connection, sql::CONFIGURATION_VERSION, values, configuration, CONFIGURATION)
+            })
+            .await
+    }
+
+    /// All versions of the governed configuration, without their texts, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when they cannot be read.
+    pub async fn configurations(&self) -> Result<Vec<ConfigurationVersion>, Error> {
+        let id = self.id;
+        self.store
+            .read(move |connection| {
+                let version = |row: &Row<'_>| {
+                    Ok(ConfigurationVersion {
+                        version: row.get::<_, Number>(0)?.0,
+                        sha256: Hash::from_bytes(row.get(1)?),
+                        applied_at: Time::from_micros(row.get(2)?),
+                    })
+                };
+                let values = params![id.as_bytes()];
+                all(connection, sql::CONFIGURATIONS, values, version, CONFIGURATION)
+            })
+            .await
+    }
+
+    /// A wrapped key; absent when it is unknown or destroyed.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when it cannot be read.
+    pub async fn content_key(&self, key: ContentKeyId) -> Result<Option<WrappedKey>, Error> {
+        let id = self.id;
+        self.store
+            .read(move |connection| {
+                let values = params![id.as_bytes(), key.as_bytes()];
+                one(connection, sql::CONTENT_KEY, values, wrapped_key, "reading a content key")
+            })
+            .await
+    }
+
+    /// A conversation and its key; absent when it is unknown or its key is destroyed.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when it cannot be read.
+    pub async fn conversation(
+        &self,
+        conversation: ConversationId,
+    ) -> Result<Option<(ConversationId, WrappedKey)>, Error> {
+        let id = self.id;
+        self.store
+            .read(move |connection| {
+                let values = params![id.as_bytes(), conversation.as_bytes()];
+                let key = one(
+                    connection,
+                    sql::CONVERSATION,
+                    values,
+                    wrapped_key,
+                    "reading a conversation",
+                )?;
+                Ok(key.map(|key| (conversation, key)))
+            })
+            .await
+    }
+
+    /// The sealed surrogates of a conversation whose time is not over: `now < expires`.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] beyond 100,000, instead of leaving some out.
+    pub async fn surrogates(
+        &self,
+        conversation: ConversationId,
+        now: Time,
+    ) -> Result<Vec<Vec<u8>>, Error> {
+        let id = self.id;
+        self.store
+            .read(move |connection| {
+                let values = params![
+                    id.as_bytes(),
+                    conversation.as_bytes(),
+                    now.as_micros(),
+                    limit_column(SURROGATES)?
+                ];
+                let sealed = |row: &Row<'_>| row.get(0);
+                let rows = all(connection, sql::SURROGATES, values, sealed, "reading surrogates")?;
+                within(rows, "surrogates in one conversation", SURROGATES)
+            })
+            .await
+    }
+
+    /// Intents without an outcome, oldest first, at most 10,000: whoever ends them asks again until
+    /// none is left.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when they cannot be read.
+    pub async fn open_intents(&self) -> Result<Vec<OpenIntent>, Error> {
+        let id = self.id;
+        self.store
+            .read(move |connection| {
+                let intent = |row: &Row<'_>| {
+                    Ok(OpenIntent {
+                        exchange: ExchangeId::from_bytes(row.get(0)?),
+                        seq: row.get::<_, Number>(1)?.0,
+                        record: row.get(2)?,
+                    })
+                };
+                let values = params![id.as_bytes(), column(OPEN_INTENTS)];
+                all(connection, sql::OPEN_INTENTS, values, intent, "reading open intents")
+            })
+            .await
+    }
+
+    /// Whether the notice of this name was given.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when it cannot be read.
+    pub async fn notice_given(&self, name: &str) -> Result<bool, Error> {
+        let (id, name) = (self.id, name.to_owned());
+        self.store
+            .read(move |connection| {
+                let values = params![id.as_bytes(), name];
+                let found = one(connection, sql::NOTICE, values, |_| Ok(()), "reading a notice")?;
+                Ok(found.is_some())
+            })
+            .await
+    }
+
+    /// The end of the log.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTenant`] when there is no such organisation.
+    pub async fn head(&self) -> Result<Head, Error> {
+        let id = self.id;
+        self.store
+            .read(move |connection| {
+                checkpoints::head(connection, id)?.ok_or(Error::UnknownTenant(id))
+            })
+            .await
+    }
+
+    /// Records from position `seq` on, in order, with their positions.
+    ///
+    /// At most `limit`, [`RECORDS_PER_READ`] or 16 MiB of them, whichever is least. Fewer than
+    /// `limit` do not mean that the log ends there; only an empty answer does.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when they cannot be read.
+    pub async fn records_from(&self, seq: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, Error> {
+        let (id, Some(seq)) = (self.id, column(seq)) else { return Ok(Vec::new()) };
+        let limit = limit.min(RECORDS_PER_READ);
+        self.store.read(move |connection| records(connection, id, seq, limit)).await
+    }
+
+    /// One record's bytes; absent beyond the end of the log.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when it cannot be read.
+    pub async fn record(&self, seq: u64) -> Result<Option<Vec<u8>>, Error> {
+        let (id, Some(seq)) = (self.id, column(seq)) else { return Ok(None) };
+        self.store
+            .read(move |connection| {
+                let values = params![id.as_bytes(), seq];
+                one(connection, sql::RECORD, values, |row| row.get(0), "reading a record")
+            })
+            .await
+    }
+
+    /// The sealed content of an exchange: the prompt, then the windows in order.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when it cannot be read.
+    pub async fn blobs(&self, exchange: ExchangeId) -> Result<Vec<Blob>, Error> {
+        let id = self.id;
+        self.store
+            .read(move |connection| {
+                let blob = |row: &Row<'_>| {
+                    let Some(part) = BlobPart::from_number(row.get::<_, Number>(0)?.0) else {
+                        return Ok(None);
+                    };
+                    let key = ContentKeyId::from_bytes(row.get(1)?);
+                    let commitment = Hash::from_bytes(row.get(2)?);
+                    Ok(Some(Blob { exchange, part, key, commitment, sealed: row.get(3)? }))
+                };
+                let values = params![id.as_bytes(), exchange.as_bytes()];
+                let blobs = all(connection, sql::BLOBS, values, blob, "reading blobs")?;
+                blobs
+                    .into_iter()
+                    .collect::<Option<Vec<_>>>()
+                    .ok_or(Error::Malformed { table: "blobs" })
+            })
+            .await
+    }
+
+    /// The last published checkpoint; absent when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when it cannot be read.
+    pub async fn last_checkpoint(&self) -> Result<Option<CheckpointRow>, Error> {
+        let id = self.id;
+        self.store.read(move |connection| checkpoints::last(connection, id)).await
+    }
+
+    /// Signs the present end of the log, and keeps the signed note in the database and in the file
+    /// beside it. Without new records since the last one, that one is the answer.
+    ///
+    /// # Errors
+    /// [`Error::RolledBack`] when what was published before is not part of the present log;
+    /// [`Error::OtherLog`] when the signer is another log's.
+    pub async fn publish_checkpoint(&self, signer: &Signer) -> Result<String, Error> {
+        if signer.name() != self.log().to_string() {
+            return Err(Error::OtherLog);
+        }
+        let folder = self.store.folder().clone();
+        let lock = blocking(move || folder.lock_checkpoint()).await?;
+        let head = self.head().await?;
+        let last = self.last_checkpoint().await?;
+        self.refuse_rollback(&head, last.as_ref())?;
+        if let Some(last) = last.filter(|last| last.size == head.size()) {
+            self.put_in_file(&last, Step::Prepare).await?;
+            self.put_in_file(&last, Step::Replace).await?;
+            return Ok(last.note);
+        }
+        let (size, root) = (head.size(), head.root());
+        let note = signer.sign(&Checkpoint { origin: signer.name().to_owned(), size, root });
+        let row = CheckpointRow { size, root, note };
+        self.put_in_file(&row, Step::Prepare).await?;
+        self.store.submit(Work::AddCheckpoint { tenant: self.id, row: row.clone() }).await?;
+        self.put_in_file(&row, Step::Replace).await?;
+        drop(lock);
+        Ok(row.note)
+    }
+
+    /// Compare before swap: the log only grows.
+    fn refuse_rollback(&self, head: &Head, last: Option<&CheckpointRow>) -> Result<(), Error> {
+        let Some(last) = last else { return Ok(()) };
+        let contradicts = last.size == head.size() && last.root != head.root();
+        if last.size > head.size() || contradicts {
+            let (log, database) = (self.log(), head.size());
+            return Err(Error::RolledBack { log, checkpoint: last.size, database });
+        }
+        Ok(())
+    }
+
+    async fn put_in_file(&self, row: &CheckpointRow, step: Step) -> Result<(), Error> {
+        let (folder, note) = (self.store.folder().clone(), row.note.clone());
+        blocking(move || put_in_file(&folder, note, step)).await
+    }
+}
+
+/// The two halves of writing the checkpoint file.
+#[derive(Clone, Copy)]
+enum Step {
+    /// Everything that needs room on the disk.
+    Prepare,
+    /// What makes it visible.
+    Replace,
+}
+
+fn put_in_file(folder: &Folder, note: String, step: Step) -> Result<(), Error> {
+    match step {
+        Step::Prepare => {
+            let new = parse_note(note).ok_or(Error::CheckpointMalformed)?;
+            let notes = folder.read_checkpoints()?;
+            if let Some(former) = notes.iter().find(|former| former.log == new.log)
+                && (former.size > new.size || (former.size == new.size && former.note != new.note))
+            {
+                let (log, database) = (new.log, new.size);
+                return Err(Error::RolledBack { log, checkpoint: former.size, database });
+            }
+            folder.prepare_checkpoints(&replace_note(notes, new))
+        }
+        Step::Replace => folder.put_checkpoints(),
+    }
+}
+
+async fn blocking<T, F>(work: F) -> Result<T, Error>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, Error> + Send + 'static,
+{
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::ThreadGone)?
+}
+
+const CONFIGURATION: &str = "reading the configuration";
+
+/// A number as SQL has it; absent beyond what any row can hold.
+fn column(number: u64) -> Option<i64> {
+    i64::try_from(number).ok()
+}
+
+/// One row more than the limit, so that an excess shows.
+fn limit_column(limit: u64) -> Result<i64, Error> {
+    column(limit.saturating_add(1)).ok_or(Error::TooMany { what: "rows", limit })
+}
+
+fn within<T>(rows: Vec<T>, what: &'static str, limit: u64) -> Result<Vec<T>, Error> {
+    if rows.len() as u64 > limit { Err(Error::TooMany { what, limit }) } else { Ok(rows) }
+}
+
+fn one<T>(
+    connection: &Connection,
+    text: &str,
+    values: impl Params,
+    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    during: &'static str,
+) -> Result<Option<T>, Error> {
+    connection
+        .prepare_cached(text)
+        .and_then(|mut statement| statement.query_row(values, read).optional())
+        .map_err(Error::database(during))
+}
+
+fn all<T>(
+    connection: &Connection,
+    text: &str,
+    values: impl Params,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    during: &'static str,
+) -> Result<Vec<T>, Error> {
+    let failed = Error::database(during);
+    let mut statement = connection.prepare_cached(text).map_err(&failed)?;
+    let rows = statement.query_map(values, read).map_err(&failed)?;
+    rows.collect::<Result<Vec<_>, _>>().map_err(&failed)
+}
+
+fn records(
+    connection: &Connection,
+    tenant: TenantId,
+    seq: i64,
+    limit: usize,
+) -> Result<Vec<(u64, Vec<u8>)>, Error> {
+    let failed = Error::database("reading records");
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(sql::RECORDS).map_err(&failed)?;
+    let mut rows = statement.query(params![tenant.as_bytes(), seq, limit]).map_err(&failed)?;
+    let mut records = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = rows.next().map_err(&failed)? {
+        let (Number(seq), record): (Number, Vec<u8>) =
+            row.get(0).and_then(|seq| Ok((seq, row.get(1)?))).map_err(&failed)?;
+        bytes += record.len();
+        records.push((seq, record));
+        if bytes >= BYTES_PER_READ {
+            break;
+        }
+    }
+    Ok(records)
+}
+
+fn api_key(row: &Row<'_>) -> rusqlite::Result<ApiKeyRow> {
+    Ok(ApiKeyRow {
+        id: ApiKeyId::from_bytes(row.get(0)?),
+        secret_hash: Hash::from_bytes(row.get(1)?),
+        owner: row.get(2)?,
+        purpose: row.get(3)?,
+        created: Time::from_micros(row.get(4)?),
+        expires: row.get::<_, Option<i64>>(5)?.map(Time::from_micros),
+        revoked_at: row.get::<_, Option<i64>>(6)?.map(Time::from_micros),
+    })
+}
+
+fn configuration(row: &Row<'_>) -> rusqlite::Result<ConfigurationRow> {
+    Ok(ConfigurationRow {
+        version: row.get::<_, Number>(0)?.0,
+        sha256: Hash::from_bytes(row.get(1)?),
+        applied_at: Time::from_micros(row.get(2)?),
+        bytes: row.get(3)?,
+    })
+}
+
+fn wrapped_key(row: &Row<'_>) -> rusqlite::Result<WrappedKey> {
+    Ok(WrappedKey {
+        id: ContentKeyId::from_bytes(row.get(0)?),
+        parent: ContentKeyId::from_bytes(row.get(1)?),
+        created: Time::from_micros(row.get(2)?),
+        sealed: row.get(3)?,
+    })
+}

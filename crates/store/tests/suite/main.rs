@@ -1,0 +1,12 @@
+//! What the store promises, proved on real files.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests stand outside of test functions, and a failed test panics"
+)]
+
+mod append;
+mod content;
+mod crash;
+mod guard;
+mod support;
