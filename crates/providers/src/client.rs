@@ -1,0 +1,422 @@
+//! The HTTP client under every dialect.
+//!
+//! It sends what the gate hands out and nothing else, to the endpoint of the covered path and to no
+//! other: redirects and proxies are off, and a name inside the boundary must resolve to private
+//! addresses at each connection. Nothing that a model server says of an error is kept, because it
+//! may repeat the prompt.
+
+use crate::openai::{self, StreamReader};
+use crate::sse::Decoder;
+use futures_util::{Stream, StreamExt as _};
+use gate::path::Endpoint;
+use gate::prompt::{Answer, StreamEvent};
+use gate::{Outbound, UpstreamFailure};
+use phi::Text;
+use phi::surrogate::Escape;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use reqwest::{Response, StatusCode};
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// A server that does not accept a connection in this time is down or gone.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Kept connections per destination. More only waits in the server's queue.
+const MAX_IDLE_CONNECTIONS: usize = 256;
+
+/// Destinations whose connections are kept. A configuration has some dozens; those of configurations
+/// that are gone must not pile up.
+const MAX_CLIENTS: usize = 256;
+
+/// A whole answer larger than this is not one: twice the text that the gate takes, for escapes and
+/// log probabilities.
+const MAX_ANSWER_BYTES: usize = 2 * gate::stream::MAX_ANSWER_BYTES;
+
+/// A stream larger than this is not an answer: some 60 bytes frame each byte of text, and a server
+/// that sends comments for ever must end too.
+const MAX_STREAM_BYTES: usize = 256 << 20;
+
+/// The longest request id of a model server that is kept.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// A secret that is sent to a model server. It has no `Debug` of its content and is wiped when
+/// dropped.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Wraps a secret; surrounding white space, as files end with it, is cut.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(Zeroizing::new(text.trim().to_owned()))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// What a destination needs beyond its path.
+#[derive(Clone, Debug)]
+pub struct Wire {
+    /// What is sent as the bearer token, if the server wants one.
+    pub credential: Option<Secret>,
+    /// The only certificate authority that is trusted, in PEM; the system's when absent.
+    pub authority_pem: Option<Vec<u8>>,
+    /// How long the first byte of an answer may take, and then the rest of an answer that is not
+    /// streamed.
+    pub answer_timeout: Duration,
+    /// How long a stream may pause between two pieces; [`Wire::IDLE_TIMEOUT`] suits every known
+    /// server.
+    pub idle_timeout: Duration,
+}
+
+impl Wire {
+    /// Reasoning models pause; a longer pause is a hang.
+    pub const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
+}
+
+/// Sends to models.
+#[derive(Debug, Default)]
+pub struct Providers {
+    clients: Mutex<BTreeMap<ClientKey, reqwest::Client>>,
+}
+
+/// What makes two destinations share connections: nothing less than all of this.
+type ClientKey = (String, bool, Option<Vec<u8>>);
+
+/// What came back.
+#[derive(Debug)]
+pub enum Reply {
+    /// A whole answer.
+    Whole(Answer),
+    /// A stream of events.
+    Stream(Box<AnswerStream>),
+}
+
+impl Providers {
+    /// A client without connections.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sends, once.
+    ///
+    /// # Errors
+    /// [`UpstreamFailure`], which never holds the server's words.
+    pub async fn send(
+        &self,
+        outbound: Outbound,
+        wire: &Wire,
+        content_escape: Escape,
+    ) -> Result<Reply, UpstreamFailure> {
+        let endpoint = outbound.path().endpoint();
+        let client = self.client(endpoint, wire)?;
+        let accept = if outbound.stream() { "text/event-stream" } else { "application/json" };
+        let mut request = client
+            .post(format!("{endpoint}/chat/completions"))
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, accept)
+            .body(outbound.body().expose().to_owned());
+        if let Some(Secret(secret)) = &wire.credential {
+            let mut bearer = HeaderValue::from_str(&format!("Bearer {}", secret.as_str()))
+                .map_err(|_| UpstreamFailure::NoCredential)?;
+            bearer.set_sensitive(true);
+            request = request.header(AUTHORIZATION, bearer);
+        }
+        let response = tokio::time::timeout(wire.answer_timeout, request.send())
+            .await
+            .map_err(|_| UpstreamFailure::TimedOut)?
+            .map_err(|error| failure(&error))?;
+        check_status(&response)?;
+        let upstream_request = request_id(&response);
+        if outbound.stream() {
+            expect_type(&response, "text/event-stream")?;
+            Ok(Reply::Stream(Box::new(AnswerStream::new(
+                response,
+                content_escape,
+                upstream_request,
+                wire.idle_timeout,
+            ))))
+        } else {
+            expect_type(&response, "application/json")?;
+            let body = tokio::time::timeout(wire.answer_timeout, read_whole(response))
+                .await
+                .map_err(|_| UpstreamFailure::TimedOut)??;
+            openai::answer(&body, content_escape, upstream_request).map(Reply::Whole)
+        }
+    }
+
+    fn client(&self, endpoint: &Endpoint, wire: &Wire) -> Result<reqwest::Client, UpstreamFailure> {
+        let private = endpoint.must_resolve_private();
+        let key = (endpoint.to_string(), private, wire.authority_pem.clone());
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&key) {
+            return Ok(client.clone());
+        }
+        let client = build(endpoint, private, wire).map_err(|_| UpstreamFailure::Unreachable)?;
+        if clients.len() >= MAX_CLIENTS {
+            clients.clear();
+        }
+        clients.insert(key, client.clone());
+        Ok(client)
+    }
+}
+
+fn build(
+    endpoint: &Endpoint,
+    private: bool,
+    wire: &Wire,
+) -> Result<reqwest::Client, reqwest::Error> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("bulla/", env!("CARGO_PKG_VERSION")))
+        .http1_only()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .tcp_nodelay(true)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
+        .https_only(endpoint.is_secure())
+        .tls_version_min(reqwest::tls::Version::TLS_1_2)
+        .dns_resolver(Arc::new(Resolver { private }));
+    if let Some(pem) = &wire.authority_pem {
+        builder = builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(pem)?);
+    }
+    builder.build()
+}
+
+/// Resolves names, and refuses those that leave the boundary.
+struct Resolver {
+    private: bool,
+}
+
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the name resolves to an address outside the boundary")]
+struct OutsideBoundary;
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let private = self.private;
+        Box::pin(async move {
+            let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            // Fail closed: one public address among private ones is enough to refuse.
+            if private && !found.iter().all(|address| gate::path::is_private(address.ip())) {
+                return Err(OutsideBoundary.into());
+            }
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// What a failed request means, found along the chain of its causes.
+fn failure(error: &reqwest::Error) -> UpstreamFailure {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(current) = cause {
+        if current.is::<OutsideBoundary>() {
+            return UpstreamFailure::AddressRefused;
+        }
+        cause = current.source();
+    }
+    if error.is_timeout() {
+        UpstreamFailure::TimedOut
+    } else if error.is_connect() {
+        UpstreamFailure::Unreachable
+    } else {
+        // Connected, and the prompt may have arrived: it is not for a caller to think otherwise.
+        UpstreamFailure::Cut
+    }
+}
+
+fn check_status(response: &Response) -> Result<(), UpstreamFailure> {
+    let status = response.status();
+    if status == StatusCode::OK {
+        return if response.headers().contains_key(CONTENT_ENCODING) {
+            Err(UpstreamFailure::Garbage)
+        } else {
+            Ok(())
+        };
+    }
+    Err(match status.as_u16() {
+        300..400 => UpstreamFailure::Redirected,
+        401 | 403 => UpstreamFailure::Unauthorized,
+        429 => {
+            let after = response.headers().get("retry-after");
+            let seconds = after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+            UpstreamFailure::RateLimited(seconds)
+        }
+        408 | 504 => UpstreamFailure::TimedOut,
+        413 => UpstreamFailure::Rejected(Some("request_too_large")),
+        404 => UpstreamFailure::Rejected(Some("model_not_found")),
+        400..500 => UpstreamFailure::Rejected(None),
+        500.. => UpstreamFailure::Failed,
+        _ => UpstreamFailure::Garbage,
+    })
+}
+
+fn expect_type(response: &Response, expected: &str) -> Result<(), UpstreamFailure> {
+    let found = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let found = found.and_then(|value| value.split(';').next()).unwrap_or_default();
+    if found.trim().eq_ignore_ascii_case(expected) { Ok(()) } else { Err(UpstreamFailure::Garbage) }
+}
+
+/// The server's own id of the request, when it is short and plain enough to be nothing else.
+fn request_id(response: &Response) -> Option<String> {
+    let id = response.headers().get("x-request-id")?.to_str().ok()?;
+    let plain = id.len() <= MAX_REQUEST_ID_BYTES
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    plain.then(|| id.to_owned())
+}
+
+async fn read_whole(response: Response) -> Result<Zeroizing<Vec<u8>>, UpstreamFailure> {
+    let mut pieces = response.bytes_stream();
+    let mut body = Zeroizing::new(Vec::new());
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|_| UpstreamFailure::Cut)?;
+        if body.len() + piece.len() > MAX_ANSWER_BYTES {
+            return Err(UpstreamFailure::TooLarge);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}
+
+type Pieces = Pin<Box<dyn Stream<Item = reqwest::Result<bytes::Bytes>> + Send>>;
+
+/// A streamed answer.
+pub struct AnswerStream {
+    pieces: Pieces,
+    decoder: Decoder,
+    reader: StreamReader,
+    ready: VecDeque<Text>,
+    received_bytes: usize,
+    idle_timeout: Duration,
+    upstream_request: Option<String>,
+}
+
+impl fmt::Debug for AnswerStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AnswerStream")
+    }
+}
+
+impl AnswerStream {
+    fn new(
+        response: Response,
+        content_escape: Escape,
+        upstream_request: Option<String>,
+        idle_timeout: Duration,
+    ) -> Self {
+        Self {
+            pieces: Box::pin(response.bytes_stream()),
+            decoder: Decoder::default(),
+            reader: StreamReader::new(content_escape),
+            ready: VecDeque::new(),
+            received_bytes: 0,
+            idle_timeout,
+            upstream_request,
+        }
+    }
+
+    /// The server's own id of the request.
+    #[must_use]
+    pub fn upstream_request(&self) -> Option<&str> {
+        self.upstream_request.as_deref()
+    }
+
+    /// Waits for what comes next: some events, or nothing when the stream ended as it should.
+    ///
+    /// Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// [`UpstreamFailure`]: the stream is over. [`AnswerStream::tail`] still gives what is held back.
+    pub async fn next(&mut self) -> Result<Option<Vec<StreamEvent>>, UpstreamFailure> {
+        loop {
+            if self.reader.is_done() {
+                return Ok(None);
+            }
+            if let Some(data) = self.ready.pop_front() {
+                return self.reader.read(data.expose()).map(Some);
+            }
+            let piece = tokio::time::timeout(self.idle_timeout, self.pieces.next())
+                .await
+                .map_err(|_| UpstreamFailure::TimedOut)?;
+            match piece {
+                Some(Ok(bytes)) => {
+                    self.received_bytes += bytes.len();
+                    if self.received_bytes > MAX_STREAM_BYTES {
+                        return Err(UpstreamFailure::TooLarge);
+                    }
+                    let events = self.decoder.feed(&bytes).map_err(|_| UpstreamFailure::Garbage)?;
+                    self.ready.extend(events);
+                }
+                // The dialect ends a stream with an event of its own, so this one broke off.
+                Some(Err(_)) | None => return Err(UpstreamFailure::Cut),
+            }
+        }
+    }
+
+    /// Whether [`AnswerStream::next`] would give something without waiting for the network.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// The events that carry what is held back when the stream broke off.
+    #[must_use]
+    pub fn tail(&mut self) -> Vec<StreamEvent> {
+        self.reader.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn check(name: &str, private: bool, resolves: bool) {
+        let found = Resolver { private }.resolve(name.parse().unwrap()).await;
+        assert_eq!(found.is_ok(), resolves, "{name}");
+    }
+
+    #[tokio::test]
+    async fn a_name_that_must_stay_inside_does_not_resolve_outside() {
+        check("127.0.0.1", true, true).await;
+        check("10.1.2.3", true, true).await;
+        check("192.0.2.1", true, false).await;
+        check("169.254.169.254", true, false).await;
+        check("192.0.2.1", false, true).await;
+    }
+
+    #[derive(Debug)]
+    struct Outside;
+
+    impl Resolve for Outside {
+        fn resolve(&self, _: Name) -> Resolving {
+            Box::pin(async { Err(OutsideBoundary.into()) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leaves_the_boundary_is_told_apart_from_one_that_is_not_there() {
+        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+        let client =
+            reqwest::Client::builder().no_proxy().dns_resolver(Arc::new(Outside)).build().unwrap();
+        let error = client.post("http://model.clinic.example/v1").send().await.unwrap_err();
+        assert_eq!(failure(&error), UpstreamFailure::AddressRefused);
+    }
+
+    #[test]
+    fn a_secret_is_trimmed_and_does_not_show() {
+        let secret = Secret::new(" sk-synthetic \n");
+        assert_eq!(secret.0.as_str(), "sk-synthetic");
+        assert_eq!(format!("{secret:?}"), "Secret");
+    }
+}

@@ -1,0 +1,225 @@
+//! What a request may hold, as a table, and the walk that takes its text out.
+//!
+//! A field that is not in the table is refused, because a field that nobody scans is a way out
+//! (peers lose identifiers through tool arguments and pass-through fields exactly so).
+
+use gate::prompt::Parts;
+use gate::shape::{Json, Key, Shape, Word};
+use phi::Text;
+use serde_json::Number;
+
+/// The largest weight: temperatures, penalties and biases lie within 100.
+const MAX_RATIO: f64 = 1000.0;
+
+/// The request is not in the dialect, or holds a field that is not scanned.
+///
+/// It names the place in the dialect's own words and never repeats what the caller sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unsupported {
+    /// A field that this dialect defines but Bulla does not carry.
+    #[error("the field \"{field}\" in {place} is not supported")]
+    KnownField {
+        /// Where.
+        place: &'static str,
+        /// The field, in the dialect's words.
+        field: &'static str,
+    },
+    /// A field that is in no table. Its name is the caller's text, so it is not repeated.
+    #[error("{place} has a field that Bulla does not know and therefore does not pass on")]
+    UnknownField {
+        /// Where.
+        place: &'static str,
+    },
+    /// A value of the wrong kind.
+    #[error("the value at {place} is not what the dialect allows there")]
+    WrongValue {
+        /// Where.
+        place: &'static str,
+    },
+    /// A required field is absent.
+    #[error("the field \"{field}\" is required")]
+    Missing {
+        /// The field.
+        field: &'static str,
+    },
+}
+
+impl Unsupported {
+    /// Whether this is about content that cannot be carried, rather than about a malformed request.
+    #[must_use]
+    pub const fn is_content(&self) -> bool {
+        matches!(self, Self::KnownField { .. } | Self::UnknownField { .. })
+    }
+}
+
+/// What one value may be.
+#[derive(Debug)]
+pub(crate) enum Rule {
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// A whole number from -1 (which stands for "no limit") to this. It is not scanned, so it has at
+    /// most seven digits, fewer than a number that identifies a person.
+    Count(u64),
+    /// A number between -1000 and 1000: a temperature, a penalty. It is not scanned.
+    Ratio,
+    /// Any number: scanned as text.
+    AnyNumber,
+    /// `true` or `false`.
+    Bool,
+    /// `false`. What `true` would ask for is not carried by Bulla.
+    False,
+    /// The model's name.
+    Model,
+    /// Text: scanned.
+    Content,
+    /// Any JSON, of the caller's own form: everything in it is scanned.
+    Tree,
+    /// A string that holds a JSON document: everything in it is scanned. If it is not JSON, it is
+    /// scanned as text.
+    Arguments,
+    /// An object with these fields.
+    Object(&'static str, &'static [Field]),
+    /// A list of these.
+    List(&'static Rule),
+    /// The first of these whose kind of JSON value fits.
+    Either(&'static [Rule]),
+    /// An object whose fields depend on its member `type`.
+    Tagged(&'static str, &'static [(&'static str, &'static [Field])]),
+    /// Vocabulary numbers to biases.
+    LogitBias,
+    /// Defined by the dialect, not carried by Bulla.
+    Refused,
+}
+
+/// One field of an object.
+#[derive(Debug)]
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    /// Where it stands, in the dialect's words, for records and errors.
+    pub(crate) place: &'static str,
+    pub(crate) rule: Rule,
+}
+
+/// Walks `json` by `rule`, moving its text into `parts`.
+pub(crate) fn walk(
+    json: Json,
+    rule: &Rule,
+    place: &'static str,
+    parts: &mut Parts,
+) -> Result<Shape, Unsupported> {
+    let wrong = Unsupported::WrongValue { place };
+    match (rule, json) {
+        (Rule::Tree, json) => Ok(parts.take_all(place, None, json)),
+        (_, Json::Null) => Ok(Shape::Null),
+        (Rule::OneOf(words), Json::Text(text)) => words
+            .iter()
+            .find(|word| **word == text.expose())
+            .and_then(|word| Word::parse(word))
+            .map(Shape::Word)
+            .ok_or(wrong),
+        (Rule::Count(most), Json::Number(number)) => {
+            let fits = number.as_i64() == Some(-1) || number.as_u64().is_some_and(|n| n <= *most);
+            if fits { Ok(Shape::Number(number)) } else { Err(wrong) }
+        }
+        (Rule::Ratio, Json::Number(number)) if is_ratio(&number) => Ok(Shape::Number(number)),
+        (Rule::AnyNumber, Json::Number(number)) => {
+            Ok(parts.take_all(place, None, Json::Number(number)))
+        }
+        (Rule::Bool, Json::Bool(value)) => Ok(Shape::Bool(value)),
+        (Rule::False, Json::Bool(false)) => Ok(Shape::Bool(false)),
+        (Rule::False, Json::Bool(true)) => {
+            Err(Unsupported::KnownField { place: "the request", field: place })
+        }
+        (Rule::Model, Json::Text(_)) => Ok(Shape::Model),
+        (Rule::Content, Json::Text(text)) => Ok(Shape::Part(parts.take(place, None, text))),
+        (Rule::Arguments, Json::Text(text)) => Ok(arguments(text, place, parts)),
+        (Rule::Object(place, fields), Json::Map(members)) => object(members, fields, place, parts),
+        (Rule::List(item), Json::List(items)) => items
+            .into_iter()
+            .map(|json| walk(json, item, place, parts))
+            .collect::<Result<_, _>>()
+            .map(Shape::List),
+        (Rule::Either(rules), json) => match rules.iter().find(|rule| fits(rule, &json)) {
+            Some(rule) => walk(json, rule, place, parts),
+            None => Err(wrong),
+        },
+        (Rule::Tagged(place, variants), Json::Map(members)) => {
+            let tag = members.iter().find(|(name, _)| name.expose() == "type");
+            let tag = tag.and_then(|(_, value)| value.as_text()).map(Text::expose);
+            match variants.iter().find(|(name, _)| Some(*name) == tag) {
+                Some((_, fields)) => object(members, fields, place, parts),
+                None => Err(Unsupported::WrongValue { place }),
+            }
+        }
+        (Rule::LogitBias, Json::Map(members)) => logit_bias(members, place),
+        _ => Err(wrong),
+    }
+}
+
+/// Whether a number is one that weighs and cannot identify. Four digits before the point are too few
+/// for an identifier; its fraction is whatever a computation left there.
+fn is_ratio(number: &Number) -> bool {
+    number.as_f64().is_some_and(|value| value.abs() <= MAX_RATIO)
+}
+
+/// Whether `rule` is meant for this kind of JSON value.
+const fn fits(rule: &Rule, json: &Json) -> bool {
+    matches!(
+        (rule, json),
+        (Rule::Content | Rule::OneOf(_) | Rule::Arguments, Json::Text(_))
+            | (Rule::List(_), Json::List(_))
+            | (Rule::Object(..) | Rule::Tagged(..), Json::Map(_))
+    )
+}
+
+fn object(
+    members: Vec<(Text, Json)>,
+    fields: &'static [Field],
+    place: &'static str,
+    parts: &mut Parts,
+) -> Result<Shape, Unsupported> {
+    let mut shape = Vec::with_capacity(members.len());
+    for (name, value) in members {
+        let Some(field) = fields.iter().find(|field| field.name == name.expose()) else {
+            return Err(Unsupported::UnknownField { place });
+        };
+        if matches!(field.rule, Rule::Refused) {
+            // Present but empty carries nothing: SDKs send back what they got.
+            if matches!(value, Json::Null) {
+                continue;
+            }
+            return Err(Unsupported::KnownField { place, field: field.name });
+        }
+        let Some(key) = Word::parse(field.name) else {
+            return Err(Unsupported::UnknownField { place });
+        };
+        shape.push((Key::Word(key), walk(value, &field.rule, field.place, parts)?));
+    }
+    Ok(Shape::Map(shape))
+}
+
+fn arguments(text: Text, place: &'static str, parts: &mut Parts) -> Shape {
+    match Json::parse(text.expose().as_bytes()) {
+        Ok(json) => Shape::Embedded(Box::new(parts.take_all(place, None, json))),
+        Err(_) => Shape::Part(parts.take(place, None, text)),
+    }
+}
+
+fn logit_bias(members: Vec<(Text, Json)>, place: &'static str) -> Result<Shape, Unsupported> {
+    /// Vocabularies have less than ten million entries; longer digits could be an identifier.
+    const MAX_DIGITS: usize = 7;
+    members
+        .into_iter()
+        .map(|(name, value)| {
+            let digits = name.expose();
+            let short = digits.len() <= MAX_DIGITS && digits.bytes().all(|b| b.is_ascii_digit());
+            match (Word::parse(digits), value) {
+                (Some(word), Json::Number(number)) if short && is_ratio(&number) => {
+                    Ok((Key::Word(word), Shape::Number(number)))
+                }
+                _ => Err(Unsupported::WrongValue { place }),
+            }
+        })
+        .collect::<Result<_, _>>()
+        .map(Shape::Map)
+}

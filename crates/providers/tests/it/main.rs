@@ -1,0 +1,12 @@
+//! What the wire dialects and the client promise, proved against a scripted model server.
+
+#[cfg(test)]
+mod answers;
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod gateway;
+#[cfg(test)]
+mod requests;
+#[cfg(test)]
+mod streams;
