@@ -1,0 +1,134 @@
+//! Governed configuration: what may go where, as versions that are never changed.
+
+use crate::house::{Error, House, InForce};
+use crate::identity::KeyRing;
+use gate::rules::{Credential, Destination, Rules, RulesError};
+use ledger::{Actor, Change, Entry, Event, Hash, Receipt};
+use providers::{Secret, Wire};
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{ConfigurationRow, Effect};
+
+/// A file that is larger than this holds no credential and no certificates.
+const MAX_SECRET_FILE_BYTES: u64 = 1 << 20;
+
+/// A version of the configuration that was applied.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// Its version, from 1.
+    pub version: u64,
+    /// SHA-256 of the file; every exchange names it as its `policy`.
+    pub sha256: Hash,
+    /// What differs from the version before; empty when the file is the one in force.
+    pub changes: Vec<Change>,
+    /// Where it is recorded; absent when nothing changed.
+    pub receipt: Option<Receipt>,
+}
+
+/// A configuration was not applied. The one in force stays.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The file is not a configuration.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// The house failed.
+    #[error(transparent)]
+    House(#[from] Error),
+}
+
+impl House {
+    /// Makes `text` the governed configuration in force. A running server follows within a second.
+    ///
+    /// # Errors
+    /// [`ApplyError`].
+    pub async fn apply(&self, text: &str, actor: Actor) -> Result<Applied, ApplyError> {
+        let rules = Rules::parse(text)?;
+        let sha256 = rules.sha256();
+        let before = self.tenant.configuration().await.map_err(Error::from)?;
+        let (version, old) = match &before {
+            None => (1, None),
+            Some(row) if row.sha256 == sha256 => {
+                let unchanged =
+                    Applied { version: row.version, sha256, changes: Vec::new(), receipt: None };
+                return Ok(unchanged);
+            }
+            // A stored file of another version of the program may not parse; everything then counts
+            // as new.
+            Some(row) => {
+                let text = std::str::from_utf8(&row.bytes).unwrap_or_default();
+                (row.version + 1, Rules::parse(text).ok())
+            }
+        };
+        let changes = Rules::diff(old.as_ref(), &rules);
+        let now = self.clock.now();
+        let event =
+            Event::ConfigurationApplied { actor, version, sha256, changes: changes.clone() };
+        let row =
+            ConfigurationRow { version, sha256, applied_at: now, bytes: text.as_bytes().to_vec() };
+        let receipt = self
+            .tenant
+            .append_with(Entry::bare(now, event), vec![Effect::AddConfiguration(row)])
+            .await
+            .map_err(Error::from)?;
+        Ok(Applied { version, sha256, changes, receipt: Some(receipt) })
+    }
+
+    /// Reads the keys and the configuration anew.
+    ///
+    /// # Errors
+    /// [`Error`]; then no configuration is in force, so that nothing may leave.
+    pub async fn reload(&self) -> Result<(), Error> {
+        self.keys.store(Arc::new(KeyRing::new(self.tenant.api_keys().await?)));
+        let row = self.tenant.configuration().await?;
+        let in_force = row.map(|row| self.put_in_force(&row)).transpose();
+        match in_force {
+            Ok(in_force) => {
+                self.in_force.store(in_force.map(Arc::new));
+                Ok(())
+            }
+            Err(error) => {
+                // Fail closed: rules that cannot be read permit nothing.
+                self.in_force.store(None);
+                Err(error)
+            }
+        }
+    }
+
+    fn put_in_force(&self, row: &ConfigurationRow) -> Result<InForce, Error> {
+        let text = std::str::from_utf8(&row.bytes).unwrap_or_default();
+        let rules = Rules::parse(text)
+            .map_err(|source| Error::Configuration { version: row.version, source })?;
+        let wires = rules
+            .destinations()
+            .filter_map(|destination| Some((destination.id().to_owned(), self.wire(destination)?)))
+            .collect();
+        Ok(InForce { rules, version: row.version, wires })
+    }
+
+    /// What a destination needs from the world; absent when it cannot be had, so that requests to it
+    /// fail instead of going out without it.
+    fn wire(&self, destination: &Destination) -> Option<Wire> {
+        let credential = match destination.credential() {
+            Credential::None => None,
+            Credential::Env(name) => Some(Secret::new(&(self.environment)(name)?)),
+            Credential::File(path) => Some(Secret::new(&read_small(path)?)),
+        };
+        let authority_pem = match destination.ca_file() {
+            None => None,
+            Some(path) => Some(read_small(path)?.into_bytes()),
+        };
+        let answer_timeout = Duration::from_secs(u64::from(destination.timeout_seconds()));
+        let idle_timeout = Wire::IDLE_TIMEOUT;
+        Some(Wire { credential, authority_pem, answer_timeout, idle_timeout })
+    }
+}
+
+fn read_small(path: &std::path::Path) -> Option<String> {
+    let readable = fs::metadata(path).is_ok_and(|file| file.len() <= MAX_SECRET_FILE_BYTES);
+    let text = if readable { fs::read_to_string(path).ok() } else { None };
+    if text.is_none() {
+        tracing::warn!(path = %path.display(), "a file that a destination names cannot be read");
+    }
+    text
+}

@@ -1,0 +1,222 @@
+//! What an auditor takes away, and what a person who may look in sees.
+
+use crate::house::{Error, House};
+use ledger::bundle::{Committed, Subject, WriteError, Writer};
+use ledger::seal::{Place, Unsealable};
+use ledger::{Actor, Blob, BlobPart, Entry, Event, ExchangeId, Record};
+use phi::Text;
+use serde::Deserialize;
+use std::io::Write;
+
+/// Records read at once.
+const BATCH: usize = 1000;
+
+/// Something could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The bundle could not be written.
+    #[error(transparent)]
+    Bundle(#[from] WriteError),
+    /// The house failed.
+    #[error(transparent)]
+    House(#[from] Error),
+    /// There is no such exchange, or it holds no content.
+    #[error("no content of that exchange is kept")]
+    NoContent,
+    /// The content does not open.
+    #[error("the content of that exchange does not open")]
+    Unsealable(#[from] Unsealable),
+    /// The content opens but does not have its form.
+    #[error("the content of that exchange is malformed")]
+    Malformed,
+}
+
+impl From<store::Error> for ReadError {
+    fn from(error: store::Error) -> Self {
+        Self::House(error.into())
+    }
+}
+
+/// The content of an exchange.
+#[derive(Debug)]
+pub struct ExchangeContent {
+    /// What the caller wrote.
+    pub written: Text,
+    /// What left, when that differs.
+    pub left: Option<Text>,
+    /// The windows of the answer.
+    pub reply: Vec<ReplyWindow>,
+}
+
+/// One window of an answer.
+#[derive(Debug)]
+pub struct ReplyWindow {
+    /// What came.
+    pub received: Text,
+    /// What was delivered, when that differs.
+    pub delivered: Option<Text>,
+}
+
+impl ReplyWindow {
+    /// Bytes made durable for delivery.
+    pub(crate) fn delivered_bytes(&self) -> u64 {
+        self.delivered.as_ref().unwrap_or(&self.received).len() as u64
+    }
+}
+
+#[derive(Deserialize)]
+struct SealedPrompt {
+    written: String,
+    left: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct SealedWindow {
+    received: String,
+    delivered: Option<String>,
+}
+
+impl House {
+    /// Writes the whole log, and with `content` the sealed blobs beside it, as a bundle that verifies
+    /// offline. The export itself is recorded, and is the bundle's last record.
+    ///
+    /// `progress` is told how many of how many records are written.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn export<W: Write>(
+        &self,
+        out: W,
+        content: bool,
+        actor: Actor,
+        progress: &dyn Fn(u64, u64),
+    ) -> Result<u64, ReadError> {
+        let now = self.clock.now();
+        let before = self.tenant.head().await?.size();
+        let event = Event::Exported { actor, size: before };
+        self.tenant.append_with(Entry::bare(now, event), Vec::new()).await.map_err(Error::from)?;
+        let note = self.tenant.publish_checkpoint(&self.signer).await?;
+        let checkpoint = self.tenant.last_checkpoint().await?.ok_or(Error::Empty)?;
+        let records = checkpoint.size;
+
+        // A tar states the length of a file before it, so the records are read twice.
+        let mut record_bytes = 0;
+        let mut committed = Committed::default();
+        self.each_record(records, |_, bytes| {
+            record_bytes += bytes.len() as u64;
+            if content {
+                committed.add(&parse(bytes)?.event);
+            }
+            Ok(())
+        })
+        .await?;
+        let subject = Subject {
+            log: self.log,
+            organisation: self.organisation.clone(),
+            verifier_key: self.signer.verifier_key(),
+            records,
+            record_bytes,
+            created: now,
+        };
+        let mut writer = Writer::new(out, subject, &note)?;
+        // Windows of an answer that is still running have no record yet that commits to them.
+        for exchange in committed.exchanges() {
+            for blob in self.tenant.blobs(exchange).await? {
+                if committed.names(blob.exchange, blob.part) {
+                    writer.blob(&blob)?;
+                }
+            }
+        }
+        self.each_record(records, |seq, bytes| {
+            progress(seq + 1, records);
+            Ok(writer.record(bytes)?)
+        })
+        .await?;
+        writer.finish()?;
+        Ok(records)
+    }
+
+    async fn each_record(
+        &self,
+        size: u64,
+        mut visit: impl FnMut(u64, &[u8]) -> Result<(), ReadError>,
+    ) -> Result<(), ReadError> {
+        let mut next = 0;
+        while next < size {
+            let batch = self.tenant.records_from(next, BATCH).await?;
+            if batch.is_empty() {
+                break;
+            }
+            for (seq, bytes) in batch.into_iter().filter(|(seq, _)| *seq < size) {
+                visit(seq, &bytes)?;
+                next = seq + 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// The exact bytes of one record.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn record(&self, seq: u64) -> Result<Option<Vec<u8>>, ReadError> {
+        Ok(self.tenant.record(seq).await?)
+    }
+
+    /// Opens the content of an exchange. That it was read, and by whom, is recorded before.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn read_content(
+        &self,
+        exchange: ExchangeId,
+        actor: Actor,
+        reason: &str,
+    ) -> Result<ExchangeContent, ReadError> {
+        let blobs = self.tenant.blobs(exchange).await?;
+        if blobs.is_empty() {
+            return Err(ReadError::NoContent);
+        }
+        let event = Event::ContentRead { actor, exchange, reason: reason.to_owned() };
+        let entry = Entry::bare(self.clock.now(), event);
+        self.tenant.append_with(entry, Vec::new()).await.map_err(Error::from)?;
+        self.open_content(exchange, &blobs).await
+    }
+
+    pub(crate) async fn open_content(
+        &self,
+        exchange: ExchangeId,
+        blobs: &[Blob],
+    ) -> Result<ExchangeContent, ReadError> {
+        let first = blobs.first().ok_or(ReadError::NoContent)?;
+        let wrapped = self.tenant.content_key(first.key).await?.ok_or(ReadError::NoContent)?;
+        let key = self.tenant_key.unwrap(&wrapped)?;
+        let mut content =
+            ExchangeContent { written: Text::default(), left: None, reply: Vec::new() };
+        for blob in blobs {
+            let place = Place { log: self.log, exchange, part: blob.part };
+            let opened = key.open(&place, blob)?;
+            match blob.part {
+                BlobPart::Prompt => {
+                    let prompt: SealedPrompt =
+                        serde_json::from_slice(&opened).map_err(|_| ReadError::Malformed)?;
+                    content.written = Text::new(prompt.written);
+                    content.left = prompt.left.map(Text::new);
+                }
+                BlobPart::Window(_) => {
+                    let window: SealedWindow =
+                        serde_json::from_slice(&opened).map_err(|_| ReadError::Malformed)?;
+                    content.reply.push(ReplyWindow {
+                        received: Text::new(window.received),
+                        delivered: window.delivered.map(Text::new),
+                    });
+                }
+            }
+        }
+        Ok(content)
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<Record, ReadError> {
+    Record::from_bytes(bytes).map_err(|_| ReadError::Malformed)
+}

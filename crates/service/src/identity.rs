@@ -1,0 +1,206 @@
+//! Who calls: API keys, each bound to the person or program that answers for its use.
+//!
+//! A secret has 256 random bits, so that its SHA-256 is all that is kept: no dictionary reaches it
+//! (45 CFR 164.312(a)(2)(i), (d)).
+
+use crate::house::{Error, House};
+use ledger::{Actor, ActorKind, ApiKeyId, Entry, Event, Hash, Receipt, Time};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::Ordering;
+use store::{ApiKeyRow, Effect};
+use zeroize::Zeroizing;
+
+/// What every secret begins with, so that a scanner of repositories can find a lost one.
+const SECRET_PREFIX: &str = "bulla_";
+
+/// Random bytes in a secret.
+const SECRET_BYTES: usize = 32;
+
+/// The longest name of an owner or purpose.
+const MAX_NAME_BYTES: usize = 128;
+
+/// An API key's secret. It is shown once, when the key is made.
+pub struct ApiKeySecret(Zeroizing<String>);
+
+impl ApiKeySecret {
+    /// The secret, to be shown to the person who made the key.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ApiKeySecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKeySecret")
+    }
+}
+
+/// What a new key is to be.
+#[derive(Clone, Debug)]
+pub struct KeyRequest {
+    /// The person or program that answers for its use.
+    pub owner: String,
+    /// The one purpose that it may be used for; absent when each request names one.
+    pub purpose: Option<String>,
+    /// Days until it is refused; never when absent.
+    pub days: Option<u32>,
+}
+
+/// A key could not be made or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The owner is empty, too long, or holds control characters.
+    #[error("an owner is a name of 1 to 128 bytes without control characters")]
+    Owner,
+    /// The purpose is not one of the configuration in force.
+    #[error("the purpose is not one that the configuration in force defines; apply one that does")]
+    Purpose,
+    /// No key of that name is in force.
+    #[error("no API key of that name is in force")]
+    Unknown,
+    /// The house failed.
+    #[error(transparent)]
+    House(#[from] Error),
+}
+
+/// A caller whose key was checked.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    key: ApiKeyId,
+    owner: String,
+    purpose: Option<String>,
+}
+
+impl Principal {
+    /// The API key.
+    #[must_use]
+    pub const fn key(&self) -> ApiKeyId {
+        self.key
+    }
+
+    /// The one purpose that the key may be used for.
+    #[must_use]
+    pub fn purpose(&self) -> Option<&str> {
+        self.purpose.as_deref()
+    }
+
+    /// The identity that records name.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor { kind: ActorKind::ApiKey, id: self.key.to_string(), name: self.owner.clone() }
+    }
+}
+
+/// The API key is missing, unknown, expired or revoked. Which of them is not said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the API key is missing, unknown, expired or revoked")]
+pub struct Unauthenticated;
+
+/// The keys in force, by the hash of their secrets.
+#[derive(Debug, Default)]
+pub(crate) struct KeyRing(BTreeMap<Hash, ApiKeyRow>);
+
+impl KeyRing {
+    pub(crate) fn new(rows: Vec<ApiKeyRow>) -> Self {
+        let in_force = rows.into_iter().filter(|row| row.revoked_at.is_none());
+        Self(in_force.map(|row| (row.secret_hash, row)).collect())
+    }
+
+    fn find(&self, secret: &str, now: Time) -> Option<&ApiKeyRow> {
+        let row = self.0.get(&Hash::of(secret.as_bytes()))?;
+        row.expires.is_none_or(|expires| now < expires).then_some(row)
+    }
+}
+
+impl House {
+    /// Checks an API key.
+    ///
+    /// # Errors
+    /// [`Unauthenticated`].
+    pub fn authenticate(&self, secret: &str) -> Result<Principal, Unauthenticated> {
+        let keys = self.keys.load();
+        let Some(row) = keys.find(secret, self.clock.now()) else {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(Unauthenticated);
+        };
+        Ok(Principal { key: row.id, owner: row.owner.clone(), purpose: row.purpose.clone() })
+    }
+
+    /// Makes an API key. Its secret is in the answer and nowhere else.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub async fn create_key(
+        &self,
+        request: KeyRequest,
+        actor: Actor,
+    ) -> Result<(ApiKeyId, ApiKeySecret, Receipt), KeyError> {
+        let KeyRequest { owner, purpose, days } = request;
+        if !is_name(&owner) {
+            return Err(KeyError::Owner);
+        }
+        if let Some(purpose) = &purpose {
+            let known = self
+                .in_force
+                .load()
+                .as_ref()
+                .is_some_and(|in_force| in_force.rules.purpose(purpose).is_some());
+            if !known {
+                return Err(KeyError::Purpose);
+            }
+        }
+        let now = self.clock.now();
+        let mut random = Zeroizing::new([0; SECRET_BYTES]);
+        self.entropy.fill(random.as_mut());
+        let encoded = Zeroizing::new(data_encoding::BASE64URL_NOPAD.encode(random.as_ref()));
+        let secret = Zeroizing::new(format!("{SECRET_PREFIX}{}", encoded.as_str()));
+        let id = ApiKeyId::mint(now, &*self.entropy);
+        let expires = days.map(|days| now.plus_seconds(i64::from(days) * 86_400));
+        let row = ApiKeyRow {
+            id,
+            secret_hash: Hash::of(secret.as_bytes()),
+            owner: owner.clone(),
+            purpose: purpose.clone(),
+            created: now,
+            expires,
+            revoked_at: None,
+        };
+        let event = Event::ApiKeyCreated { actor, key: id, owner, purpose, expires };
+        let receipt = self
+            .tenant
+            .append_with(Entry::bare(now, event), vec![Effect::AddApiKey(row)])
+            .await
+            .map_err(Error::from)?;
+        Ok((id, ApiKeySecret(secret), receipt))
+    }
+
+    /// Ends an API key. A running server refuses it within a second.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub async fn revoke_key(&self, key: ApiKeyId, actor: Actor) -> Result<Receipt, KeyError> {
+        let rows = self.list_keys().await?;
+        if !rows.iter().any(|row| row.id == key && row.revoked_at.is_none()) {
+            return Err(KeyError::Unknown);
+        }
+        let now = self.clock.now();
+        let entry = Entry::bare(now, Event::ApiKeyRevoked { actor, key });
+        let effect = Effect::RevokeApiKey { id: key, at: now };
+        Ok(self.tenant.append_with(entry, vec![effect]).await.map_err(Error::from)?)
+    }
+
+    /// Every API key that was ever made. Their secrets are not stored.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    pub async fn list_keys(&self) -> Result<Vec<ApiKeyRow>, Error> {
+        Ok(self.tenant.api_keys().await?)
+    }
+}
+
+/// Whether `text` can be shown as somebody's name.
+pub(crate) fn is_name(text: &str) -> bool {
+    !text.trim().is_empty() && text.len() <= MAX_NAME_BYTES && !text.chars().any(char::is_control)
+}

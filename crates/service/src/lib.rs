@@ -1,0 +1,21 @@
+//! What the product does: one method per use case.
+//!
+//! The surfaces (programmatic API, and later Assistant and Studio) and the command line call the
+//! same methods, so that no surface has controls of its own. Nothing here knows HTTP.
+
+mod configuration;
+mod converse;
+mod export;
+mod house;
+mod identity;
+mod paths;
+mod tasks;
+mod upkeep;
+
+pub use configuration::{Applied, ApplyError};
+pub use converse::{Converse, Ended, Started, Step, Streamed};
+pub use export::{ExchangeContent, ReadError, ReplyWindow};
+pub use house::{Environment, Error, House, Readiness, Setup, Unready};
+pub use identity::{ApiKeySecret, KeyError, KeyRequest, Principal, Unauthenticated};
+pub use paths::{HopView, PathView};
+pub use tasks::Tasks;

@@ -1,0 +1,165 @@
+//! A house on a test clock, with a stand-in upstream under an agreement.
+
+use ledger::{Actor, ActorKind, Event, Record};
+use service::{Converse, House, KeyRequest, Principal, Setup, Started};
+use std::sync::Arc;
+use testkit::clock::TestClock;
+use testkit::entropy::Seeded;
+use testkit::upstream::{Reply, Upstream};
+
+/// A house, its clock, its upstream, and a caller.
+pub(crate) struct World {
+    pub(crate) house: Arc<House>,
+    pub(crate) clock: TestClock,
+    pub(crate) upstream: Upstream,
+    pub(crate) secret: String,
+    dir: tempfile::TempDir,
+}
+
+pub(crate) fn operator() -> Actor {
+    Actor { kind: ActorKind::Operator, id: "uid:0".to_owned(), name: "A. Tester".to_owned() }
+}
+
+/// A vendor on this machine, under an agreement in force from 2026-01-01 until 2027-01-01.
+fn rules(upstream: &Upstream) -> String {
+    format!(
+        r#"
+schema = 1
+organisation = "Example Clinic (synthetic)"
+[hosting]
+hop = "clinic-server"
+[[purpose]]
+id = "treatment"
+title = "Treatment"
+[[agreement]]
+id = "baa-example"
+kind = "baa"
+counterparty = "Example Vendor (synthetic)"
+effective = 2026-01-01
+expires = 2027-01-01
+[[agreement.scope]]
+services = ["inference-api"]
+tiers = ["enterprise"]
+regions = ["*"]
+apis = ["chat.completions"]
+models = ["example"]
+modalities = ["text"]
+[[hop]]
+id = "clinic-server"
+entity = "Example Clinic (synthetic)"
+role = "hosting"
+sees = "content"
+boundary = "inside"
+owner = "Example Clinic (synthetic)"
+[[hop]]
+id = "vendor"
+entity = "Example Vendor (synthetic)"
+role = "inference"
+service = "inference-api"
+tier = "enterprise"
+region = "us-east"
+sees = "content"
+boundary = "outside"
+agreement = "baa-example"
+hosts = ["{authority}"]
+[[destination]]
+id = "vendor"
+title = "Vendor"
+dialect = "openai"
+url = "{url}"
+credential = "none"
+hops = ["vendor"]
+models = ["example"]
+[[route]]
+model = "example"
+to = [{{ destination = "vendor", model = "example" }}]
+[[policy]]
+id = "tokenize"
+effect = "tokenize"
+classes = ["*"]
+destinations = ["vendor"]
+purposes = ["*"]
+"#,
+        authority = upstream.address(),
+        url = upstream.url(),
+    )
+}
+
+impl World {
+    /// A house at `moment`, with its rules in force and one key.
+    pub(crate) async fn at(moment: &str, key_days: Option<u32>) -> Self {
+        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+        let dir = tempfile::tempdir().unwrap();
+        let clock = TestClock::starting(moment);
+        let upstream = Upstream::start(Reply::echo()).await;
+        let setup = Self::setup(&dir, &clock);
+        let house = House::create(setup, "Example Clinic (synthetic)").await.unwrap();
+        house.apply(&rules(&upstream), operator()).await.unwrap();
+        house.reload().await.unwrap();
+        let request = KeyRequest {
+            owner: "Example Scheduling Bot".to_owned(),
+            purpose: Some("treatment".to_owned()),
+            days: key_days,
+        };
+        let (_, secret, _) = house.create_key(request, operator()).await.unwrap();
+        house.reload().await.unwrap();
+        Self { house, clock, upstream, secret: secret.reveal().to_owned(), dir }
+    }
+
+    fn setup(dir: &tempfile::TempDir, clock: &TestClock) -> Setup {
+        Setup {
+            dir: dir.path().join("data"),
+            key_file: None,
+            clock: Arc::new(clock.clone()),
+            entropy: Arc::new(Seeded::new(7)),
+            environment: Arc::new(|_| None),
+        }
+    }
+
+    pub(crate) fn principal(&self) -> Principal {
+        self.house.authenticate(&self.secret).unwrap()
+    }
+
+    /// Sends one user turn; says the outcome's name, its code and reason, from the record.
+    pub(crate) async fn ask(&self, text: &str, conversation: Option<&str>) -> (Event, String) {
+        let body = serde_json::json!({
+            "model": "example",
+            "messages": [{ "role": "user", "content": text }],
+        });
+        let request = Converse {
+            principal: self.principal(),
+            body: body.to_string().into_bytes(),
+            purpose: None,
+            conversation: conversation.map(phi::Text::from),
+        };
+        let Started::Ended(ended) = self.house.converse(request).await else {
+            panic!("no stream was asked for");
+        };
+        let (_, outcome, receipt) = *ended.released.expect("recorded");
+        let bytes = self.house.record(receipt.seq).await.unwrap().unwrap();
+        let answer = match outcome {
+            gate::Outcome::Answered(answer) => answer.into_exposed(),
+            _ => String::new(),
+        };
+        (Record::from_bytes(&bytes).unwrap().event, answer)
+    }
+
+    /// Every event of the log.
+    pub(crate) async fn events(&self) -> Vec<Event> {
+        let mut events = Vec::new();
+        while let Some(bytes) = self.house.record(events.len() as u64).await.unwrap() {
+            events.push(Record::from_bytes(&bytes).unwrap().event);
+        }
+        events
+    }
+
+    pub(crate) fn data(&self) -> std::path::PathBuf {
+        self.dir.path().join("data")
+    }
+}
+
+/// Outcome, code, reason.
+pub(crate) fn ending(event: &Event) -> (&str, Option<&str>, Option<&str>) {
+    let Event::Outcome(outcome) = event else { panic!("not an outcome") };
+    (&outcome.outcome, outcome.code.as_deref(), outcome.reason.as_deref())
+}
