@@ -1,0 +1,183 @@
+//! Errors in OpenAI's shape. They are made of codes and fixed sentences, never of what was sent.
+
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use gate::{Code, Control, Outcome, Refusal, UpstreamFailure};
+use phi::Class;
+use serde::Serialize;
+use std::borrow::Cow;
+
+/// An error on its way to a caller.
+#[derive(Debug)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: Cow<'static, str>,
+    classes: Vec<Class>,
+    retry_after_seconds: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: Body<'a>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    message: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    param: Option<&'static str>,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    classes: Vec<&'static str>,
+}
+
+impl ApiError {
+    /// An error with a code of the gate.
+    pub(super) fn of(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status: status(code),
+            code: code.as_str(),
+            message: message.into(),
+            classes: Vec::new(),
+            retry_after_seconds: None,
+        }
+    }
+
+    /// No such route.
+    pub(super) const fn not_found() -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            code: "unknown_route",
+            message: Cow::Borrowed(
+                "There is no such route here, and nothing is passed on. See docs/api.md for those that there are.",
+            ),
+            classes: Vec::new(),
+            retry_after_seconds: None,
+        }
+    }
+
+    /// The route exists, but not for this method.
+    pub(super) const fn wrong_method() -> Self {
+        Self {
+            status: StatusCode::METHOD_NOT_ALLOWED,
+            code: "method_not_allowed",
+            message: Cow::Borrowed("This route does not take that method."),
+            classes: Vec::new(),
+            retry_after_seconds: None,
+        }
+    }
+
+    /// The record could not be made durable.
+    pub(super) fn unrecorded() -> Self {
+        Self::of(
+            Code::AuditUnavailable,
+            "The audit log cannot be written, so nothing goes through.",
+        )
+    }
+
+    /// What an outcome that is no answer looks like; absent for an answer.
+    pub(super) fn of_outcome(outcome: &Outcome) -> Option<Self> {
+        match outcome {
+            Outcome::Answered(_) | Outcome::Streamed(_) => None,
+            Outcome::Refused(refusal) => Some(Self::refused(refusal)),
+            Outcome::FailedClosed(control) => Some(Self::of(control.code(), sentence(*control))),
+            Outcome::UpstreamFailed(failure, _) => Some(Self::upstream(*failure)),
+            Outcome::CallerGone => Some(Self::of(
+                Code::InvalidRequest,
+                "The caller went away before the answer was whole.",
+            )),
+        }
+    }
+
+    fn refused(refusal: &Refusal) -> Self {
+        let mut error = Self::of(refusal.code, refusal.message.clone());
+        error.classes.clone_from(&refusal.classes);
+        error
+    }
+
+    fn upstream(failure: UpstreamFailure) -> Self {
+        let mut error = Self::of(failure.code(), failure.message());
+        if let UpstreamFailure::RateLimited(seconds) = failure {
+            error.retry_after_seconds = seconds;
+        }
+        if let UpstreamFailure::Rejected(Some(code)) = failure {
+            error.code = code;
+        }
+        error
+    }
+
+    /// The error as one JSON document.
+    pub(super) fn document(&self) -> String {
+        let error = Body {
+            message: &self.message,
+            kind: kind(self.status),
+            param: None,
+            code: self.code,
+            classes: self.classes.iter().map(|class| class.label()).collect(),
+        };
+        // Strings always serialise.
+        serde_json::to_string(&Envelope { error }).unwrap_or_default()
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, self.document()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+const fn sentence(control: Control) -> &'static str {
+    match control {
+        Control::Detector => "The detector cannot run, so nothing goes through.",
+        Control::DetectorLimit => "The request has more text than one scan reads.",
+        Control::Policy => "The policy cannot be evaluated, so nothing goes through.",
+        Control::Surrogates => "The map of surrogates cannot be used, so nothing goes through.",
+        Control::Audit => "The audit log cannot be written, so nothing goes through.",
+    }
+}
+
+/// Refusals are 400 and 403, because SDKs try 408, 409, 429 and 5xx again, and a refusal stays one.
+const fn status(code: Code) -> StatusCode {
+    match code {
+        Code::InvalidApiKey => StatusCode::UNAUTHORIZED,
+        Code::BaaScope | Code::BaaUncoveredHop | Code::PhiBlocked | Code::PurposeNotAllowed => {
+            StatusCode::FORBIDDEN
+        }
+        Code::InvalidRequest
+        | Code::PurposeRequired
+        | Code::UnsupportedContent
+        | Code::UpstreamRejected => StatusCode::BAD_REQUEST,
+        Code::ModelNotFound => StatusCode::NOT_FOUND,
+        Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::AuditUnavailable
+        | Code::DetectorUnavailable
+        | Code::PolicyUnavailable
+        | Code::SurrogatesUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::UpstreamFailed
+        | Code::UpstreamInvalid
+        | Code::UpstreamUnauthorized
+        | Code::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
+        Code::UpstreamRateLimited => StatusCode::TOO_MANY_REQUESTS,
+        Code::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+    }
+}
+
+const fn kind(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "authentication_error",
+        403 => "permission_error",
+        429 => "rate_limit_error",
+        400..500 => "invalid_request_error",
+        _ => "server_error",
+    }
+}

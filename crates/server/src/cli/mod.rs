@@ -1,0 +1,223 @@
+//! The command line.
+//!
+//! Exit codes: 0 done; 1 the answer is no; 2 usage or configuration; 3 a control could not run.
+
+mod apply;
+mod audit;
+mod init;
+mod key;
+mod path;
+mod scan;
+mod serve;
+
+use crate::world::{OsEntropy, SystemClock};
+use clap::{Args, Parser, Subcommand};
+use ledger::{Actor, ActorKind};
+use service::{House, Setup};
+use std::fmt;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// A compliance layer for AI in regulated work: one server between an organisation and every language
+/// model that it uses.
+#[derive(Debug, Parser)]
+#[command(name = "bulla", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a data directory: keys, database, first organisation
+    Init(init::Init),
+    /// Run the server
+    Serve(serve::Serve),
+    /// Put a governed configuration in force (TOML); the change is recorded
+    Apply(apply::Apply),
+    /// API keys of programs
+    Key(key::Key),
+    /// Show the path of every route: each hop, and what covers it
+    Path(path::ShowPath),
+    /// Find identifiers in files, offline
+    Scan(scan::Scan),
+    /// The audit log
+    Audit(audit::Audit),
+}
+
+/// Reads one variable of the environment.
+#[derive(Clone)]
+pub struct Environment(Arc<service::Environment>);
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Environment")
+    }
+}
+
+impl Environment {
+    /// From the function that reads the real one.
+    #[must_use]
+    pub fn new(variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(variable))
+    }
+
+    fn get(&self, name: &str) -> Option<String> {
+        (self.0)(name)
+    }
+}
+
+/// Where the data lies.
+#[derive(Clone, Debug, Args)]
+struct Data {
+    /// The data directory, made by `bulla init`
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The operator's key file, when it is not in the data directory
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+impl Data {
+    fn setup(&self, environment: &Environment) -> Setup {
+        Setup {
+            dir: self.data.clone(),
+            key_file: self.key_file.clone(),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(OsEntropy),
+            environment: Arc::clone(&environment.0),
+        }
+    }
+
+    async fn open(&self, environment: &Environment) -> Result<Arc<House>, Failure> {
+        House::open(self.setup(environment)).await.map_err(|error| Failure::of_house(&error))
+    }
+}
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    /// Usage or configuration.
+    fn usage(error: &dyn std::error::Error) -> Self {
+        Self { code: 2, message: chain(error) }
+    }
+
+    /// A control could not run.
+    fn control(error: &dyn std::error::Error) -> Self {
+        Self { code: 3, message: chain(error) }
+    }
+
+    /// What was asked for cannot be, or a control could not run.
+    fn of_house(error: &service::Error) -> Self {
+        use store::Error::{Absent, Exists};
+        if matches!(error, service::Error::Name | service::Error::Store(Absent | Exists)) {
+            Self::usage(error)
+        } else {
+            Self::control(error)
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::control(&error)
+    }
+}
+
+/// An error and its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        message.push_str(": ");
+        message.push_str(&error.to_string());
+        cause = error.source();
+    }
+    message
+}
+
+impl Cli {
+    /// Reads the arguments, runs the command, and says how it went.
+    #[must_use]
+    pub fn run(environment: &Environment) -> ExitCode {
+        let cli = match Self::try_parse() {
+            Ok(cli) => cli,
+            Err(error) => {
+                // Help and version go to standard output and are no failure.
+                let code = if error.use_stderr() { 2 } else { 0 };
+                return if error.print().is_ok() {
+                    ExitCode::from(code)
+                } else {
+                    ExitCode::from(3)
+                };
+            }
+        };
+        protect_memory();
+        match cli.dispatch(environment) {
+            Ok(code) => code,
+            Err(failure) => {
+                // Nobody is left to tell when standard error is closed.
+                let _told = writeln!(std::io::stderr(), "bulla: {}", failure.message).is_ok();
+                ExitCode::from(failure.code)
+            }
+        }
+    }
+
+    fn dispatch(self, environment: &Environment) -> Result<ExitCode, Failure> {
+        if let Command::Scan(scan) = self.command {
+            return scan.run(environment);
+        }
+        if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+            return Err(Failure {
+                code: 3,
+                message: "the cryptographic library is set twice".into(),
+            });
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(async {
+            match self.command {
+                Command::Init(init) => Box::pin(init.run(environment)).await,
+                Command::Serve(serve) => Box::pin(serve.run(environment)).await,
+                Command::Apply(apply) => Box::pin(apply.run(environment)).await,
+                Command::Key(key) => Box::pin(key.run(environment)).await,
+                Command::Path(path) => Box::pin(path.run(environment)).await,
+                Command::Audit(audit) => Box::pin(audit.run(environment)).await,
+                // Scanning needs neither keys nor a runtime.
+                Command::Scan(scan) => scan.run(environment),
+            }
+        })
+    }
+}
+
+/// Keeps keys and prompts out of core dumps. New files are for their owner only.
+fn protect_memory() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if setrlimit(Resource::Core, none).is_err() {
+        tracing::warn!("core dumps could not be turned off");
+    }
+    let _before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+}
+
+/// The person at the command line, by the operating system's account.
+fn operator(environment: &Environment) -> Actor {
+    let uid = rustix::process::getuid().as_raw();
+    let name = ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(|name| environment.get(name));
+    Actor {
+        kind: ActorKind::Operator,
+        id: format!("uid:{uid}"),
+        name: name.unwrap_or_else(|| format!("uid {uid}")),
+    }
+}
+
+/// Writes one line for the person at the command line.
+fn say(line: impl fmt::Display) -> Result<(), Failure> {
+    writeln!(std::io::stdout().lock(), "{line}").map_err(Failure::from)
+}

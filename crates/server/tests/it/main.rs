@@ -1,0 +1,39 @@
+//! The product from outside: the real programs, real sockets, real files, scripted models.
+//!
+//! Each module proves one promise. [`house`] makes a data directory and runs `bulla` on it,
+//! [`rules`] writes its configuration, [`log`] exports its log, has `bulla-verify` check it, and reads
+//! the records.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on must stop"
+)]
+
+mod house;
+mod log;
+mod rules;
+
+mod agreements;
+mod broken_upstream;
+mod callers;
+mod command;
+mod concurrent;
+mod conversation;
+mod credentials;
+mod full_disk;
+mod keys;
+mod killed;
+mod offline;
+mod python;
+mod quiet;
+mod refused;
+mod restart;
+mod restore;
+mod routes;
+mod scan;
+mod splits;
+mod tls;
+mod treatments;

@@ -1,0 +1,96 @@
+//! The official `openai` package for Python, unchanged, against the real server.
+
+use crate::house::{House, bulla};
+use crate::rules::Rules;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::Command;
+use testkit::notes;
+use testkit::upstream::{Arguments, Call, Captured, Reply, Script, Source, Upstream};
+
+/// What a program that uses the package would have to be told.
+#[expect(clippy::disallowed_methods, reason = "the test's only word from its runner")]
+fn python() -> PathBuf {
+    let python = std::env::var("BULLA_TEST_PYTHON");
+    python.expect("BULLA_TEST_PYTHON names the Python; `cargo xtask test` sets it").into()
+}
+
+/// Repeats the user; calls the tool that is offered; repeats a tool's result.
+fn answer(captured: &Captured) -> Reply {
+    let request = captured.json();
+    let last = request["messages"].as_array().and_then(|messages| messages.last());
+    if let Some(last) = last.filter(|last| last["role"] == "tool") {
+        return Reply::text(last["content"].as_str().unwrap_or_default());
+    }
+    match request["tools"][0]["function"]["name"].as_str() {
+        Some(name) => {
+            let note = ("note".to_owned(), Source::LastUser);
+            Reply::calls(vec![Call::new(name, Arguments::Fields(vec![note]))])
+        }
+        None => Reply::echo(),
+    }
+}
+
+fn expected() -> Value {
+    let note = notes::every_class();
+    let values: Vec<&str> = note.planted.iter().map(|it| it.value.as_str()).collect();
+    let refused = |name: &str, expect: &str, status: u16, code: &str, more: Value| {
+        let mut case = json!({ "name": name, "expect": expect, "status": status, "code": code });
+        case.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        case
+    };
+    let unknown = json!({ "extra_body": { "patient": note.text } });
+    json!({
+        "prompt": note.text,
+        "values": values,
+        "headers": [
+            "x-request-id", "x-bulla-receipt", "x-bulla-decision", "x-bulla-phi", "x-bulla-path"
+        ],
+        "tool": {
+            "name": "keep_note",
+            "parameters": { "type": "object", "properties": { "note": { "type": "string" } } },
+            "values": values
+        },
+        "errors": [
+            refused("an unknown model", "NotFoundError", 404, "model_not_found",
+                json!({ "model": "no-such-model" })),
+            refused("an unknown model, streamed", "NotFoundError", 404, "model_not_found",
+                json!({ "model": "no-such-model", "stream": true })),
+            refused("an unknown field", "BadRequestError", 400, "unsupported_content",
+                json!({ "arguments": unknown })),
+            refused("a wrong key", "AuthenticationError", 401, "invalid_api_key",
+                json!({ "api_key": "bulla_wrong" })),
+            refused("another purpose", "PermissionDeniedError", 403, "purpose_not_allowed",
+                json!({ "arguments": { "extra_headers": { "x-bulla-purpose": "payment" } } })),
+        ]
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the Python client; cargo xtask test runs it"]
+async fn the_official_openai_client_works_unchanged() {
+    let python = python();
+    let upstream = Upstream::start(Script::by_request(|_, captured| answer(captured))).await;
+    let house = House::with(&Rules::cloud(&upstream));
+    let serving = house.serve();
+    let expect = house.path("expected.json");
+    std::fs::write(&expect, expected().to_string()).unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/python/openai_client.py");
+    let mut client = Command::new(python);
+    client.arg(script).args(["--base-url", &format!("http://{}/v1", serving.address)]);
+    client.args(["--api-key", &house.key, "--model", "stand-in"]).arg("--expect-file").arg(expect);
+    let output = tokio::task::spawn_blocking(move || client.output().unwrap()).await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let wrong = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}{wrong}");
+    let checks = said.lines().filter(|line| line.contains("\"ok\": true")).count();
+    assert!(checks >= 15 && !said.contains("\"ok\": false"), "{said}");
+
+    let note = notes::every_class();
+    for captured in upstream.captured() {
+        let left: Vec<_> = note.planted.iter().filter(|it| captured.holds(&it.value)).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+    assert!(bulla().arg("--version").output().unwrap().status.success());
+    house.log();
+}
