@@ -1,0 +1,32 @@
+//! `cargo xtask bench`: builds what is measured in release, and runs the measurement.
+
+use crate::process::{self, Stop, Trouble, cargo};
+use crate::target_folder;
+use std::process::Command;
+
+/// Options of `cargo xtask bench`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Passed on to the measurement: `--quick`, `--dir DIR`, `--json FILE`, `--pin`.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<String>,
+}
+
+/// Builds, measures, prints a Markdown table.
+///
+/// # Errors
+/// When a build or a window of the measurement failed.
+pub(crate) fn run(options: &Options, stop: &Stop) -> Result<(), Trouble> {
+    process::run(
+        cargo().args(["build", "--locked", "--release", "-p", "server", "-p", "ledger", "--bins"]),
+        stop,
+    )?;
+    process::run(
+        cargo().args(["build", "--locked", "--release", "-p", "testkit", "--examples"]),
+        stop,
+    )?;
+    let folder = target_folder("release");
+    let mut bench = Command::new(folder.join("examples").join("bench"));
+    bench.arg("--bin-dir").arg(&folder).args(&options.rest);
+    process::run(&mut bench, stop)
+}
