@@ -91,6 +91,8 @@ pub enum Control {
     Policy,
     /// The map of surrogates could not be used.
     Surrogates,
+    /// The conversation would hold more surrogates than it may.
+    SurrogateLimit,
     /// The record could not be made durable.
     Audit,
 }
@@ -101,7 +103,7 @@ impl Control {
     pub const fn code(self) -> Code {
         match self {
             Self::Detector => Code::DetectorUnavailable,
-            Self::DetectorLimit => Code::TooLarge,
+            Self::DetectorLimit | Self::SurrogateLimit => Code::TooLarge,
             Self::Policy => Code::PolicyUnavailable,
             Self::Surrogates => Code::SurrogatesUnavailable,
             Self::Audit => Code::AuditUnavailable,

@@ -34,7 +34,7 @@ impl Fill for Treated<'_> {
 /// Treats every finding as decided; the lists correspond.
 ///
 /// # Errors
-/// [`Control::Surrogates`] when the conversation can hold no more of them, [`Control::Detector`]
+/// [`Control::SurrogateLimit`] when the conversation can hold no more of them, [`Control::Detector`]
 /// when a finding does not lie in its text.
 pub(crate) fn treat(
     parts: &[PromptPart],
@@ -151,7 +151,7 @@ impl Treating<'_> {
             class => {
                 let fill = |bytes: &mut [u8]| self.entropy.fill(bytes);
                 let surrogate = self.map.surrogate(class, value, &self.taken, &fill);
-                out.push_str(surrogate.map_err(|phi::surrogate::MapFull| Control::Surrogates)?);
+                out.push_str(surrogate.map_err(|phi::surrogate::MapFull| Control::SurrogateLimit)?);
             }
         }
         Ok(())

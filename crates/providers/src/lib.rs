@@ -1,7 +1,7 @@
 //! Speaks to models: the wire dialects, and the HTTP client under them.
 //!
 //! A dialect takes requests and answers apart into the gate's shapes and parts. Which fields there
-//! are, which of them carry text, and which are refused is a table ([`schema`]), not a habit. The
+//! are, which of them carry text, and which are refused is a table (`schema`, `openai::fields`), not a habit. The
 //! client sends an [`gate::Outbound`], which only the gate can make, and only over its path.
 
 mod client;

@@ -112,6 +112,7 @@ async fn a_control_that_cannot_run_ends_the_exchange() {
         (Control::DetectorLimit, "request_too_large"),
         (Control::Policy, "policy_unavailable"),
         (Control::Surrogates, "surrogates_unavailable"),
+        (Control::SurrogateLimit, "request_too_large"),
         (Control::Audit, "audit_unavailable"),
     ];
     for (control, code) in controls {
@@ -157,7 +158,7 @@ async fn a_conversation_with_no_room_for_surrogates_fails_closed() {
     assert_eq!(map.len(), MAX_SURROGATES);
     let house = House::new(TOKENIZE);
     let ended = house.clear(&says("local", &format!("SSN {SSN}")), map).unwrap_err();
-    check(&house, ended, "failed_closed", Some("surrogates_unavailable"), None).await;
+    check(&house, ended, "failed_closed", Some("request_too_large"), None).await;
 }
 
 #[tokio::test]

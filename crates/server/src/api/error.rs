@@ -141,6 +141,9 @@ const fn sentence(control: Control) -> &'static str {
         Control::Detector => "The detector cannot run, so nothing goes through.",
         Control::DetectorLimit => "The request has more text than one scan reads.",
         Control::Policy => "The policy cannot be evaluated, so nothing goes through.",
+        Control::SurrogateLimit => {
+            "The conversation has more identifiers than one conversation may hold."
+        }
         Control::Surrogates => "The map of surrogates cannot be used, so nothing goes through.",
         Control::Audit => "The audit log cannot be written, so nothing goes through.",
     }

@@ -331,6 +331,6 @@ async fn more_look_alikes_than_a_conversation_may_hold_are_refused() {
     let serving = house.serve();
     let text = format!("Patient: {} {}", MARISOL.name, fakes.join(" "));
     let response = serving.ask(&user(&text)).await;
-    crate::house::check_refusal(&response, 503, "surrogates_unavailable", &[MARISOL.name]);
+    crate::house::check_refusal(&response, 413, "request_too_large", &[MARISOL.name]);
     assert_eq!(upstream.connections(), 0);
 }
