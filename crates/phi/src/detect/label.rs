@@ -234,6 +234,15 @@ const WEAK: &[(Field, &str)] = &[
 #[derive(Debug)]
 pub(crate) struct Labels {
     sorted: Vec<(&'static str, Label)>,
+    /// For each first byte of a label's last word, the lengths of such words as bits. Nearly every
+    /// phrase of ordinary prose is turned away by it, before any search.
+    last_words: [u32; 256],
+}
+
+/// The first byte of a phrase's last word, and its length as a bit; long words share the last bit.
+fn last_word(phrase: &[u8]) -> (u8, u32) {
+    let word = phrase.rsplit(|&b| b == b' ').next().unwrap_or_default();
+    (word.first().copied().unwrap_or_default().to_ascii_lowercase(), 1 << word.len().min(31))
 }
 
 /// Words at the end of a label that say only that a number follows.
@@ -251,7 +260,20 @@ impl Labels {
             }
         }
         sorted.sort_by_key(|&(name, _)| name);
-        Self { sorted }
+        let mut last_words = [0; 256];
+        for (name, _) in &sorted {
+            let (first, length) = last_word(name.as_bytes());
+            if let Some(lengths) = last_words.get_mut(usize::from(first)) {
+                *lengths |= length;
+            }
+        }
+        Self { sorted, last_words }
+    }
+
+    /// Whether a label may end as this phrase does, in whatever case its last word is written.
+    pub(crate) fn may_end(&self, phrase: &[u8]) -> bool {
+        let (first, length) = last_word(phrase);
+        self.last_words.get(usize::from(first)).is_some_and(|lengths| lengths & length != 0)
     }
 
     /// Labels of exactly this phrase: the strong ones before the weak ones.
@@ -267,6 +289,9 @@ impl Labels {
     /// `numbered` tells that a word like `number` stood after the phrase: then it labels a number,
     /// not a name.
     pub(crate) fn of_phrase(&self, phrase: &[u8], numbered: bool) -> Option<Label> {
+        if !self.may_end(phrase) {
+            return None;
+        }
         let mut rest = phrase;
         loop {
             let found = self.exact(rest);

@@ -256,7 +256,7 @@ pub(crate) fn phrase_label(
     last: usize,
     numbered: bool,
 ) -> Option<Label> {
-    if block.at(last).kind != Kind::Word {
+    if block.at(last).kind != Kind::Word || !labels.may_end(block.str(last).as_bytes()) {
         return None;
     }
     let mut first = last;
