@@ -265,6 +265,24 @@ async fn a_piece_without_a_lane_is_whole_in_itself() {
 }
 
 #[tokio::test]
+async fn a_tail_that_nothing_was_received_for_is_sealed_before_it_is_shown() {
+    let house = House::new(TOKENIZE);
+    let (mut streaming, tokens) = stream(&house, &format!("SSN {SSN}")).await;
+    let begun = &tokens[0][..8];
+    streaming.take(&content(begun)).unwrap();
+    release(&house, &mut streaming).await;
+    streaming.take(&tail()).unwrap();
+    let (last, record) = finish(&house, streaming.end(StreamEnd::Complete, &DETECTOR)).await;
+    assert_eq!(last, [vec![begun.to_owned()]]);
+    assert_eq!(record.reply.unwrap().windows, 2);
+    let sealed = house.content(BlobPart::Window(1));
+    assert_eq!(
+        (&sealed["received"], &sealed["delivered"]),
+        (&"".into(), &format!("[\"{begun}\"]\n").into())
+    );
+}
+
+#[tokio::test]
 async fn a_window_is_durable_when_it_is_released() {
     let house = House::new(TOKENIZE);
     let (mut streaming, tokens) = stream(&house, &format!("SSN {SSN}")).await;
