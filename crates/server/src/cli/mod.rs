@@ -96,6 +96,9 @@ impl Data {
     }
 }
 
+/// The exit code of a program whose reader went away: 128 and the number of SIGPIPE, as shells say it.
+const READER_GONE: u8 = 141;
+
 /// Why a command did not do what was asked.
 #[derive(Debug)]
 struct Failure {
@@ -127,6 +130,9 @@ impl Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self { code: READER_GONE, message: String::new() };
+        }
         Self::control(&error)
     }
 }
@@ -162,6 +168,8 @@ impl Cli {
         protect_memory();
         match cli.dispatch(environment) {
             Ok(code) => code,
+            // Whoever read the output has seen enough: `bulla scan ... | head`.
+            Err(failure) if failure.code == READER_GONE => ExitCode::from(READER_GONE),
             Err(failure) => {
                 // Nobody is left to tell when standard error is closed.
                 let _told = writeln!(std::io::stderr(), "bulla: {}", failure.message).is_ok();

@@ -101,3 +101,21 @@ fn the_exit_code_tells_what_was_found_and_what_could_not_be_read() {
     assert!(lines[0]["findings"].as_array().is_some_and(|it| !it.is_empty()));
     assert!(lines[1]["error"].is_string() && lines[1]["findings"].is_null());
 }
+
+#[test]
+fn a_reader_that_goes_away_gets_no_complaint() {
+    let mut scan = bulla()
+        .arg("scan")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(scan.stdout.take());
+    let mut input = scan.stdin.take().unwrap();
+    input.write_all(b"SSN 219-09-9999").unwrap();
+    drop(input);
+    let output = scan.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(141));
+    assert!(output.stderr.is_empty());
+}
