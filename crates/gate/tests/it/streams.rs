@@ -283,6 +283,17 @@ async fn a_tail_that_nothing_was_received_for_is_sealed_before_it_is_shown() {
 }
 
 #[tokio::test]
+async fn surrogates_that_stand_for_nothing_are_counted_in_lanes_and_beside_them() {
+    let house = House::new(TOKENIZE);
+    let (mut streaming, _) = stream(&house, &format!("SSN {SSN}")).await;
+    let beside = AnswerPart { lane: None, ..part(LANES[0], "[SSN_00000000]", true) };
+    let within = part(LANES[0], "[SSN_00000000] [SSN_00000000]", false);
+    streaming.take(&event(vec![beside, within])).unwrap();
+    let (_, record) = finish(&house, streaming.end(StreamEnd::Complete, &DETECTOR)).await;
+    assert_eq!(record.reply.unwrap().unknown, 3);
+}
+
+#[tokio::test]
 async fn a_window_is_durable_when_it_is_released() {
     let house = House::new(TOKENIZE);
     let (mut streaming, tokens) = stream(&house, &format!("SSN {SSN}")).await;
