@@ -295,10 +295,11 @@ fn number(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec<Finding>) 
     let token = block.at(i);
     let b = Bytes(block.text.as_bytes());
     let start = token.start;
-    // Inside a run that began earlier nothing starts.
+    // Inside a run that began earlier nothing starts. After a line it does, because names of files
+    // and of callers are joined so: `Ann_Lee_219-09-9999`.
     let before = if start > 0 { b.at(start - 1) } else { b' ' };
     if token.gap == Gap::None
-        && matches!(before, b'.' | b'_')
+        && before == b'.'
         && start > 1
         && b.at(start - 2).is_ascii_alphanumeric()
     {

@@ -75,6 +75,8 @@ fn an_ssn_is_found_by_its_form_or_its_label() {
     // Never assigned, so no SSN; yet no one writes such a number for nothing.
     check("seen 987-65-4321".replace("987-65-4321", "<OTHER_ID>987-65-4321</OTHER_ID>").as_str());
     check("MRN: <MRN>123-45-6789</MRN>");
+    check("see scan_<SSN>219-09-9999</SSN>.pdf");
+    check("step_12 of v_1.5 and x_120/80");
 }
 
 #[test]
