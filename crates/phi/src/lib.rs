@@ -9,6 +9,7 @@ pub mod surrogate;
 mod text;
 
 pub use class::Class;
-pub use detect::{Detector, Part, Unscannable};
+pub use detect::tagger::Tag;
+pub use detect::{Detector, Part, Seen, Unscannable};
 pub use finding::{Confidence, Finding};
 pub use text::Text;

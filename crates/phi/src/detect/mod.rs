@@ -27,6 +27,7 @@ mod self_test;
 mod shape;
 mod structure;
 mod table;
+pub(crate) mod tagger;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -38,6 +39,7 @@ use label::{Field, Labels};
 use lexicon::Lexicon;
 use resolve::Known;
 use structure::Value;
+use tagger::Tagger;
 use token::Block;
 
 /// One piece of text to scan, with the label under which it stands, if any.
@@ -76,12 +78,29 @@ const BLOCK_BYTES: usize = 64 * 1024;
 /// The longest dose, code or unit.
 const MAX_CODE_BYTES: usize = 80;
 
+/// A token as the tagger sees it.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// First byte.
+    pub start: usize,
+    /// The byte after the last.
+    pub end: usize,
+    /// Rows of the tagger's table, each below [`Seen::ROWS`].
+    pub rows: Vec<u16>,
+}
+
+impl Seen {
+    /// Rows of the tagger's table.
+    pub const ROWS: u32 = tagger::ROWS;
+}
+
 /// Finds identifiers. Built once, shared by all threads.
 #[derive(Debug)]
 pub struct Detector {
     cues: Cues,
     labels: Labels,
     lexicon: Lexicon,
+    tagger: Option<Tagger>,
 }
 
 impl Default for Detector {
@@ -97,7 +116,12 @@ impl Detector {
     /// Builds the tables.
     #[must_use]
     pub fn new() -> Self {
-        Self { cues: Cues::new(), labels: Labels::new(), lexicon: Lexicon::new() }
+        Self {
+            cues: Cues::new(),
+            labels: Labels::new(),
+            lexicon: Lexicon::new(),
+            tagger: Tagger::new().ok(),
+        }
     }
 
     /// Scans the parts of one document together: what is found in one part is looked for in all.
@@ -155,6 +179,26 @@ impl Detector {
         self_test::run(self)
     }
 
+    /// What the tagger sees of each token of a text: its bytes and the rows of the tagger's table.
+    ///
+    /// It is there for the program that trains the tagger, so that training and use see the same.
+    #[must_use]
+    pub fn seen(&self, text: &str) -> Vec<Seen> {
+        let mut out = Vec::new();
+        for (start, piece) in blocks(text) {
+            let block = Block::new(piece, &self.cues);
+            let mut found = Vec::new();
+            number::find(&block, &self.labels, &mut found);
+            let features = tagger::Features::new(&block, &self.lexicon, &found);
+            for i in 0..features.len() {
+                let token = block.at(i);
+                let rows = features.of(i).to_vec();
+                out.push(Seen { start: start + token.start, end: start + token.end, rows });
+            }
+        }
+        out
+    }
+
     /// All candidates of all layers in one text, in no order, overlapping.
     fn candidates(&self, text: &str, label: Option<&str>) -> Vec<Finding> {
         let mut values = structure::values(text, &self.labels);
@@ -186,6 +230,13 @@ impl Detector {
                     field::value(&block, &self.lexicon, value, &mut out);
                 }
                 next += 1;
+            }
+            if let Some(tagger) = &self.tagger {
+                let mut inside = out.split_off(from);
+                let features = tagger::Features::new(&block, &self.lexicon, &inside);
+                let scores = tagger.tag(&block, &features, &inside, true);
+                tagger::weigh(&block, &scores, &mut inside);
+                out.append(&mut inside);
             }
             shift(&mut out, from, start);
         }

@@ -233,6 +233,10 @@ pub(super) fn possible(block: &Block<'_>, unit: &Unit, left: u8, before: Option<
     let beside =
         called && before.is_some_and(|b| b.entry.given() >= 4) && unit.entry.surname() >= 3;
     let after_name = beside || before.is_some_and(|b| b.initial || b.is_given());
+    // `Dr. X. The patient`: the initial ended the sentence.
+    if before.is_some_and(|b| b.initial) && unit.entry.word() >= 6 && best < 0 {
+        return false;
+    }
     if titled && token.case != Case::Lower {
         // After `Dr.` any word with a capital is a name, also `Pizza`; after `Dr. Randy` any word
         // that someone bears.

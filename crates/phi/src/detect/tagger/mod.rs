@@ -1,0 +1,260 @@
+//! A tagger that was trained: what each token is, judged by its words and by those around it.
+
+mod feature;
+mod network;
+
+pub(crate) use feature::{Features, ROWS};
+
+use network::{Broken, Network, Scores};
+
+use super::token::{Block, Kind};
+use crate::{Class, Confidence, Finding};
+
+/// What a token can be. Classes that only a number's form or label tells apart are one here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tag {
+    /// No part of an identifier.
+    Outside,
+    /// A person's name.
+    Name,
+    /// A place, or an organisation that is one.
+    Location,
+    /// A date.
+    Date,
+    /// An age.
+    Age,
+    /// A way to reach somebody: telephone, fax, e-mail, web and network addresses.
+    Contact,
+    /// A number or code of a person or of something that is theirs.
+    Id,
+    /// A profession.
+    Profession,
+}
+
+impl Tag {
+    /// In the order of the tagger's outputs.
+    pub const ALL: [Self; 8] = [
+        Self::Outside,
+        Self::Name,
+        Self::Location,
+        Self::Date,
+        Self::Age,
+        Self::Contact,
+        Self::Id,
+        Self::Profession,
+    ];
+
+    /// The tag that stands for a class.
+    #[must_use]
+    pub const fn of(class: Class) -> Self {
+        match class {
+            Class::Name => Self::Name,
+            Class::Location => Self::Location,
+            Class::Date => Self::Date,
+            Class::Age => Self::Age,
+            Class::Phone | Class::Fax | Class::Email | Class::Url | Class::Ip => Self::Contact,
+            Class::Ssn
+            | Class::Mrn
+            | Class::HealthPlanId
+            | Class::Account
+            | Class::License
+            | Class::Vehicle
+            | Class::DeviceId
+            | Class::Biometric
+            | Class::Photo
+            | Class::OtherId => Self::Id,
+            Class::Profession => Self::Profession,
+        }
+    }
+}
+
+/// The two networks: a small one that reads everything, and a larger one for what is in doubt.
+#[derive(Debug)]
+pub(crate) struct Tagger {
+    scout: Network,
+    judge: Network,
+}
+
+static SCOUT: &[u8] = include_bytes!("../../../data/scout.safetensors");
+static JUDGE: &[u8] = include_bytes!("../../../data/judge.safetensors");
+
+/// Tokens around one in doubt that are judged with it, so that whole names are.
+const AROUND: usize = 6;
+
+impl Tagger {
+    /// Opens both networks.
+    pub(crate) fn new() -> Result<Self, Broken> {
+        Ok(Self { scout: Network::open(SCOUT)?, judge: Network::open(JUDGE)? })
+    }
+
+    /// What every token of a block is, and how much of the block was looked at twice.
+    pub(crate) fn tag(
+        &self,
+        block: &Block<'_>,
+        features: &Features,
+        found: &[Finding],
+        judge: bool,
+    ) -> Vec<Scores> {
+        let mut scores = Vec::with_capacity(features.len());
+        self.scout.tag(features, 0, features.len(), &mut scores);
+        if !judge {
+            return scores;
+        }
+        let believed = believed(block, found);
+        let mut at = 0;
+        let mut again = Vec::new();
+        while at < scores.len() {
+            if !in_doubt(block, at, &scores, &believed) {
+                at += 1;
+                continue;
+            }
+            let from = at.saturating_sub(AROUND);
+            let mut end = at + 1;
+            let mut quiet = 0;
+            while end < scores.len() && quiet <= 2 * AROUND {
+                quiet = if in_doubt(block, end, &scores, &believed) { 0 } else { quiet + 1 };
+                end += 1;
+            }
+            let to = (end + AROUND).saturating_sub(quiet).min(scores.len());
+            again.clear();
+            self.judge.tag(features, from, to, &mut again);
+            for (score, new) in scores.iter_mut().skip(from).zip(&again) {
+                *score = *new;
+            }
+            at = to.max(at + 1);
+        }
+        scores
+    }
+}
+
+/// What the other layers believe of each token.
+fn believed(block: &Block<'_>, found: &[Finding]) -> Vec<Tag> {
+    let mut tags = vec![Tag::Outside; block.len()];
+    for f in found {
+        let from = block.token_at(f.start);
+        let to = block.token_at(f.end).max(from + 1);
+        for tag in tags.iter_mut().take(to).skip(from) {
+            *tag = Tag::of(f.class);
+        }
+    }
+    tags
+}
+
+/// Whether the small network is unsure of a token, or does not agree with the other layers.
+fn in_doubt(block: &Block<'_>, i: usize, scores: &[Scores], believed: &[Tag]) -> bool {
+    /// Below this probability that a token is nothing, or that it is something, it is in doubt.
+    const SURE: f32 = 0.9;
+    let Some(score) = scores.get(i) else { return false };
+    if !matches!(block.at(i).kind, Kind::Word | Kind::Digits | Kind::Mixed) {
+        return false;
+    }
+    let (tag, probability) = best(score);
+    let other = believed.get(i).copied().unwrap_or(Tag::Outside);
+    probability < SURE || tag != other
+}
+
+/// The likeliest tag and its probability.
+fn best(scores: &Scores) -> (Tag, f32) {
+    let mut best = (Tag::Outside, f32::MIN);
+    for (tag, score) in Tag::ALL.into_iter().zip(scores) {
+        if *score > best.1 {
+            best = (tag, *score);
+        }
+    }
+    best
+}
+
+/// The probability that a token is part of an identifier of any kind.
+fn something(scores: &Scores) -> f32 {
+    1.0 - scores.first().copied().unwrap_or(1.0)
+}
+
+/// Adds what the tagger finds, and drops what only the word lists found and the tagger denies.
+pub(crate) fn weigh(block: &Block<'_>, scores: &[Scores], found: &mut Vec<Finding>) {
+    /// From here on a token is reported.
+    const REPORT: f32 = 0.5;
+    /// Below this a finding that rests on word lists alone is dropped.
+    const DENY: f32 = 0.06;
+    /// A finding of at least this confidence rests on more than word lists.
+    const FIRM_PERCENT: u8 = 90;
+    found.retain(|f| {
+        let soft = matches!(f.class, Class::Name | Class::Location | Class::Profession)
+            && f.confidence.as_percent() < FIRM_PERCENT;
+        if !soft {
+            return true;
+        }
+        let from = block.token_at(f.start);
+        let to = block.token_at(f.end).max(from + 1);
+        let most = scores
+            .get(from..to.min(scores.len()))
+            .unwrap_or_default()
+            .iter()
+            .map(something)
+            .fold(0.0, f32::max);
+        most >= DENY
+    });
+    let mut i = 0;
+    while i < scores.len() {
+        let Some((class, first)) = starts(block, i, scores, REPORT) else {
+            i += 1;
+            continue;
+        };
+        let mut end = i + 1;
+        let mut sum = first;
+        let mut count = 1.0_f32;
+        while let Some(score) = scores.get(end) {
+            let (tag, _) = best_inside(score);
+            if something(score) < REPORT || Tag::of(class) != tag {
+                break;
+            }
+            sum += something(score);
+            count += 1.0;
+            end += 1;
+        }
+        while end > i + 1 && matches!(block.at(end - 1).kind, Kind::Mark(_)) {
+            end -= 1;
+        }
+        let span = (block.at(i).start, block.before(end, 1).end);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0..=100")]
+        let percent = (sum / count * 100.0) as u8;
+        found.push(Finding {
+            start: span.0,
+            end: span.1,
+            class,
+            confidence: Confidence::percent(percent.min(89)),
+            recogniser: "tagger",
+            why: "words and context, as trained",
+        });
+        i = end;
+    }
+}
+
+/// The class of an identifier that starts at a token, with its probability.
+fn starts(block: &Block<'_>, i: usize, scores: &[Scores], report: f32) -> Option<(Class, f32)> {
+    let score = scores.get(i)?;
+    let probability = something(score);
+    if probability < report || !matches!(block.at(i).kind, Kind::Word | Kind::Digits | Kind::Mixed)
+    {
+        return None;
+    }
+    let class = match best_inside(score).0 {
+        Tag::Outside => return None,
+        Tag::Name => Class::Name,
+        Tag::Location => Class::Location,
+        Tag::Date => Class::Date,
+        Tag::Age => Class::Age,
+        Tag::Contact => Class::Phone,
+        Tag::Id => Class::OtherId,
+        Tag::Profession => Class::Profession,
+    };
+    Some((class, probability))
+}
+
+/// The likeliest tag but `Outside`.
+fn best_inside(scores: &Scores) -> (Tag, f32) {
+    let mut scores = *scores;
+    if let Some(outside) = scores.first_mut() {
+        *outside = -1.0;
+    }
+    best(&scores)
+}
