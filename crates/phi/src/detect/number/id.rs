@@ -102,7 +102,7 @@ pub(super) fn code(
             return;
         }
         if found.label.field == Field::Age && digits <= 3 && bytes.len() <= 3 && found.marked {
-            out.push(finding((start, end), Class::Age, 85, "age", "label before it"));
+            out.push(crate::detect::date::age_finding((start, end), text.parse().ok(), 85));
             return;
         }
     }

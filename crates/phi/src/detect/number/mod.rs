@@ -79,15 +79,31 @@ fn at_token(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec<Finding>
     }
 }
 
+/// Words at which dates are looked for.
+const DATED: u64 =
+    cue::MONTH | cue::MONTH_ABROAD | cue::SEASON | cue::HOLIDAY | cue::NUMERAL | cue::QUARTER;
+
 fn word(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec<Finding>) {
     let token = block.at(i);
     let b = Bytes(block.text.as_bytes());
     let len = token.end - token.start;
-    if token.is(cue::MONTH)
-        && let Some((first, last, percent)) = date::written(block, i)
+    if token.is(DATED) && date::at_word(block, labels, i, out) {
+        return;
+    }
+    if token.is(cue::WEEKDAY) && date::weekday(block, i, out) {
+        return;
+    }
+    if token.is(cue::NUMERAL)
+        && let Some(found) = date::age_in_words(block, i)
     {
-        let span = (block.at(first).start, block.at(last).end);
-        out.push(finding(span, Class::Date, percent, "date.written", "month by name"));
+        out.push(found);
+        return;
+    }
+    if len >= 7
+        && block.str(i).ends_with(['s', 'n'])
+        && let Some(found) = date::decade(block, i)
+    {
+        out.push(found);
         return;
     }
     if len == 3 && block.word_is(i, &["www"]) && b.at(token.end) == b'.' {
@@ -139,11 +155,11 @@ fn number(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec<Finding>) 
     if before == b'@' {
         return;
     }
-    if let Some((end, percent)) = date::age(block, i) {
-        out.push(finding((start, end), Class::Age, percent, "age", "number with a word of age"));
+    if let Some(found) = date::age(block, i).or_else(|| date::decade(block, i)) {
+        out.push(found);
         return;
     }
-    if token.kind == Kind::Digits && date::starts_written(block, i, out) {
+    if date::starts_written(block, labels, i, out) {
         return;
     }
     if let Some(end) = shape::uuid(b, start) {
