@@ -75,13 +75,14 @@ fn in_one_word(block: &Block<'_>, i: usize, glued: &str, count: usize) -> Option
         "jähriges",
         "jähr",
     ];
-    const SEX: &[&str] = &["f", "m", "wf", "wm", "bf", "bm", "aaf", "aam", "hf", "hm", "af", "am"];
+    const SEX: &[&str] = &["f", "m", "wf", "wm", "bf", "bm", "aaf", "aam", "hf", "hm"];
     let one_of = |list: &[&str]| list.iter().any(|w| w.eq_ignore_ascii_case(glued));
     let next = block.at(i + 1);
     if one_of(AGE) {
         let old = is_old(block, i + 1) || next.is_mark(b'/') && block.word_is(i + 2, &["o"]);
         let person = next.is(cue::PERSON) && next.gap <= Gap::Space;
         let dotted = next.is_mark(b'.') && block.word_is(i + 2, &["o"]);
+        let old = old || next.is_mark(b'/') && sex_glued(block.str(i + 2));
         return match glued.to_ascii_lowercase().as_str() {
             "y" => (old || person || dotted).then_some(85),
             "mo" | "wo" | "do" => (old || person).then_some(75),
@@ -96,7 +97,7 @@ fn in_one_word(block: &Block<'_>, i: usize, glued: &str, count: usize) -> Option
         let shown = block.before(i, 1).is_mark(b'(')
             || next.is_any_mark(b",;).")
             || block.starts_sentence(i)
-            || next.is(cue::WITH)
+            || block.word_is(i + 1, &["with", "who", "presents", "presenting", "here", "s", "c"])
             || block.word_is(i.wrapping_sub(1), ARTICLES);
         return (shown && (letter || long)).then_some(if letter { 60 } else { 70 });
     }
@@ -323,8 +324,13 @@ fn by_sex(block: &Block<'_>, i: usize) -> bool {
 
 /// `age 46`, `aged: 46`, `Edad: 46`, `at the age of 46`.
 fn after_age(block: &Block<'_>, i: usize) -> Option<u8> {
-    let next = block.at(i + 1);
-    if next.is_mark(b'%') || next.is_mark(b'/') && block.at(i + 2).kind == Kind::Digits {
+    let (_, k) = past_fraction(block, i);
+    let next = block.at(k);
+    let counted = next.is(cue::UNIT) && !next.is(cue::AGE) && !block.word_is(k, &["in"]);
+    if next.is_mark(b'%')
+        || counted && next.is_lower()
+        || next.is_mark(b'/') && block.at(k + 1).kind == Kind::Digits
+    {
         return None;
     }
     let mut back = i;
@@ -399,8 +405,15 @@ fn is_old(block: &Block<'_>, i: usize) -> bool {
     near && (block.word_is(k, &["old", "olds"])
         || block.word_is(k, &["o"])
             && (dot || block.at(k + 1).is_mark(b'.') || block.at(k).is_lower())
-        || (block.at(k).is_mark(b'/') && block.word_is(k + 1, &["o", "old"]))
+        || (block.at(k).is_mark(b'/')
+            && (block.word_is(k + 1, &["o", "old"]) || sex_glued(block.str(k + 1))))
         || (block.word_is(k, &["of"]) && block.word_is(k + 1, &["age"])))
+}
+
+/// The `oRHF` of `26 y/oRHF`.
+fn sex_glued(text: &str) -> bool {
+    let sex = text.strip_prefix('o').unwrap_or_default();
+    (1..=4).contains(&sex.len()) && sex.bytes().all(|b| b.is_ascii_uppercase())
 }
 
 /// `forty-six-year-old`, `aged forty-six`, `ninety two years of age`: an age that begins with this

@@ -268,6 +268,8 @@ fn ages_are_found_in_their_written_forms() {
         "<AGE>46</AGE>/F",
         "<AGE>46</AGE> M",
         "<AGE>46</AGE> year male",
+        "<AGE>46</AGE> y/oRHF",
+        "<AGE>46</AGE>y/oRHF",
     ] {
         check(&format!("This is a {age} with"));
     }
@@ -297,6 +299,7 @@ fn what_only_looks_like_an_age_is_left() {
         "hace 10 años, durante 5 años",
         "middle aged, age-appropriate, of advanced age, old records",
         "3 M tape, 12 F drain, M 5, V/F 20",
+        "at 2:00AM and 3:30 PM, Technetium 99m and others",
         "gestational sac, image 12 of 46, 2 year follow up",
     ]);
 }
