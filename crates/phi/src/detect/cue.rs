@@ -72,6 +72,16 @@ pub(crate) const FACILITY_TAIL: u64 = 1 << 32;
 pub(crate) const DONE: u64 = 1 << 34;
 /// `med`, `downtown`: in lower case inside a facility's name.
 pub(crate) const FACILITY_INNER: u64 = 1 << 33;
+/// A month in Spanish, French, German, Italian or Portuguese.
+pub(crate) const MONTH_ABROAD: u64 = 1 << 50;
+/// `spring`, `fall`: a date with a year after it.
+pub(crate) const SEASON: u64 = 1 << 51;
+/// `Christmas`, `Easter`, and the last words of other holidays: `day`, `eve`.
+pub(crate) const HOLIDAY: u64 = 1 << 52;
+/// A word of a number: `three`, `twentieth`.
+pub(crate) const NUMERAL: u64 = 1 << 53;
+/// `quarter`: a date between an ordinal and a year.
+pub(crate) const QUARTER: u64 = 1 << 54;
 
 const LISTS: &[(u64, &str)] = &[
     (
@@ -327,7 +337,7 @@ impl Cues {
     /// Builds the table.
     pub(crate) fn new() -> Self {
         let mut cues = Self { slots: vec![("", 0); SLOTS] };
-        for &(mask, words) in LISTS {
+        for &(mask, words) in LISTS.iter().chain(super::date::CUES) {
             for word in words.split_ascii_whitespace() {
                 cues.insert(word, mask);
             }

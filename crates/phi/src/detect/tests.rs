@@ -45,7 +45,7 @@ fn mark(text: &str, found: &[Finding]) -> String {
 }
 
 #[track_caller]
-fn check(marked: &str) {
+pub(super) fn check(marked: &str) {
     let (text, _) = unmark(marked);
     let detector = Detector::new();
     let lists = detector.scan(&[Part { text: &text, label: None }]).unwrap();
@@ -53,8 +53,37 @@ fn check(marked: &str) {
 }
 
 /// Text in which nothing is to be found.
+/// Each value stands in the frame at `{}`, and exactly it must be found, with this class.
 #[track_caller]
-fn nothing(texts: &[&str]) {
+pub(super) fn each(frame: &str, class: Class, values: &[&str]) {
+    let wrong: Vec<String> = values
+        .iter()
+        .filter_map(|value| {
+            let marked = frame.replace("{}", &format!("<{class}>{value}</{class}>"));
+            let text = frame.replace("{}", value);
+            let lists = Detector::new().scan(&[Part { text: &text, label: None }]).unwrap();
+            let found = mark(&text, &lists[0]);
+            (found != marked).then_some(found)
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// In none of these texts anything is found.
+#[track_caller]
+pub(super) fn none(texts: &[&str]) {
+    let wrong: Vec<String> = texts
+        .iter()
+        .filter_map(|text| {
+            let lists = Detector::new().scan(&[Part { text, label: None }]).unwrap();
+            (!lists[0].is_empty()).then(|| mark(text, &lists[0]))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[track_caller]
+pub(super) fn nothing(texts: &[&str]) {
     for text in texts {
         check(text);
     }
@@ -437,6 +466,10 @@ fn hostile_text_is_read_to_its_end() {
         "\u{200b}",
         "５",
         "é",
+        "a-\n",
+        "a b ",
+        "\u{301}",
+        "о1",
         "New York ",
         "http://",
         "www.",

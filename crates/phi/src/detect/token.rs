@@ -152,6 +152,15 @@ impl<'a> Block<'a> {
         self.tokens.partition_point(|t| t.start < byte)
     }
 
+    /// Whether exactly one line break stands before a token, as where a line wraps.
+    pub(crate) fn wraps(&self, i: usize) -> bool {
+        let from = self.before(i, 1).end;
+        let gap = self.text.get(from..self.at(i).start).unwrap_or_default();
+        i > 0
+            && self.at(i).gap == Gap::Line
+            && gap.bytes().filter(|b| *b == b'\n').count() + gap.matches("\\n").count() == 1
+    }
+
     /// Whether a token begins a sentence, a line or a list item.
     pub(crate) fn starts_sentence(&self, i: usize) -> bool {
         let token = self.at(i);
