@@ -10,6 +10,6 @@ mod text;
 
 pub use class::Class;
 pub use detect::tagger::Tag;
-pub use detect::{Detector, Part, Seen, Unscannable};
+pub use detect::{Detector, Layers, Part, Seen, Unscannable};
 pub use finding::{Confidence, Finding};
 pub use text::Text;

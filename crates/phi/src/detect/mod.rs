@@ -17,6 +17,7 @@ mod field;
 mod fold;
 mod hl7;
 mod label;
+mod layers;
 mod letters;
 mod lexicon;
 mod name;
@@ -35,6 +36,7 @@ mod token;
 use crate::Finding;
 use cue::Cues;
 use fold::Folded;
+pub use layers::Layers;
 use label::{Field, Labels};
 use lexicon::Lexicon;
 use resolve::Known;
@@ -101,6 +103,7 @@ pub struct Detector {
     labels: Labels,
     lexicon: Lexicon,
     tagger: Option<Tagger>,
+    layers: Layers,
 }
 
 impl Default for Detector {
@@ -113,14 +116,22 @@ impl Detector {
     /// Name and version, for the record: `bulla-phi/0.1.0`.
     pub const NAME: &'static str = concat!("bulla-phi/", env!("CARGO_PKG_VERSION"));
 
-    /// Builds the tables.
+    /// Builds the tables, for all layers.
     #[must_use]
     pub fn new() -> Self {
+        Self::with(Layers::ALL)
+    }
+
+    /// Builds the tables, for some layers.
+    #[must_use]
+    pub fn with(layers: Layers) -> Self {
         Self {
             cues: Cues::new(),
             labels: Labels::new(),
             lexicon: Lexicon::new(),
-            tagger: Tagger::new().ok(),
+            // Weights that do not open leave a hole that the self-test finds.
+            tagger: Tagger::new().ok().filter(|_| layers.has(Layers::SCOUT)),
+            layers,
         }
     }
 
@@ -141,19 +152,25 @@ impl Detector {
         for part in parts {
             let folded = Folded::of(part.text);
             let text = folded.as_ref().map_or(part.text, |f| f.text.as_str());
-            let found = resolve::choose(text, self.candidates(text, part.label));
-            known.note(text, &found, &self.lexicon);
-            pages.push((folded, found));
+            let (candidates, doubts) = self.candidates(text, part.label);
+            let found = resolve::choose(text, candidates);
+            if self.layers.has(Layers::DOCUMENT) {
+                known.note(text, &found, &self.lexicon);
+            }
+            pages.push((folded, found, doubts));
         }
         let mut lists = Vec::with_capacity(parts.len());
-        for (part, (folded, mut found)) in parts.iter().zip(pages) {
+        for (part, (folded, mut found, doubts)) in parts.iter().zip(pages) {
             let text = folded.as_ref().map_or(part.text, |f| f.text.as_str());
             if !known.is_empty() {
                 let before = found.len();
+                let mut doubts = doubts.as_slice();
                 for (start, piece) in blocks(text) {
                     let block = Block::new(piece, &self.cues);
                     let from = found.len();
-                    known.find(&block, &mut found);
+                    let (here, rest) = doubts.split_at_checked(block.len()).unwrap_or_default();
+                    known.find(&block, here, &mut found);
+                    doubts = rest;
                     shift(&mut found, from, start);
                 }
                 if found.len() > before {
@@ -199,56 +216,76 @@ impl Detector {
         out
     }
 
-    /// All candidates of all layers in one text, in no order, overlapping.
-    fn candidates(&self, text: &str, label: Option<&str>) -> Vec<Finding> {
-        let mut values = structure::values(text, &self.labels);
-        let field = label.and_then(|l| self.labels.of_key(l)).map(|l| l.field);
-        if let Some(field) = field
-            && values.is_empty()
-        {
-            values.push(Value { start: 0, end: text.len(), field });
+    /// All candidates of all layers in one text, in no order, overlapping; and for each token how
+    /// likely the tagger finds it that the token is part of something, in 255ths.
+    fn candidates(&self, text: &str, label: Option<&str>) -> (Vec<Finding>, Vec<u8>) {
+        let mut values = Vec::new();
+        if self.layers.has(Layers::STRUCTURE) {
+            values = structure::values(text, &self.labels);
+            let field = label.and_then(|l| self.labels.of_key(l)).map(|l| l.field);
+            if let Some(field) = field
+                && values.is_empty()
+            {
+                values.push(Value { start: 0, end: text.len(), field });
+            }
         }
-        let mut out = Vec::new();
-        let mut next = 0;
+        let mut values = values.as_slice();
+        let (mut out, mut doubts) = (Vec::new(), Vec::new());
         for (start, piece) in blocks(text) {
             let block = Block::new(piece, &self.cues);
-            let from = out.len();
-            number::find(&block, &self.labels, &mut out);
-            name::find(&block, &self.lexicon, &mut out);
-            place::find(&block, &self.lexicon, &mut out);
-            field::headers(&block, &self.labels, &self.lexicon, &mut out);
-            field::photos(&block, &mut out);
-            while let Some(value) = values.get(next).filter(|v| v.start < start + piece.len()) {
-                let end = value.end.min(start + piece.len()) - start;
-                let value = Value { start: value.start - start, end, field: value.field };
-                if value.field == Field::Neutral {
-                    // A long text is prose, whatever its field is called (`system`).
-                    if end - value.start <= MAX_CODE_BYTES {
-                        soften(&mut out, from, value);
-                    }
-                } else {
-                    field::value(&block, &self.lexicon, value, &mut out);
+            let inside = values.partition_point(|v| v.start < start + piece.len());
+            let (here, later) = values.split_at_checked(inside).unwrap_or_default();
+            values = later;
+            let here: Vec<Value> = here.iter().map(|v| v.within(start, piece.len())).collect();
+            let mut found = self.in_block(&block, &here, &mut doubts);
+            shift(&mut found, 0, start);
+            out.append(&mut found);
+        }
+        (out, doubts)
+    }
+
+    /// All candidates in one block.
+    fn in_block(&self, block: &Block<'_>, values: &[Value], doubts: &mut Vec<u8>) -> Vec<Finding> {
+        let mut out = Vec::new();
+        if self.layers.has(Layers::NUMBERS) {
+            number::find(block, &self.labels, &mut out);
+        }
+        let tagger = self.tagger.as_ref();
+        let features = tagger.map(|_| tagger::Features::new(block, &self.lexicon, &out));
+        if self.layers.has(Layers::LISTS) {
+            name::find(block, &self.lexicon, &mut out);
+            place::find(block, &self.lexicon, &mut out);
+        }
+        if self.layers.has(Layers::STRUCTURE) {
+            field::headers(block, &self.labels, &self.lexicon, &mut out);
+        }
+        if self.layers.has(Layers::NUMBERS) {
+            field::photos(block, &mut out);
+        }
+        for value in values {
+            if value.field == Field::Neutral {
+                // A long text is prose, whatever its field is called (`system`).
+                if value.end - value.start <= MAX_CODE_BYTES {
+                    soften(&mut out, *value);
                 }
-                next += 1;
+            } else {
+                field::value(block, &self.lexicon, *value, &mut out);
             }
-            if let Some(tagger) = &self.tagger {
-                let mut inside = out.split_off(from);
-                let features = tagger::Features::new(&block, &self.lexicon, &inside);
-                let scores = tagger.tag(&block, &features, &inside, true);
-                tagger::weigh(&block, &scores, &mut inside);
-                out.append(&mut inside);
-            }
-            shift(&mut out, from, start);
+        }
+        if let (Some(tagger), Some(features)) = (tagger, features) {
+            let scores = tagger.tag(block, &features, &out, self.layers.has(Layers::JUDGE));
+            doubts.extend(scores.iter().map(tagger::in_255ths));
+            tagger::weigh(block, &scores, values, &mut out);
         }
         out
     }
 }
 
 /// Drops what is only likely in a field that holds doses, codes or units.
-fn soften(out: &mut Vec<Finding>, from: usize, value: Value) {
+fn soften(out: &mut Vec<Finding>, value: Value) {
     /// Below this a finding rests on its form or on word lists alone.
     const SURE_PERCENT: u8 = 70;
-    let mut k = from;
+    let mut k = 0;
     while let Some(f) = out.get(k) {
         let inside = f.start >= value.start && f.end <= value.end;
         let weak = f.confidence.as_percent() < SURE_PERCENT || f.class == crate::Class::Url;

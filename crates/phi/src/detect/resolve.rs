@@ -1,6 +1,6 @@
 //! One verdict for each byte, and the same verdict everywhere.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::cue;
 use super::letters::Plain;
@@ -96,8 +96,8 @@ fn join_places(text: &str, found: Vec<Finding>) -> Vec<Finding> {
 /// What was found in one place and is looked for in all.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    /// Words of names, in their plain form.
-    names: BTreeSet<String>,
+    /// Words of names, in their plain form, and how sure the surest of their findings is.
+    names: BTreeMap<String, u8>,
     /// Identifiers, as written.
     ids: BTreeMap<String, Class>,
 }
@@ -116,7 +116,9 @@ impl Known {
         for f in found {
             let Some(value) = text.get(f.start..f.end) else { continue };
             match f.class {
-                Class::Name if f.confidence.as_percent() >= 60 => self.note_name(value, lexicon),
+                Class::Name if f.confidence.as_percent() >= 60 => {
+                    self.note_name(value, f.confidence.as_percent(), lexicon);
+                }
                 Class::Mrn
                 | Class::Ssn
                 | Class::HealthPlanId
@@ -158,7 +160,7 @@ impl Known {
         }
     }
 
-    fn note_name(&mut self, value: &str, lexicon: &Lexicon) {
+    fn note_name(&mut self, value: &str, percent: u8, lexicon: &Lexicon) {
         for word in value.split(|c: char| !(c.is_alphabetic() || c == '\'')) {
             let Some(plain) = Plain::of(word).filter(|p| p.as_bytes().len() >= 3) else { continue };
             // `XXXX` stands for a name that was taken out.
@@ -168,24 +170,31 @@ impl Known {
             let entry = lexicon.word(word);
             let common = entry.word() > 0 && entry.given_odds().max(entry.surname_odds()) < 5;
             if !common && !entry.is_medical() && self.names.len() < MAX_KNOWN {
-                self.names.insert(plain.as_str().to_owned());
+                let sure = self.names.entry(plain.as_str().to_owned()).or_default();
+                *sure = (*sure).max(percent);
             }
         }
     }
 
-    /// Finds what is known in a block.
-    pub(crate) fn find(&self, block: &Block<'_>, out: &mut Vec<Finding>) {
+    /// Finds what is known in a block; `doubts` is what the tagger thinks of each token, if it ran.
+    pub(crate) fn find(&self, block: &Block<'_>, doubts: &[u8], out: &mut Vec<Finding>) {
         let mut i = 0;
         while i < block.len() {
-            i = self.at_token(block, i, out).max(i + 1);
+            i = self.at_token(block, doubts, i, out).max(i + 1);
         }
     }
 
-    fn at_token(&self, block: &Block<'_>, i: usize, out: &mut Vec<Finding>) -> usize {
+    fn at_token(
+        &self,
+        block: &Block<'_>,
+        doubts: &[u8],
+        i: usize,
+        out: &mut Vec<Finding>,
+    ) -> usize {
         let token = block.at(i);
         let name =
             token.kind == Kind::Word && token.case != Case::Lower && token.end - token.start >= 3;
-        if name && self.is_name(block, i) {
+        if name && self.is_name(block, i) && self.is_plausible(block, doubts, i) {
             let mut end = i + 1;
             while block.at(end).gap == Gap::Space
                 && block.at(end).is_capital()
@@ -237,6 +246,17 @@ impl Known {
     }
 
     fn is_name(&self, block: &Block<'_>, i: usize) -> bool {
-        Plain::of(block.str(i)).is_some_and(|p| self.names.contains(p.as_str()))
+        Plain::of(block.str(i)).is_some_and(|p| self.names.contains_key(p.as_str()))
+    }
+
+    /// Whether a word that is a name elsewhere can be one here: the tagger must not exclude it.
+    fn is_plausible(&self, block: &Block<'_>, doubts: &[u8], i: usize) -> bool {
+        /// A name in a field or after a title stays one; 95 percent are given to nothing less.
+        const FIRM_PERCENT: u8 = 95;
+        /// Below this the tagger excludes it: two percent.
+        const EXCLUDED: u8 = 5;
+        let sure = Plain::of(block.str(i)).and_then(|p| self.names.get(p.as_str()).copied());
+        let doubt = doubts.get(i).copied().unwrap_or(u8::MAX);
+        doubt >= EXCLUDED || sure.is_some_and(|s| s >= FIRM_PERCENT)
     }
 }

@@ -7,6 +7,8 @@ pub(crate) use feature::{Features, ROWS};
 
 use network::{Broken, Network, Scores};
 
+use super::label::Field;
+use super::structure::Value;
 use super::token::{Block, Kind};
 use crate::{Class, Confidence, Finding};
 
@@ -169,92 +171,121 @@ fn something(scores: &Scores) -> f32 {
     1.0 - scores.first().copied().unwrap_or(1.0)
 }
 
+/// How likely a token is part of something, in 255ths.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0..=255")]
+pub(crate) fn in_255ths(scores: &Scores) -> u8 {
+    (something(scores) * 255.0) as u8
+}
+
+/// From here on a token is reported.
+const REPORT: f32 = 0.5;
+/// Below this a finding that rests on word lists alone is dropped.
+const DENY: f32 = 0.06;
+/// A finding of at least this confidence rests on more than word lists.
+const FIRM_PERCENT: u8 = 90;
+/// No finding of the tagger is as firm as a check digit or a field.
+const MOST_PERCENT: u8 = 89;
+
 /// Adds what the tagger finds, and drops what only the word lists found and the tagger denies.
-pub(crate) fn weigh(block: &Block<'_>, scores: &[Scores], found: &mut Vec<Finding>) {
-    /// From here on a token is reported.
-    const REPORT: f32 = 0.5;
-    /// Below this a finding that rests on word lists alone is dropped.
-    const DENY: f32 = 0.06;
-    /// A finding of at least this confidence rests on more than word lists.
-    const FIRM_PERCENT: u8 = 90;
+///
+/// In the fields of a structure it has no say: what stands there is known from the field.
+pub(crate) fn weigh(
+    block: &Block<'_>,
+    scores: &[Scores],
+    values: &[Value],
+    found: &mut Vec<Finding>,
+) {
+    let mut fielded = vec![false; scores.len()];
+    for value in values.iter().filter(|v| v.field != Field::Prose) {
+        let (from, to) = (block.token_at(value.start), block.token_at(value.end));
+        fielded.get_mut(from..to.min(scores.len())).unwrap_or_default().fill(true);
+    }
     found.retain(|f| {
         let soft = matches!(f.class, Class::Name | Class::Location | Class::Profession)
             && f.confidence.as_percent() < FIRM_PERCENT;
-        if !soft {
-            return true;
-        }
         let from = block.token_at(f.start);
         let to = block.token_at(f.end).max(from + 1);
-        let most = scores
-            .get(from..to.min(scores.len()))
-            .unwrap_or_default()
-            .iter()
-            .map(something)
-            .fold(0.0, f32::max);
-        most >= DENY
+        if !soft || fielded.get(from) == Some(&true) {
+            return true;
+        }
+        let inside = scores.get(from..to.min(scores.len())).unwrap_or_default();
+        inside.iter().any(|s| something(s) >= DENY)
     });
     let mut i = 0;
     while i < scores.len() {
-        let Some((class, first)) = starts(block, i, scores, REPORT) else {
+        let class = if fielded.get(i) == Some(&true) { None } else { starts(block, i, scores) };
+        let Some(class) = class else {
             i += 1;
             continue;
         };
-        let mut end = i + 1;
-        let mut sum = first;
-        let mut count = 1.0_f32;
-        while let Some(score) = scores.get(end) {
-            let (tag, _) = best_inside(score);
-            if something(score) < REPORT || Tag::of(class) != tag {
-                break;
-            }
-            sum += something(score);
-            count += 1.0;
-            end += 1;
+        let end = ends(block, i, scores, class);
+        // A year alone is no identifier (45 CFR 164.514(b)(2)(i)(C)).
+        let year = class == Class::Date && end == i + 1 && block.at(i).kind == Kind::Digits;
+        if !year {
+            found.push(tagged(block, scores, (i, end), class));
         }
-        while end > i + 1 && matches!(block.at(end - 1).kind, Kind::Mark(_)) {
-            end -= 1;
-        }
-        let span = (block.at(i).start, block.before(end, 1).end);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0..=100")]
-        let percent = (sum / count * 100.0) as u8;
-        found.push(Finding {
-            start: span.0,
-            end: span.1,
-            class,
-            confidence: Confidence::percent(percent.min(89)),
-            recogniser: "tagger",
-            why: "words and context, as trained",
-        });
         i = end;
     }
 }
 
-/// The class of an identifier that starts at a token, with its probability.
-fn starts(block: &Block<'_>, i: usize, scores: &[Scores], report: f32) -> Option<(Class, f32)> {
-    let score = scores.get(i)?;
-    let probability = something(score);
-    if probability < report || !matches!(block.at(i).kind, Kind::Word | Kind::Digits | Kind::Mixed)
-    {
+/// The class of an identifier that starts at a token.
+fn starts(block: &Block<'_>, i: usize, scores: &[Scores]) -> Option<Class> {
+    let score = scores.get(i).filter(|s| something(s) >= REPORT)?;
+    if !matches!(block.at(i).kind, Kind::Word | Kind::Digits | Kind::Mixed) {
         return None;
     }
-    let class = match best_inside(score).0 {
-        Tag::Outside => return None,
-        Tag::Name => Class::Name,
-        Tag::Location => Class::Location,
-        Tag::Date => Class::Date,
-        Tag::Age => Class::Age,
-        Tag::Contact => Class::Phone,
-        Tag::Id => Class::OtherId,
-        Tag::Profession => Class::Profession,
-    };
-    Some((class, probability))
+    match best_inside(score) {
+        Tag::Outside => None,
+        Tag::Name => Some(Class::Name),
+        Tag::Location => Some(Class::Location),
+        Tag::Date => Some(Class::Date),
+        Tag::Age => Some(Class::Age),
+        Tag::Contact => Some(Class::Phone),
+        Tag::Id => Some(Class::OtherId),
+        Tag::Profession => Some(Class::Profession),
+    }
+}
+
+/// The token after an identifier of a class that starts at a token.
+fn ends(block: &Block<'_>, start: usize, scores: &[Scores], class: Class) -> usize {
+    let mut end = start + 1;
+    while let Some(score) = scores.get(end)
+        && something(score) >= REPORT
+        && best_inside(score) == Tag::of(class)
+    {
+        end += 1;
+    }
+    while end > start + 1 && matches!(block.at(end - 1).kind, Kind::Mark(_) | Kind::Possessive) {
+        end -= 1;
+    }
+    end
+}
+
+fn tagged(
+    block: &Block<'_>,
+    scores: &[Scores],
+    (from, to): (usize, usize),
+    class: Class,
+) -> Finding {
+    let inside = scores.get(from..to).unwrap_or_default();
+    let least = inside.iter().map(something).fold(1.0, f32::min);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0..=100")]
+    let percent = (least * 100.0) as u8;
+    Finding {
+        start: block.at(from).start,
+        end: block.before(to, 1).end,
+        class,
+        confidence: Confidence::percent(percent.min(MOST_PERCENT)),
+        recogniser: "tagger",
+        why: "the word and those around it",
+    }
 }
 
 /// The likeliest tag but `Outside`.
-fn best_inside(scores: &Scores) -> (Tag, f32) {
+fn best_inside(scores: &Scores) -> Tag {
     let mut scores = *scores;
     if let Some(outside) = scores.first_mut() {
         *outside = -1.0;
     }
-    best(&scores)
+    best(&scores).0
 }
