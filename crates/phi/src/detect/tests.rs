@@ -45,7 +45,7 @@ fn mark(text: &str, found: &[Finding]) -> String {
 }
 
 #[track_caller]
-fn check(marked: &str) {
+pub(super) fn check(marked: &str) {
     let (text, _) = unmark(marked);
     let detector = Detector::new();
     let lists = detector.scan(&[Part { text: &text, label: None }]).unwrap();
@@ -54,7 +54,7 @@ fn check(marked: &str) {
 
 /// Text in which nothing is to be found.
 #[track_caller]
-fn nothing(texts: &[&str]) {
+pub(super) fn nothing(texts: &[&str]) {
     for text in texts {
         check(text);
     }
