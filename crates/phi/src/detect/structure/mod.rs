@@ -14,6 +14,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod x12;
 
 pub(crate) use decode::{Decoded, Escape};
 
@@ -45,6 +46,9 @@ pub(crate) fn values(text: &str, labels: &Labels) -> Vec<Value> {
     hl7::values(text, &mut out);
     if has(b'(') {
         dicom::values(text, &mut out);
+    }
+    if has(b'*') || memchr::memmem::find(bytes, b"ISA").is_some() {
+        x12::values(text, &mut out);
     }
     table::values(text, labels, &mut out);
     if has(b'&') || has(b'%') {

@@ -188,3 +188,22 @@ fn entities_and_percent_escapes_hide_nothing() {
     // An entity that makes an entity is no entity.
     nothing(&["&amp;lt;b&amp;gt; 50% &unknown; &#xffffffff; %zz %"]);
 }
+
+mod x12 {
+    use super::*;
+
+    #[test]
+    fn each_element_is_read_by_its_position() {
+        check(
+            "NM1*IL*1*<NAME>WILL</NAME>*<NAME>HOPE</NAME>*<NAME>Q</NAME>***MI*<HEALTH_PLAN_ID>W77</HEALTH_PLAN_ID>~N3*<LOCATION>1 ELM ST</LOCATION>~N4*<LOCATION>READING</LOCATION>*<LOCATION>PA</LOCATION>*<LOCATION>19601</LOCATION>~DMG*D8*<DATE>19620314</DATE>*F~REF*SY*<SSN>078051120</SSN>~DTP*472*RD8*<DATE>20240314</DATE>-<DATE>20240316</DATE>~PER*IC*<NAME>ADA BEST</NAME>*TE*<PHONE>6105550142</PHONE>*EM*<EMAIL>A@BEST.EXAMPLE</EMAIL>~CLM*<ACCOUNT>K-7</ACCOUNT>*100~NM1*PR*2*<LOCATION>GOOD PLAN</LOCATION>*****PI*<OTHER_ID>0012</OTHER_ID>~HI*ABK:E119*BBR:0TTD0ZZ:D8:<DATE>20240314</DATE>~SV1*HC:99213*100*UN*1~",
+        );
+    }
+
+    #[test]
+    fn the_header_declares_the_separators() {
+        let head = "ISA|00|          |00|          |ZZ|SENDER         |ZZ|RECEIVER       |<DATE>240314</DATE>|0830|^|00501|000000001|0|T|>\n";
+        check(&format!(
+            "{head}GS|HC|S|R|<DATE>20240314</DATE>|0830|1|X|005010X222A1\nNM1|85|1|<NAME>BEST</NAME>|<NAME>ADA</NAME>||||XX|<LICENSE>1234567893</LICENSE>\n"
+        ));
+    }
+}
