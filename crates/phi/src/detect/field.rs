@@ -8,7 +8,6 @@ use super::name::{self, Certainty};
 use super::number::{finding, phrase_label};
 use super::place;
 use super::shape::Bytes;
-use super::structure::Value;
 use super::token::{Block, Gap, Kind};
 use crate::{Class, Finding};
 
@@ -147,16 +146,29 @@ fn header(
         Field::Whole(class) => whole(block, first, end, class, out),
         Field::Age
         | Field::Id(_)
+        | Field::Code(_)
         | Field::Phone
         | Field::Fax
+        | Field::Contact
         | Field::Zip
         | Field::State
-        | Field::Neutral => {}
+        | Field::Region
+        | Field::Position
+        | Field::Reference
+        | Field::Neutral
+        | Field::Technical
+        | Field::Text(_)
+        | Field::Unknown => {}
     }
 }
 
 /// Whether what stands after `Location:` or `City:` can be a place of the map: `left arm` is not.
-fn is_place_value(block: &Block<'_>, lexicon: &Lexicon, first: usize, end: usize) -> bool {
+pub(crate) fn is_place_value(
+    block: &Block<'_>,
+    lexicon: &Lexicon,
+    first: usize,
+    end: usize,
+) -> bool {
     let mut named = block.at(first).kind == Kind::Digits && end > first + 1;
     for k in first..end {
         let token = block.at(k);
@@ -181,7 +193,13 @@ fn is_place_value(block: &Block<'_>, lexicon: &Lexicon, first: usize, end: usize
     named
 }
 
-fn whole(block: &Block<'_>, first: usize, end: usize, class: Class, out: &mut Vec<Finding>) {
+pub(crate) fn whole(
+    block: &Block<'_>,
+    first: usize,
+    end: usize,
+    class: Class,
+    out: &mut Vec<Finding>,
+) {
     let mut stop = (first..end)
         .find(|k| block.at(*k).is_any_mark(b",;.(") && block.at(k + 1).gap > Gap::None)
         .unwrap_or(end);
@@ -257,98 +275,3 @@ pub(crate) fn photos(block: &Block<'_>, out: &mut Vec<Finding>) {
         out.push(finding(span, Class::Photo, percent, "photo", why));
     }
 }
-
-/// Finds what stands in a field of a structure.
-pub(crate) fn value(block: &Block<'_>, lexicon: &Lexicon, value: Value, out: &mut Vec<Finding>) {
-    let (first, end) = (block.token_at(value.start), block.token_at(value.end));
-    if first >= end {
-        return;
-    }
-    let b = Bytes(block.text.as_bytes());
-    let start = block.at(first).start;
-    let text = block.text.get(start..value.end).unwrap_or_default().trim_end();
-    let span = (start, start + text.len());
-    let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    match value.field {
-        Field::Name => name::in_field(block, lexicon, first, end, Certainty::Field, out),
-        Field::NamePart => {
-            let letters = text.chars().any(char::is_alphabetic);
-            if letters && text.len() <= MAX_ID && !block.word_is(first, NO_NAME) {
-                out.push(finding(span, Class::Name, 97, "name.field", "field of a name"));
-            }
-        }
-        Field::NameOrPlace => {
-            let before = out.len();
-            name::in_field(block, lexicon, first, end, Certainty::Header, out);
-            let whole = out.get(before).is_some_and(|f| f.end + 2 >= span.1);
-            if !whole && text.len() <= MAX_PLACE {
-                place::whole_value(block, first, end, 80, out);
-            }
-        }
-        Field::Date => {
-            let stop = date::numeric(b, start).map(|n| n.end).or_else(|| date::compact(b, start));
-            if let Some(stop) = stop.filter(|s| *s <= value.end) {
-                out.push(finding((start, stop), Class::Date, 96, "date.field", "field of a date"));
-            }
-        }
-        Field::Age if digits > 0 && text.len() <= 3 => {
-            out.push(finding(span, Class::Age, 93, "age.field", "field of an age"));
-        }
-        Field::Id(class) if digits > 0 && text.len() <= MAX_ID && !text.contains(' ') => {
-            out.push(finding(span, class, 96, "id.field", "field of an identifier"));
-        }
-        Field::Id(class) if digits >= 4 && text.split(' ').count() <= 4 && text.len() <= MAX_ID => {
-            out.push(finding(span, class, 75, "id.field", "field of an identifier"));
-        }
-        Field::Phone | Field::Fax if (4..=20).contains(&digits) && is_telephone(text) => {
-            let class = if value.field == Field::Fax { Class::Fax } else { Class::Phone };
-            out.push(finding(span, class, 95, "phone.field", "field of a telephone number"));
-        }
-        Field::Address if text.len() <= MAX_PLACE => {
-            place::whole_value(block, first, end, 95, out);
-        }
-        Field::Place if text.len() <= MAX_PLACE && is_place_value(block, lexicon, first, end) => {
-            place::whole_value(block, first, end, 93, out);
-        }
-        Field::Zip if digits >= 3 && text.len() <= 10 => {
-            out.push(finding(span, Class::Location, 95, "zip.field", "field of a ZIP code"));
-        }
-        Field::State if !text.is_empty() && text.len() <= 20 => {
-            out.push(finding(span, Class::Location, 60, "state.field", "state in an address"));
-        }
-        Field::Whole(class) => whole(block, first, end, class, out),
-        Field::Age
-        | Field::Id(_)
-        | Field::Phone
-        | Field::Fax
-        | Field::Zip
-        | Field::State
-        | Field::Address
-        | Field::Place
-        | Field::Neutral => {}
-    }
-}
-
-/// Digits and the marks between them, at most an extension beside: not `BP 120/80, HR 72`.
-fn is_telephone(text: &str) -> bool {
-    let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
-    let marks = text.chars().all(|c| c.is_alphanumeric() || " ()+-./:#,".contains(c));
-    text.len() <= MAX_ID && marks && (letters <= 3 || text.starts_with("tel:"))
-}
-
-/// Values of a field of given names or surnames that say that there is none. `Will` is a name here.
-const NO_NAME: &[&str] = &[
-    "unknown",
-    "none",
-    "null",
-    "nil",
-    "na",
-    "unspecified",
-    "anonymous",
-    "redacted",
-    "unavailable",
-];
-/// Longer values of an identifier field are text.
-const MAX_ID: usize = 64;
-/// Longer values of a field of places are text.
-const MAX_PLACE: usize = 100;

@@ -1,5 +1,6 @@
 //! What the label of a value says of the value: `patientFirstName`, `MRN #`, `Date of birth`.
 
+use super::structure::Escape;
 use super::token::Phrase;
 use crate::Class;
 
@@ -18,22 +19,38 @@ pub(crate) enum Field {
     Age,
     /// A number or code of this class.
     Id(Class),
+    /// The whole value is a code of this class, whatever it looks like.
+    Code(Class),
+    /// The address of a resource: what comes after its type identifies.
+    Reference,
     /// A telephone number.
     Phone,
     /// A fax number.
     Fax,
+    /// A telephone number, an e-mail address or a web address: its form says which.
+    Contact,
     /// A street address, town or county: the whole value.
     Address,
     /// Something at a place: a facility, or a part of the body.
     Place,
     /// A ZIP code.
     Zip,
-    /// A state: a finding only as a part of an address.
+    /// What may be a state or a country, or the state of a machine: a finding when its word says so.
     State,
+    /// The state or country of an address.
+    Region,
+    /// Degrees of latitude or longitude.
+    Position,
     /// The whole value, of this class.
     Whole(Class),
-    /// A dose, a code, a unit: what stands here identifies no one.
+    /// A dose, a code, a unit: what stands here identifies no one, unless its form is sure.
     Neutral,
+    /// Prose with escapes, which the layers for prose read without them.
+    Text(Escape),
+    /// Nothing is known of it.
+    Unknown,
+    /// The name of a schema or a code system: nothing here is about a person, whatever its form.
+    Technical,
 }
 
 /// What must stand between a label and a value.
@@ -141,7 +158,11 @@ const STRONG: &[(Field, &str)] = &[
          date collected|date reported|last updated|lastupdated|asserted date|recorded on|day",
     ),
     (Field::Zip, "zip|zip code|zipcode|postal code|postcode|postalcode|zip plus4"),
-    (Field::State, "state|province|region"),
+    (
+        Field::State,
+        "state|province|region|country|state province|state or province|country name|state code|country code",
+    ),
+    (Field::Position, "latitude|longitude|lat|lon|lng"),
 ];
 
 /// Labels of a number only with a word like `number` or a number sign after them.

@@ -2,7 +2,7 @@
 //!
 //! | layer | module | finds by |
 //! |---|---|---|
-//! | structure | `structure`, `hl7`, `table`, `field` | names of JSON and XML fields, HL7 v2 positions, columns, `Label: value` |
+//! | structure | `structure`, `value`, `field` | names of JSON and XML fields, HL7 v2 positions, columns, `Label: value` |
 //! | numbers | `number`, `shape`, `date`, `checksum` | form, check digits, labels by whole word |
 //! | names, places | `name`, `place`, `lexicon` | word lists weighed against ordinary words, cues |
 //! | document | `resolve` | what was found once is found everywhere |
@@ -15,7 +15,6 @@ mod date;
 mod entry;
 mod field;
 mod fold;
-mod hl7;
 mod label;
 mod layers;
 mod letters;
@@ -27,11 +26,11 @@ mod resolve;
 mod self_test;
 mod shape;
 mod structure;
-mod table;
 pub(crate) mod tagger;
 #[cfg(test)]
 mod tests;
 mod token;
+mod value;
 
 use crate::Finding;
 use cue::Cues;
@@ -40,7 +39,7 @@ pub use layers::Layers;
 use label::{Field, Labels};
 use lexicon::Lexicon;
 use resolve::Known;
-use structure::Value;
+use structure::{Decoded, Escape, Value};
 use tagger::Tagger;
 use token::Block;
 
@@ -229,23 +228,64 @@ impl Detector {
                 values.push(Value { start: 0, end: text.len(), field });
             }
         }
-        let mut values = values.as_slice();
         let (mut out, mut doubts) = (Vec::new(), Vec::new());
+        let mut next = 0;
         for (start, piece) in blocks(text) {
-            let block = Block::new(piece, &self.cues);
-            let inside = values.partition_point(|v| v.start < start + piece.len());
-            let (here, later) = values.split_at_checked(inside).unwrap_or_default();
-            values = later;
-            let here: Vec<Value> = here.iter().map(|v| v.within(start, piece.len())).collect();
-            let mut found = self.in_block(&block, &here, &mut doubts);
-            shift(&mut found, 0, start);
-            out.append(&mut found);
+            let end = start + piece.len();
+            let count = values.get(next..).unwrap_or_default().partition_point(|v| v.start < end);
+            let here: Vec<Value> = values
+                .get(next..next + count)
+                .unwrap_or_default()
+                .iter()
+                .map(|v| Value { start: v.start - start, end: v.end.min(end) - start, ..*v })
+                .collect();
+            next += count;
+            let from = out.len();
+            self.piece(piece, &here, &mut doubts, &mut out);
+            shift(&mut out, from, start);
         }
         (out, doubts)
     }
 
-    /// All candidates in one block.
-    fn in_block(&self, block: &Block<'_>, values: &[Value], doubts: &mut Vec<u8>) -> Vec<Finding> {
+    /// All candidates in one block, whose values are given by their places in it.
+    fn piece(
+        &self,
+        piece: &str,
+        values: &[Value],
+        doubts: &mut Vec<u8>,
+        out: &mut Vec<Finding>,
+    ) {
+        let block = Block::new(piece, &self.cues);
+        let from = out.len();
+        let mut found = self.prose(&block, values, Some(doubts));
+        out.append(&mut found);
+        soften(out, from, values);
+        let decoded = decoded(piece, values);
+        // An address of the net is found as it is written, and what it holds without its escapes.
+        let hides = |value: &Value| value.field != Field::Text(Escape::Percent);
+        let hidden: Vec<Value> = decoded.iter().map(|(v, _)| *v).filter(hides).collect();
+        keep_outside(out, from, &hidden, |_| true);
+        for (value, text) in &decoded {
+            let block = Block::new(&text.text, &self.cues);
+            out.extend(self.prose(&block, &[], None).into_iter().map(|mut f| {
+                let (start, end) = text.place(f.start, f.end);
+                f.start = value.start + start;
+                f.end = value.start + end;
+                f
+            }));
+        }
+        for v in values {
+            value::find(&block, &self.lexicon, *v, out);
+        }
+    }
+
+    /// What the layers for prose find; `doubts` receives what the tagger thinks of each token.
+    fn prose(
+        &self,
+        block: &Block<'_>,
+        values: &[Value],
+        doubts: Option<&mut Vec<u8>>,
+    ) -> Vec<Finding> {
         let mut out = Vec::new();
         if self.layers.has(Layers::NUMBERS) {
             number::find(block, &self.labels, &mut out);
@@ -262,39 +302,69 @@ impl Detector {
         if self.layers.has(Layers::NUMBERS) {
             field::photos(block, &mut out);
         }
-        for value in values {
-            if value.field == Field::Neutral {
-                // A long text is prose, whatever its field is called (`system`).
-                if value.end - value.start <= MAX_CODE_BYTES {
-                    soften(&mut out, *value);
-                }
-            } else {
-                field::value(block, &self.lexicon, *value, &mut out);
-            }
-        }
         if let (Some(tagger), Some(features)) = (tagger, features) {
             let scores = tagger.tag(block, &features, &out, self.layers.has(Layers::JUDGE));
-            doubts.extend(scores.iter().map(tagger::in_255ths));
+            if let Some(doubts) = doubts {
+                doubts.extend(scores.iter().map(tagger::in_255ths));
+            }
             tagger::weigh(block, &scores, values, &mut out);
         }
         out
     }
 }
 
-/// Drops what is only likely in a field that holds doses, codes or units.
-fn soften(out: &mut Vec<Finding>, value: Value) {
+/// Drops what is only likely in a field that holds doses, codes or units, and everything in one
+/// that holds names of schemas.
+fn soften(out: &mut Vec<Finding>, from: usize, values: &[Value]) {
     /// Below this a finding rests on its form or on word lists alone.
     const SURE_PERCENT: u8 = 70;
-    let mut k = 0;
-    while let Some(f) = out.get(k) {
-        let inside = f.start >= value.start && f.end <= value.end;
-        let weak = f.confidence.as_percent() < SURE_PERCENT || f.class == crate::Class::Url;
-        if inside && weak {
-            out.swap_remove(k);
-        } else {
-            k += 1;
+    let ranges = |field: Field, most: usize| -> Vec<Value> {
+        values.iter().filter(|v| v.field == field && v.end - v.start <= most).copied().collect()
+    };
+    // A long text is prose, whatever its field is called (`system`).
+    keep_outside(out, from, &ranges(Field::Neutral, MAX_CODE_BYTES), |f| {
+        f.confidence.as_percent() < SURE_PERCENT || f.class == crate::Class::Url
+    });
+    keep_outside(out, from, &ranges(Field::Technical, usize::MAX), |_| true);
+}
+
+/// Drops the findings after `from` that lie inside a range and that `doubtful` holds for.
+///
+/// The ranges come in order; where some overlap, the one that begins last before a finding counts.
+fn keep_outside(
+    out: &mut Vec<Finding>,
+    from: usize,
+    ranges: &[Value],
+    doubtful: impl Fn(&Finding) -> bool,
+) {
+    if ranges.is_empty() {
+        return;
+    }
+    let mut at = 0;
+    out.retain(|f| {
+        at += 1;
+        let next = ranges.partition_point(|v| v.start <= f.start);
+        let range = next.checked_sub(1).and_then(|k| ranges.get(k));
+        at <= from || !range.is_some_and(|v| f.end <= v.end && doubtful(f))
+    });
+}
+
+/// The texts among the values that have escapes, decoded; of two that overlap the first.
+fn decoded(piece: &str, values: &[Value]) -> Vec<(Value, Decoded)> {
+    let mut out = Vec::new();
+    let mut end = 0;
+    for value in values {
+        let Field::Text(escape) = value.field else { continue };
+        if value.start < end {
+            continue;
+        }
+        let text = piece.get(value.start..value.end).unwrap_or_default();
+        if let Some(decoded) = Decoded::of(text, escape) {
+            end = value.end;
+            out.push((*value, decoded));
         }
     }
+    out
 }
 
 /// Moves findings of a block to their places in the text.

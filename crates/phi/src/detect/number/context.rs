@@ -37,6 +37,14 @@ impl Context {
             | Field::Zip
             | Field::State
             | Field::Whole(_)
+            | Field::Code(_)
+            | Field::Contact
+            | Field::Reference
+            | Field::Region
+            | Field::Position
+            | Field::Text(_)
+            | Field::Unknown
+            | Field::Technical
             | Field::Neutral => None,
         }
     }

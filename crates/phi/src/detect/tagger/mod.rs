@@ -9,7 +9,7 @@ use network::{Broken, Network, Scores};
 
 use super::label::Field;
 use super::structure::Value;
-use super::token::{Block, Kind};
+use super::token::{Block, Case, Gap, Kind};
 use crate::{Class, Confidence, Finding};
 
 /// What a token can be. Classes that only a number's form or label tells apart are one here.
@@ -195,11 +195,7 @@ pub(crate) fn weigh(
     values: &[Value],
     found: &mut Vec<Finding>,
 ) {
-    let mut fielded = vec![false; scores.len()];
-    for value in values.iter().filter(|v| v.field != Field::Prose) {
-        let (from, to) = (block.token_at(value.start), block.token_at(value.end));
-        fielded.get_mut(from..to.min(scores.len())).unwrap_or_default().fill(true);
-    }
+    let fielded = fielded(block, values);
     found.retain(|f| {
         let soft = matches!(f.class, Class::Name | Class::Location | Class::Profession)
             && f.confidence.as_percent() < FIRM_PERCENT;
@@ -226,6 +222,35 @@ pub(crate) fn weigh(
         }
         i = end;
     }
+}
+
+/// Whether each token stands in a field, or in a segment of a message, that is no prose.
+fn fielded(block: &Block<'_>, values: &[Value]) -> Vec<bool> {
+    /// A longer value is prose, whatever its field is called.
+    const MAX_FIELD_BYTES: usize = 80;
+    let mut out = vec![false; block.len()];
+    let mut segment = false;
+    for (i, inside) in out.iter_mut().enumerate() {
+        let token = block.at(i);
+        if token.gap >= Gap::Line {
+            let code = token.end - token.start == 3 || token.end - token.start == 2;
+            segment = code
+                && matches!(token.kind, Kind::Word | Kind::Mixed)
+                && token.case == Case::Upper
+                && block.at(i + 1).is_any_mark(b"|*");
+        }
+        *inside = segment;
+    }
+    for value in values {
+        let prose = match value.field {
+            Field::Text(_) | Field::Unknown => true,
+            Field::Neutral => value.end - value.start > MAX_FIELD_BYTES,
+            _ => false,
+        };
+        let (from, to) = (block.token_at(value.start), block.token_at(value.end));
+        out.get_mut(from..to.max(from)).unwrap_or_default().fill(!prose);
+    }
+    out
 }
 
 /// The class of an identifier that starts at a token.

@@ -1,7 +1,7 @@
 //! Tables in text: a line of column names, then lines of values, with `|`, tabs, `;` or commas.
 
-use super::label::{Field, Labels};
-use super::structure::Value;
+use super::{Field, Value};
+use crate::detect::label::Labels;
 
 /// A line with more columns is data of another kind.
 const MAX_COLUMNS: usize = 64;
