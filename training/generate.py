@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from people import MONTHS, STATE_NAMES, STATES, Lists, Person, Values, words_of  # noqa: E402
+from people import ORDINALS, STATE_NAMES, STATES, Lists, Person, Values, words_of  # noqa: E402
 
 IGNORE = "IGNORE"
 SLOT = re.compile(r"\{([a-z0-9]+)(?:\.([A-Za-z]+))?(?::(\d+)-(\d+))?\}")
@@ -107,8 +107,10 @@ class World:
             case "date", "long": return one(v.date_long(), "DATE")
             case "year", _: return one(str(r.randint(1950, 2026)), None)
             case "weekday", _: return one(r.choice(WEEKDAYS), None)
-            case "holiday", _: return one(r.choice(HOLIDAYS), IGNORE)
-            case "time", _: return one(r.choice(TIMES), None)
+            case "holiday", _:
+                day = r.choice(HOLIDAYS)
+                return one(f"{day} {r.randint(2012, 2026)}", "DATE") if r.random() < 0.3 else one(day, IGNORE)
+            case "time", _: return one(self.time(), None)
             case "phone", None: return one(v.phone(), "PHONE")
             case "fax", _: return one(v.phone(), "FAX")
             case "phone", "spoken": return one(v.spoken_digits(v.digits(10)), "PHONE")
@@ -146,15 +148,22 @@ class World:
             case "nh", _:
                 from people import NURSING_TAILS
                 return one(v.org(NURSING_TAILS, self.lists.nursing), "LOCATION")
+            case "day", _:
+                d = r.randint(1, 31)
+                suffix = "th" if 10 < d < 14 else {1: "st", 2: "nd", 3: "rd"}.get(d % 10, "th")
+                return one(r.choice([f"the {d}{suffix}", f"the {d}{suffix}", f"the {ORDINALS[d - 1]}", f"{d}{suffix}"]), "DATE")
+            case "biz", _: return one(v.business(), "LOCATION")
+            case "hwy", _: return one(r.choice([f"I-{r.randint(4, 95)}", f"Route {r.randint(1, 400)}", f"Highway {r.randint(1, 99)}", f"the M{r.randint(1, 90)}", f"US {r.randint(1, 99)}", f"the A{r.randint(1, 900)}"]), "LOCATION")
+            case "hood", _: return one(v.neighbourhood(), "LOCATION")
             case "state", _: return one(r.choice(STATES if r.random() < 0.3 else STATE_NAMES), None)
             case "country", _: return one(r.choice(COUNTRIES), None)
             case "unit", _: return one(r.choice(UNITS), None)
             case "prof", _: return one(v.profession(), "PROFESSION")
-            case "drug", _: return one(r.choice(DRUGS), None)
+            case "drug", _: return one(self.drug(), None)
             case "dx", _: return one(r.choice(DIAGNOSES), None)
             case "lab", _: return one(r.choice(LABS), None)
             case "vitals", _: return one(r.choice([f"BP {r.randint(90, 190)}/{r.randint(50, 110)}, HR {r.randint(50, 130)}, RR {r.randint(10, 30)}, T {r.randint(96, 103)}.{r.randint(0, 9)}", f"{r.randint(90, 190)}/{r.randint(50, 110)} {r.randint(50, 130)} {r.randint(10, 30)} {r.randint(88, 100)}% RA", f"BP {r.randint(90, 190)}/{r.randint(50, 110)} HR {r.randint(50, 130)}"]), None)
-            case "eponym", _: return one(r.choice(EPONYMS), None)
+            case "eponym", _: return one(self.eponym(), None)
         raise Skip(name)
 
     def mention(self, person, part):
@@ -185,6 +194,32 @@ class World:
             case "mf": return pick("F", "M")
             case "word": return [(person.relative, None)]
         raise Skip(part)
+
+    def time(self):
+        r = self.rng
+        h, m = r.randrange(24), r.randrange(60)
+        if r.random() < 0.2:
+            return r.choice(TIMES)
+        return r.choice([f"{h:02}{m:02}", f"{h:02}{m:02}", f"{h:02}:{m:02}", f"{h % 12 or 12}:{m:02} {r.choice(['AM', 'PM', 'am', 'pm', 'a.m.'])}", f"{h:02}{m:02} hrs", f"{h % 12 or 12}{r.choice(['am', 'pm'])}", f"{h:02}{m:02}h", f"{h:02}00-{(h + 8) % 24:02}00"])
+
+    def drug(self):
+        r = self.rng
+        if r.random() < 0.35:
+            return r.choice(DRUGS)
+        name = r.choice(self.lists.drugs)
+        if r.random() < 0.35:
+            name = name.lower()
+        return name + r.choice(["", "", "", f" {r.choice([1, 2, 5, 10, 20, 25, 40, 50, 100, 250, 500])} mg", f" {r.choice([5, 10, 20, 100])}mg {r.choice(['daily', 'BID', 'PRN', 'qhs'])}", "®" if r.random() < 0.1 else ""])
+
+    def eponym(self):
+        r = self.rng
+        if r.random() < 0.4:
+            return r.choice(EPONYMS)
+        name = r.choice(self.lists.eponyms)
+        if r.random() < 0.2:
+            name = f"{name.split(' ')[0]}-{r.choice(self.lists.eponyms).split(' ')[0]}"
+        tail = r.choice("disease syndrome sign test procedure score classification criteria maneuver phenomenon fracture reflex operation tumor anomaly cyst clamp retractor forceps catheter needle drain scale index grade stain body nodes law protocol graft flap splint brace rod plate pouch hernia contracture palsy disorder".split())
+        return name + r.choice(["'s ", " ", " ", "'s ", ""]) + r.choice([tail, tail, tail, tail.capitalize()])
 
     def email(self):
         r = self.rng

@@ -38,6 +38,9 @@ CULTURES = {
     "italian_greek": ("Giulia Francesca Concetta Rosaria Eleni Despina Athanasia", "Giovanni Salvatore Vito Luca Nikolaos Dimitrios Konstantinos", "Esposito|Ricci|D'Angelo|Della Rosa|DiMarco|Papadopoulos|Georgiou|Karagiannis|Lo Presti|Buonarroti"),
     "hispanic": ("Guadalupe Ximena Maria Luz Esperanza Consuelo Rocío Yesenia Marisol Itzel", "José Luis Miguel Jesús Rigoberto Eusebio Ángel Heriberto Ulises", "García|Rodríguez|Hernández|de la Cruz|Quiñones|Villaseñor|Ortega-Ruiz|Ibarra|Zúñiga|Peña|Del Valle|Garcia Marquez|Sepulveda"),
     "irish_scottish": ("Siobhán Aoife Niamh Bridget Maeve Caitriona Ailsa", "Seamus Declan Padraig Cormac Hamish Angus Lachlan", "O'Brien O'Connor McDonald MacLeod Fitzgerald McGillicuddy Ó-Súilleabháin Sinclair McAllister O'Shaughnessy"),
+    "welsh_cornish": ("Ffion Myfanwy Angharad Heledd Carys Nerys Siân Rhiannon Demelza Morwenna Bronwen Catrin", "Gethin Dafydd Rhys Emyr Gwilym Iolo Idris Denzil Jago Piran", "Llewellyn Pritchard Bevan Penhaligon Trevanion Ap-Gwilym Prosser Cadwallader Nankivell Treloar"),
+    "balkan_baltic": ("Snežana Dragana Mirela Rūta Ilze Kaja Besarta Anikó Zsófia", "Bogdan Zoran Slavko Andris Juris Priit Agim László Radu", "Jovanović Petrov Popescu Kovács Nagy Hoxha Bērziņš Kazlauskas Tamm Ionescu Stoyanov Horvat"),
+    "caribbean_creole": ("Marie-Ange Rose-Laure Shanelle Keisha Latoya Guerline Roseline Taneisha Precious", "Jean-Claude Winston Delroy Wilfrid Devonte Jermaine Tyrell Kervens Deshawn", "Baptiste Toussaint Desir Joseph Pierre-Louis Charles St. Fleur Campbell Grant Marcelin Etienne Ambroise".replace("St. Fleur", "St.Fleur")),
     "pacific": ("Leilani Kalani Sina Mele Ana Teuila", "Keoni Sione Tavita Manaia Ioane", "Kealoha Kamaka Tuimavave Fonoti Taufa'asau Kahananui Leota Tupou"),
     "native": ("Aiyana Winona Kaya Nizhoni", "Chayton Takoda Ahote Wapi", "Begay Yazzie Tsosie Whitehorse Blackbear Two-Moons Benally Standing-Elk"),
 }
@@ -46,7 +49,7 @@ WORDY_GIVEN_F = "Grace Hope Faith Joy Rose May June April Dawn Summer Autumn Ivy
 WORDY_GIVEN_M = "Will Mark Bill Art Frank Rich Drew Chase Chance Grant Pat Rob Nick Jack Dean Earl Duke Prince King Guy Buddy Sonny Rusty Sterling Ford Lane Reed Rod Ray Skip Chip Cliff Glen Heath Forest Stone Clay Rocky Hunter Gunner Mason Carter Tanner Cooper Tucker Parker Porter Miles Gage Max Major Justice Noble Bishop Deacon Angel Jesus Christian Lincoln Jackson Austin Houston Dallas Boston Orlando Santiago Diego Jordan Israel Denver Phoenix Curt Ernest Jay Colt Dale Hank Moe Gene Lance Pierce Sandy".split()
 WORDY_SURNAME = "Young Long Short Small Little Strong Hand Foot Head Legg Bone Heart Blood Hurt Payne Paine Ache Cough Cold Burns Cutts Wound Savage Sharp Moody Gay Love Loving Darling Sweet Bitter Rich Poor Price Cash Banks Fields Woods Forest Rivers Lake Brook Pond Hill Mountain Stone Rock Sand Clay Snow Winter Summer Frost Rain Storm Gale Day Knight Noon Weeks March May Monday Friday Church Temple Pope Bishop Priest Abbott Monk King Queen Prince Duke Earl Baron Knight Page Cook Baker Butcher Carpenter Mason Miller Smith Taylor Weaver Fisher Hunter Shepherd Gardener Porter Butler Marshall Sergeant Major Judge Law Case Book Read Reading Wright Pen Story Song Bell Horn Drumm Fox Wolf Bear Lamb Bull Buck Hawk Crow Finch Swan Drake Fish Bass Pike Salmon Crabb Berry Rice Bean Bacon Ham Curry Pepper Mustard Rosemary Bush Reed Thorne Rose Flower Root Branch Twigg Leaf Ash Oakes Birch Green White Black Brown Gray Blue Reddy Silver Gold Golden Stern Stark Bright Swift Quick Best Good Goodman Wise Noble Grand Mann Child Childs Person Self Friend Neighbors Sick Well Ill Weller Doctor Nurse Lord Christian England French Irish Dutch German Holland Ireland London Paris Lyons Lincoln Washington Jefferson Jackson Houston Austin Dallas Parkinson Graves Addison Hodgkin Crohn Wilson Bell Down Turner Marfan Gilbert Alzheimer Huntington Cushing Paget Foley Murphy Allen Barrett Cooper Hunter Parks Hood Wells Fargo Mercer Lane Street Rhodes Way Park Parks House Homes Hall Chambers Barnes Gates Wall Waters Poole Bath Bridges Ford Marsh Moss Heath Moore Dale Glenn Cross Crossman Post Pitt Pitts Bond Trust Power Powers Battle War Gunn Cannon Shields Steele Irons Nichols Penny Dollar Pound Nickel Quarles Ball Games Sport Hardy Tough Early Late Long-Day Outlaw Sinner Angel Saint Pray Grace Hope Joy".split()
 NICKS = {"William": "Bill Will Billy", "Robert": "Bob Rob Bobby", "Elizabeth": "Liz Beth Betty", "Margaret": "Peggy Maggie", "James": "Jim Jimmy", "John": "Jack Johnny", "Katherine": "Kate Kathy", "Patricia": "Pat Patty", "Richard": "Rick Dick", "Charles": "Chuck Charlie", "Thomas": "Tom Tommy", "Dorothy": "Dot Dottie", "Susan": "Sue Susie", "Michael": "Mike Mikey", "Joseph": "Joe Joey", "Edward": "Ed Eddie", "Anthony": "Tony", "Barbara": "Barb", "Deborah": "Deb Debbie", "Jennifer": "Jen Jenny", "Samantha": "Sam", "Alexander": "Alex", "Theodore": "Ted Teddy", "Guadalupe": "Lupe", "José": "Pepe", "Francisco": "Paco"}
-CREDENTIALS = "MD|M.D.|MD|DO|D.O.|RN|NP|PA-C|FNP-BC|PhD|MD, PhD|MBBS|DPM|DDS|PharmD|LCSW|PT, DPT|RN, BSN|MD, FACS|ARNP|CRNA|LPN|MSW|RRT|OD|FRCS|CNM".split("|")
+CREDENTIALS = "MD|M.D.|MD|DO|D.O.|RN|RRT|RNC|CHPN|CCC-SLP|LMHC|CDCES|RDN|PT|OTR/L|CNA|MA|EMT-P|CPNP|WHNP-BC|CCRN|LICSW|MSW|DC|DMD|AuD|NP|PA-C|FNP-BC|PhD|MD, PhD|MBBS|DPM|DDS|PharmD|LCSW|PT, DPT|RN, BSN|MD, FACS|ARNP|CRNA|LPN|MSW|RRT|OD|FRCS|CNM".split("|")
 RELATIVES = {"F": "wife mother daughter sister aunt grandmother niece girlfriend partner mom mum granddaughter daughter-in-law cousin friend caregiver fiancée stepmother sister-in-law neighbor".split(),
              "M": "husband father son brother uncle grandfather nephew boyfriend partner dad grandson son-in-law cousin friend caregiver fiancé stepfather brother-in-law neighbor".split()}
 STREET_TYPES = "Street St St. Avenue Ave Ave. Road Rd Rd. Drive Dr Lane Ln Court Ct Boulevard Blvd Way Place Pl Terrace Circle Cir Parkway Pkwy Highway Trail Loop Square Row Crescent Close".split()
@@ -118,6 +121,19 @@ class Lists:
         self.universities = [r[0] for r in rows("universities.tsv")[1:] if len(r) == 2 and r[1] in ("United States", "United Kingdom", "Canada", "Australia")]
         self.addresses = [tidy(r[1]) for r in rows("us_facilities_hospitals.tsv")[1:] if len(r) > 2 and r[1][:1].isdigit()]
         self.jobs = sorted({turn(r[0]) for r in rows("occupations_uk_ons.csv", ",") if r and len(r[0]) < 30})
+        drugs = set()
+        for row in rows("drug_names_variants.tsv"):
+            for name in row[:2]:
+                if re.fullmatch("[A-Za-z][a-z]{4,13}", name):
+                    drugs.add(name.capitalize())
+        self.drugs = sorted(drugs)
+        eponyms = set()
+        for row in rows("medical_eponyms_allofus.csv", ",")[1:]:
+            for name in row[1].split("|") if len(row) > 1 else []:
+                name = re.sub("'s?$", "", name.strip())
+                if re.fullmatch("[A-Z][A-Za-zéèöüäñ' -]{3,28}", name):
+                    eponyms.add(name)
+        self.eponyms = sorted(eponyms)
         self.chains = {"surname": Chain(self.surnames[2000:60000:7]), "F": Chain(self.given["F"][:12000:3]), "M": Chain(self.given["M"][:9000:3])}
 
 
@@ -170,7 +186,7 @@ class Person:
         self.rng = rng
         self.sex = sex or rng.choice("FM")
         kind = rng.random()
-        if kind < 0.24:
+        if kind < 0.30:
             women, men, family = CULTURES[rng.choice(sorted(CULTURES))]
             given = (women if self.sex == "F" else men).split()
             family = family.split("|") if "|" in family else family.split()
@@ -181,13 +197,13 @@ class Person:
             names = lists.given[self.sex]
             self.first = names[tail_index(rng, len(names), 3.2)]
             self.last = lists.surnames[tail_index(rng, len(lists.surnames), 3.0)]
-            if rng.random() < 0.10:
+            if rng.random() < 0.12:
                 self.first = rng.choice(WORDY_GIVEN_F if self.sex == "F" else WORDY_GIVEN_M)
             if rng.random() < 0.13:
                 self.last = rng.choice(WORDY_SURNAME)
-            if rng.random() < 0.07:
+            if rng.random() < 0.12:
                 self.first = lists.chains[self.sex].spell(rng)
-            if rng.random() < 0.10:
+            if rng.random() < 0.15:
                 self.last = lists.chains["surname"].spell(rng)
             if rng.random() < 0.05:
                 other = lists.surnames[tail_index(rng, len(lists.surnames), 3.0)]
@@ -308,6 +324,10 @@ class Values:
         year = self.year_spoken(y)
         if r.random() < 0.4:
             year = str(y)
+        suffix = "th" if 10 < d < 14 else {1: "st", 2: "nd", 3: "rd"}.get(d % 10, "th")
+        if r.random() < 0.22:
+            short = self.year_spoken(y).replace("nineteen ", "")
+            return r.choice([f"the {d}{suffix}", f"the {th}", f"the {d}{suffix}", f"{d}{suffix} of the {ORDINALS[m - 1]}, {short}", f"{th} of the {ORDINALS[m - 1]} {short}", f"the {th} of {month} {short}", month])
         return r.choice([f"{month} {th} {year}", f"{month} {th} of {year}", f"{month} {th}, {year}", f"{month} {words_of(d)} {year}", f"{month} the {th} {year}", f"the {th} of {month} {year}", f"{th} of {month}, {year}", f"{month} {th}", f"the {th} of {month}", f"{words_of(m)} {words_of(d)} {words_of(y % 100)}", f"{month} {words_of(d)}"])
 
     # --- ages, reach
@@ -429,6 +449,19 @@ class Values:
         if k < 0.15:
             return r.choice("Walmart|Amazon|Target|Costco|Home Depot|UPS|FedEx|Boeing|Ford|General Motors|Tyson|John Deere|Kroger|Starbucks|McDonald's|Lockheed Martin|Delta|Tesco|Sainsbury's|Royal Mail|Verizon|Caterpillar".split("|"))
         return self.org(EMPLOYER_TAILS)
+
+    def business(self):
+        r = self.rng
+        if r.random() < 0.4:
+            return r.choice("Costco|Trader Joe's|Aldi|Lidl|Tesco|Walmart|Target|Kroger|Publix|H-E-B|Safeway|Wegmans|Home Depot|Lowe's|Denny's|IHOP|Chipotle|Panera|Dairy Queen|Wendy's|Applebee's|Olive Garden|Waffle House|Planet Fitness|LA Fitness|the YMCA|Starbucks|Dunkin'|Macy's|Best Buy|Currys|Boots|Argos|Greggs|Asda|Morrisons|Marks and Spencer|Woolworths|Bunnings|Tim Hortons|Canadian Tire|State Farm|Geico|Wells Fargo|Chase Bank|UPS|FedEx|Amazon|Apple|Microsoft|Petco|Great Clips|Jiffy Lube|AutoZone|Chuck E. Cheese|Peet's|Domino's|Pizza Hut|Sephora|Nordstrom|Goodwill|Meijer|Hy-Vee|Food Lion|Giant Eagle".split("|"))
+        owner = r.choice([self.lists.surnames[tail_index(r, 9000)], self.lists.given["F"][tail_index(r, 600)], self.lists.given["M"][tail_index(r, 600)], r.choice(WORDY_SURNAME)])
+        tail = r.choice("Diner|Deli|Bakery|Bar|Grill|Pizza|Tavern|Garage|Auto|Tire|Nails|Salon|Barber Shop|Gym|Dance Studio|Daycare|Nursery|Bridal|Florist|Hardware|Books|Cleaners|Farm|Marina|Golf Club|Bowling|Truck Stop|Trailer Park|Motel|Inn|Lounge|Chippy|Caf|Cafe|Studio|Yoga|Pharmacy|Law|Accounting|Title".split("|"))
+        return r.choice([f"{owner}'s", f"{owner}'s {tail}", f"{owner}'s {tail}", f"{owner} {tail}", f"{owner} and {r.choice(WORDY_SURNAME)}", f"{owner} & Sons", f"the {self.us()[0]} {tail}", f"{r.choice('Golden Blue Red Silver Happy Sunny Little Green Royal Lucky Tiny Big'.split())} {r.choice('Dragon Bamboo Heron Acorns Toes Stars Oaks Palace Lion Rose Anchor Garden Wok Steps Owl Barn Door'.split())}"])
+
+    def neighbourhood(self):
+        r = self.rng
+        name = r.choice([self.us()[0], self.lists.surnames[tail_index(r, 9000)], r.choice(WORDY_SURNAME), r.choice("North South East West Old Upper Lower".split()) + " " + r.choice(WORDY_SURNAME)])
+        return r.choice([f"{name} {t}" for t in "Heights|Park|Hills|Village|Mall|Beach|Lake|Point|Estates|Apartments|Gardens|Square|Bridge|Station|Marina|Creek|Ridge|Plaza|Terrace|Landing|Green|Commons|Trailer Park|Campground|Arena|Stadium|Airport|Reservoir".split("|")])
 
     def profession(self):
         r = self.rng

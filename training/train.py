@@ -88,12 +88,12 @@ class Network(nn.Module):
 def forget(rows, generator, device):
     """Hides a part of what is known, so that nothing is relied on alone."""
     rand = lambda: torch.rand(rows.shape[:2], device=device, generator=generator).unsqueeze(-1)
-    words = (rows < WORDS) & (rand() < 0.06)
+    words = (rows < WORDS) & (rand() < 0.10)
     found = (rows >= FOUND) & (rows < FOUND + 64) & (rand() < 0.3)
     rows = torch.where(words | found, torch.full_like(rows, PAD), rows)
     # A name that no list holds: only where no dictionary holds the word either.
     affix = ((rows >= WORDS) & (rows < GIVEN)).any(-1, keepdim=True)
-    unknown = affix & (rand() < 0.15)
+    unknown = affix & (rand() < 0.30)
     given = (rows >= GIVEN) & (rows < SURNAME)
     surname = (rows >= SURNAME) & (rows < FLAGS)
     rows = torch.where(unknown & given, torch.full_like(rows, GIVEN), rows)
@@ -192,8 +192,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=1800)
+    parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--length", type=int, default=256)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--drop", type=float, default=0.1)

@@ -145,7 +145,7 @@ fn believed(block: &Block<'_>, found: &[Finding]) -> Vec<Tag> {
 /// Whether the small network is unsure of a token, or does not agree with the other layers.
 fn in_doubt(block: &Block<'_>, i: usize, scores: &[Scores], believed: &[Tag]) -> bool {
     /// Below this probability that a token is nothing, or that it is something, it is in doubt.
-    const SURE: f32 = 0.9;
+    const SURE: f32 = 0.95;
     let Some(score) = scores.get(i) else { return false };
     if !matches!(block.at(i).kind, Kind::Word | Kind::Digits | Kind::Mixed) {
         return false;
@@ -178,9 +178,9 @@ pub(crate) fn in_255ths(scores: &Scores) -> u8 {
 }
 
 /// From here on a token is reported.
-const REPORT: f32 = 0.5;
+const REPORT: f32 = 0.4;
 /// Below this a finding that rests on word lists alone is dropped.
-const DENY: f32 = 0.06;
+const DENY: f32 = 0.03;
 /// A finding of at least this confidence rests on more than word lists.
 const FIRM_PERCENT: u8 = 90;
 /// No finding of the tagger is as firm as a check digit or a field.
