@@ -1,5 +1,6 @@
 //! What the label of a value says of the value: `patientFirstName`, `MRN #`, `Date of birth`.
 
+use super::number;
 use super::token::Phrase;
 use crate::Class;
 
@@ -150,7 +151,7 @@ const NUMBERED: &[(Field, &str)] = &[
         id(Class::OtherId),
         "case|study|visit|order|reference|sample|subject|participant|employee|auth|patient|client|\
          user|enrollment|kit|incident|report|ticket|document|message|control|person|appointment|\
-         transaction|lab|resident|student|military|service|national|nhs|research|exam|unit|bag|\
+         transaction|lab|resident|student|military|service|national|research|exam|bag|\
          registry|unique|external|internal|episode|admission|booking|slide|block|case file|staff|\
          provider|clinician|practitioner|physician|dispensing|pathology|session|customer|personal|\
          personnel|worker|volunteer|household|pt|trial|protocol|ref|conversation|request|form|doc",
@@ -253,7 +254,14 @@ impl Labels {
     /// Builds the table.
     pub(crate) fn new() -> Self {
         let mut sorted = Vec::with_capacity(1024);
-        let tables = [(STRONG, Need::Nothing), (WEAK, Need::Mark), (NUMBERED, Need::Number)];
+        let tables = [
+            (STRONG, Need::Nothing),
+            (WEAK, Need::Mark),
+            (NUMBERED, Need::Number),
+            (number::STRONG, Need::Nothing),
+            (number::WEAK, Need::Mark),
+            (number::NUMBERED, Need::Number),
+        ];
         for (lists, need) in tables {
             for &(field, names) in lists {
                 sorted.extend(names.split('|').map(|name| (name, Label { field, need })));
@@ -303,7 +311,11 @@ impl Labels {
             };
             // Without a number word `Patient:` labels a name, with one it labels a number.
             let best = if numbered {
-                found.iter().find(|l| !named(l.1.field))
+                // `unit no.` is the number of a chart; `unit` alone names a measure.
+                found
+                    .iter()
+                    .filter(|l| !named(l.1.field))
+                    .min_by_key(|l| l.1.field == Field::Neutral)
             } else {
                 found.iter().filter(|l| l.1.need != Need::Number).max_by_key(|l| l.1.need)
             };
