@@ -86,6 +86,8 @@ pub(crate) const QUARTER: u64 = 1 << 54;
 pub(crate) const LOGIN: u64 = 1 << 55;
 /// `dot`: between the parts of an address that is spelled out.
 pub(crate) const DOT: u64 = 1 << 56;
+/// `nineties`, `octogenarian`: an age by its decade.
+pub(crate) const DECADE: u64 = 1 << 57;
 
 const LISTS: &[(u64, &str)] = &[
     (

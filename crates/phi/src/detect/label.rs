@@ -220,7 +220,7 @@ const WEAK: &[(Field, &str)] = &[
         Field::Neutral,
         "drug name|medication name|brand name|generic name|product name|file name|filename|tool name|\
          function name|model name|procedure name|diagnosis name|test name|device name|display name|\
-         code|dose|dosage|unit|units|quantity|system|resource type|status|use|icd|icd 10|icd10|cpt|\
+         code|dose|dosage|units|quantity|system|resource type|status|use|icd|icd 10|icd10|cpt|\
          loinc|snomed|rxnorm|ndc|hcpcs|drg|code system|template|template id|oid|version|model|role|\
          type|value set|strength|frequency|route|priority|severity|score|result|count|weight|\
          height|bmi|bp|blood pressure|temperature|heart rate|pulse|history|plan of care|version id|\
@@ -311,11 +311,7 @@ impl Labels {
             };
             // Without a number word `Patient:` labels a name, with one it labels a number.
             let best = if numbered {
-                // `unit no.` is the number of a chart; `unit` alone names a measure.
-                found
-                    .iter()
-                    .filter(|l| !named(l.1.field))
-                    .min_by_key(|l| l.1.field == Field::Neutral)
+                found.iter().find(|l| !named(l.1.field))
             } else {
                 found.iter().filter(|l| l.1.need != Need::Number).max_by_key(|l| l.1.need)
             };

@@ -96,26 +96,14 @@ fn at_token(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec<Finding>
 const DATED: u64 =
     cue::MONTH | cue::MONTH_ABROAD | cue::SEASON | cue::HOLIDAY | cue::NUMERAL | cue::QUARTER;
 
+/// Words at which anything but a code is looked for.
+const RARE: u64 = DATED | cue::WEEKDAY | cue::DOT | cue::LOGIN | cue::DECADE;
+
 fn word(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec<Finding>) {
     let token = block.at(i);
     let b = Bytes(block.text.as_bytes());
     let len = token.end - token.start;
-    if token.is(DATED) && date::at_word(block, labels, i, out) {
-        return;
-    }
-    if token.is(cue::WEEKDAY) && date::weekday(block, i, out) {
-        return;
-    }
-    if token.is(cue::NUMERAL)
-        && let Some(found) = date::age_in_words(block, i)
-    {
-        out.push(found);
-        return;
-    }
-    if token.is(cue::NUMERAL) && spoken::spoken(block, labels, i, out) {
-        return;
-    }
-    if token.is(cue::DOT) && web::spelled_email(block, i, out) {
+    if token.is(RARE) && at_cue(block, labels, i, out) {
         return;
     }
     if len == 2
@@ -123,16 +111,6 @@ fn word(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec<Finding>) {
         && block.word_is(i, &["at"])
         && web::bracketed_at(block, i, out)
     {
-        return;
-    }
-    if token.is(cue::LOGIN) {
-        web::login(block, i, out);
-    }
-    if len >= 7
-        && block.str(i).ends_with(['s', 'n'])
-        && let Some(found) = date::decade(block, i)
-    {
-        out.push(found);
         return;
     }
     if len == 3 && block.word_is(i, &["www"]) && b.at(token.end) == b'.' {
@@ -165,6 +143,39 @@ fn word(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec<Finding>) {
     } else if joined && b.at(token.end) == b'.' {
         web::domain(block, i, out);
     }
+}
+
+/// Looks for what begins at, or turns on, a word that is a cue of this layer.
+fn at_cue(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec<Finding>) -> bool {
+    let token = block.at(i);
+    if token.is(DATED) && date::at_word(block, labels, i, out) {
+        return true;
+    }
+    if token.is(cue::WEEKDAY) && date::weekday(block, i, out) {
+        return true;
+    }
+    if token.is(cue::NUMERAL)
+        && let Some(found) = date::age_in_words(block, i)
+    {
+        out.push(found);
+        return true;
+    }
+    if token.is(cue::NUMERAL) && spoken::spoken(block, labels, i, out) {
+        return true;
+    }
+    if token.is(cue::DOT) && web::spelled_email(block, i, out) {
+        return true;
+    }
+    if token.is(cue::LOGIN) {
+        web::login(block, i, out);
+    }
+    if token.is(cue::DECADE)
+        && let Some(found) = date::decade(block, i)
+    {
+        out.push(found);
+        return true;
+    }
+    false
 }
 
 fn number(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec<Finding>) {

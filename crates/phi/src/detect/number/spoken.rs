@@ -3,7 +3,7 @@
 use super::context::{Context, context};
 use super::{finding, phone};
 use crate::detect::cue;
-use crate::detect::date::{Size, numeral};
+use crate::detect::date::{self, Size, numeral};
 use crate::detect::label::{Field, Labels};
 use crate::detect::token::{Block, Gap, Kind};
 use crate::{Class, Finding};
@@ -103,7 +103,9 @@ pub(super) fn spoken(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec
     }
     let social = (1..=6).any(|back| block.word_is(i.wrapping_sub(back), &["social", "ssn"]));
     let (class, percent) = match run.digits {
-        _ if run.counts => return false,
+        _ if run.counts || date::year(block, i).is_some() => return false,
+        // Digits in a row, as teeth and grades of strength are listed.
+        _ if block.at(i).kind == Kind::Digits && !phone::is_called(block, i) => return false,
         4 | 9 if social => (Class::Ssn, 84),
         7 | 10 | 11 if phone::is_called(block, i) => (Class::Phone, 85),
         10 | 11 => (Class::Phone, 76),

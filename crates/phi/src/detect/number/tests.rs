@@ -159,6 +159,9 @@ fn telephone_numbers_that_are_said_are_found() {
         "nine one one",
         "one in two, three in four",
         "first second third fourth",
+        "removal of teeth 2, 3, 4, 5, 7, 8, 9, 10",
+        "RLE 3 3 4 4 3 4 1 1",
+        "in nineteen ninety one nineteen ninety two",
         "take one two times a day",
     ]);
 }
@@ -368,7 +371,7 @@ fn codes_of_drugs_procedures_studies_and_books_are_left() {
         "vitamin B12 1000 mcg, D3 50000 IU, O2 2 L, CO2 24, T4 1.2, HbA1c 7.2",
         "L4-L5, C5-C6, T12-L1, S1, V4, T2N1M0, G2P1, ASA3, A2C",
         "10 French, 3-0 Vicryl, 1:100000 epinephrine, 0.9% NS at 125 mL/h",
-        "Medtronic model 5076, size 32, 6.5 x 40 mm screw, 28 mm head",
+        "Medtronic model 5076, Model #: 5076, size 32, 6.5 x 40 mm screw, 28 mm head",
         "EF 55-60%, 3.5 x 2.1 cm, 120-140 mmHg, 1500-2000 kcal",
         "section 1.2.3.4 of version 2.0.1, table 3, figure 12, page 1024",
         "BMI 27.4, weight 81.6 kg, height 172 cm, T 37.2, SpO2 97",

@@ -8,6 +8,11 @@ use crate::detect::label::Field;
 pub(crate) const CUES: &[(u64, &str)] = &[
     (cue::LOGIN, "username login userid handle logon screenname usernames user"),
     (cue::DOT, "dot"),
+    (
+        cue::DECADE,
+        "twenties thirties forties fifties sixties seventies eighties nineties sexagenarian \
+         septuagenarian octogenarian nonagenarian centenarian",
+    ),
 ];
 
 const fn id(class: Class) -> Field {
@@ -55,14 +60,14 @@ pub(crate) const STRONG: &[(Field, &str)] = &[
         id(Class::OtherId),
         "acc no|accession no|specimen id|prior auth|preauth|preauthorization|pre authorization|\
          precert|precertification|pre certification|claim no|icn|dcn|encounter id|hsp|userid|\
-         employee no|employee number|emp id|eid|uuid|guid|docket|court case|edipi|npn|\
+         employee no|employee number|emp id|eid|docket|court case|edipi|npn|\
          visit fin|ein|fein|tax id|confirmation code|lab accession|subject number|user id|\
          order number|order no|auth number|case no|reference no|tracking no|screen name",
     ),
     (
         Field::Phone,
         "tfno|telf|telefono|teléfono|telefon|móvil|movil|handy|mobil|mob|cel|celular|contact no|\
-         pgr|extn|extension|rufnummer|téléphone|desk phone|office phone|phone no|direct line|\
+         pgr|rufnummer|téléphone|desk phone|office phone|phone no|direct line|\
          toll free|hotline|answering service",
     ),
     (Field::Fax, "fx|fax no"),
