@@ -14,15 +14,29 @@ fn luhn_sum(text: &[u8]) -> u32 {
         .sum()
 }
 
-/// A payment card: 13 to 19 digits, a known first digit, and Luhn's check.
+/// A payment card: the length and the first digits of an issuer (ISO/IEC 7812-1), and Luhn's check.
 pub(crate) fn is_card(text: &[u8]) -> bool {
     let count = digits(text).count();
     let first = digits(text).next().unwrap_or(0);
     let same = digits(text).all(|d| d == first);
-    (13..=19).contains(&count)
-        && (2..=6).contains(&first)
-        && !same
-        && luhn_sum(text).is_multiple_of(10)
+    let prefix = |n: usize| digits(text).take(n).fold(0, |n, d| n * 10 + d);
+    let issued = match count {
+        // Visa of old, Maestro.
+        13 => first == 4 || matches!(prefix(2), 50 | 56..=69),
+        // Diners Club.
+        14 => matches!(prefix(2), 30 | 36 | 38 | 39) || matches!(prefix(3), 300..=305 | 309),
+        // American Express, Maestro.
+        15 => matches!(prefix(2), 34 | 37) || matches!(prefix(4), 1800 | 2131) || prefix(2) > 49,
+        // Visa, Mastercard, Discover, JCB, UnionPay, Maestro, RuPay.
+        16 => {
+            matches!(first, 4..=6)
+                || matches!(prefix(4), 2200..=2204 | 2221..=2720 | 3528..=3589)
+                || matches!(prefix(2), 30 | 36 | 38 | 39 | 81 | 82)
+        }
+        17..=19 => matches!(first, 4..=6) || matches!(prefix(4), 3528..=3589),
+        _ => false,
+    };
+    issued && !same && luhn_sum(text).is_multiple_of(10)
 }
 
 /// A National Provider Identifier: ten digits that begin with 1 or 2, Luhn over `80840` before
@@ -118,6 +132,58 @@ pub(crate) fn is_ssn(text: &[u8]) -> bool {
     digits(text).count() == 9 && !matches!(area, 0 | 666 | 900..) && group != 0 && serial != 0
 }
 
+/// Nine digits of an Individual Taxpayer Identification Number: area 900 to 999, group in the ranges
+/// that the IRS assigns (Internal Revenue Manual 3.21.263).
+pub(crate) fn is_itin(text: &[u8]) -> bool {
+    let number = digits(text).fold(0_u32, |n, d| n.saturating_mul(10).saturating_add(d));
+    let (area, group) = (number / 1_000_000, number / 10_000 % 100);
+    digits(text).count() == 9
+        && matches!(area, 900..=999)
+        && matches!(group, 50..=65 | 70..=88 | 90..=92 | 94..=99)
+}
+
+/// A routing number of the American Bankers Association: nine digits of a Federal Reserve district,
+/// weights 3, 7 and 1.
+pub(crate) fn is_routing(text: &[u8]) -> bool {
+    let sum: u32 = digits(text).zip([3, 7, 1].into_iter().cycle()).map(|(d, w)| d * w).sum();
+    let district = digits(text).take(2).fold(0, |n, d| n * 10 + d);
+    digits(text).count() == 9
+        && matches!(district, 1..=12 | 21..=32 | 61..=72 | 80)
+        && sum.is_multiple_of(10)
+}
+
+/// A number of the National Health Service of the United Kingdom: ten digits, the last a check
+/// digit modulo 11.
+pub(crate) fn is_nhs(text: &[u8]) -> bool {
+    let sum: u32 = digits(text).take(9).zip((2..=10).rev()).map(|(d, w)| d * w).sum();
+    let check = (11 - sum % 11) % 11;
+    let first = digits(text).next();
+    digits(text).count() == 10
+        && check < 10
+        && digits(text).nth(9) == Some(check)
+        && !digits(text).all(|d| Some(d) == first)
+}
+
+/// A Canadian Social Insurance Number: nine digits, not beginning with 0 or 8, Luhn.
+pub(crate) fn is_sin(text: &[u8]) -> bool {
+    digits(text).count() == 9
+        && !matches!(digits(text).next(), Some(0 | 8))
+        && luhn_sum(text).is_multiple_of(10)
+}
+
+/// A British National Insurance number: two letters, six digits, a letter A to D.
+pub(crate) fn is_nino(text: &[u8]) -> bool {
+    let [a, b, middle @ .., last] = text else { return false };
+    let letters = a.is_ascii_uppercase()
+        && b.is_ascii_uppercase()
+        && !b"DFIQUV".contains(a)
+        && !b"DFIQUVO".contains(b);
+    letters
+        && middle.len() == 6
+        && middle.iter().all(u8::is_ascii_digit)
+        && (b'A'..=b'D').contains(last)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +204,15 @@ mod tests {
         check(is_dea, &["AB1234563", "F91234563"], &["AB1234567", "AB123456"]);
         check(is_vin, &["1HGCM82633A004352", "1M8GDM9AXKP042788"], &["1HGCM82633A004353"]);
         check(is_iban, &["GB82WEST12345698765432"], &["GB82WEST12345698765433", "GB82"]);
+    }
+
+    #[test]
+    fn check_digits_of_other_countries_and_of_banks_are_seen() {
+        check(is_routing, &["021000021", "011401533", "121000248"], &["021000022", "991000021"]);
+        check(is_nhs, &["943 476 5919", "4505577104"], &["943 476 5918", "1111111111"]);
+        check(is_sin, &["130 692 544"], &["046 454 286", "130 692 545", "123"]);
+        check(is_nino, &["AB123456C"], &["QQ123456C", "AB123456E", "AB12345C", ""]);
+        check(is_itin, &["912-70-1234", "999-88-1234"], &["912-69-1234", "812-70-1234"]);
     }
 
     #[test]

@@ -82,6 +82,12 @@ pub(crate) const HOLIDAY: u64 = 1 << 52;
 pub(crate) const NUMERAL: u64 = 1 << 53;
 /// `quarter`: a date between an ordinal and a year.
 pub(crate) const QUARTER: u64 = 1 << 54;
+/// `username`: the name of an account follows.
+pub(crate) const LOGIN: u64 = 1 << 55;
+/// `dot`: between the parts of an address that is spelled out.
+pub(crate) const DOT: u64 = 1 << 56;
+/// `nineties`, `octogenarian`: an age by its decade.
+pub(crate) const DECADE: u64 = 1 << 57;
 
 const LISTS: &[(u64, &str)] = &[
     (
@@ -337,7 +343,7 @@ impl Cues {
     /// Builds the table.
     pub(crate) fn new() -> Self {
         let mut cues = Self { slots: vec![("", 0); SLOTS] };
-        for &(mask, words) in LISTS.iter().chain(super::date::CUES) {
+        for &(mask, words) in LISTS.iter().chain(super::date::CUES).chain(super::number::CUES) {
             for word in words.split_ascii_whitespace() {
                 cues.insert(word, mask);
             }

@@ -196,6 +196,12 @@ fn wrapped(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
 fn next_spaced(bytes: &[u8], from: usize) -> Option<(usize, usize)> {
     /// Shorter runs are initials and lists: `A B C`.
     const LEAST: usize = 4;
+    // Nearly every text is turned away here.
+    let tail = bytes.get(from..)?;
+    let spaced = tail.windows(5).any(|w| matches!(w, [b' ', _, b' ', _, b' ']));
+    if !spaced {
+        return None;
+    }
     let byte = |i: usize| bytes.get(i).copied().unwrap_or(b' ');
     let single = |i: usize| {
         byte(i).is_ascii_alphabetic()

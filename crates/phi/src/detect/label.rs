@@ -1,5 +1,6 @@
 //! What the label of a value says of the value: `patientFirstName`, `MRN #`, `Date of birth`.
 
+use super::number;
 use super::structure::Escape;
 use super::token::Phrase;
 use crate::Class;
@@ -171,7 +172,7 @@ const NUMBERED: &[(Field, &str)] = &[
         id(Class::OtherId),
         "case|study|visit|order|reference|sample|subject|participant|employee|auth|patient|client|\
          user|enrollment|kit|incident|report|ticket|document|message|control|person|appointment|\
-         transaction|lab|resident|student|military|service|national|nhs|research|exam|unit|bag|\
+         transaction|lab|resident|student|military|service|national|research|exam|bag|\
          registry|unique|external|internal|episode|admission|booking|slide|block|case file|staff|\
          provider|clinician|practitioner|physician|dispensing|pathology|session|customer|personal|\
          personnel|worker|volunteer|household|pt|trial|protocol|ref|conversation|request|form|doc",
@@ -240,7 +241,7 @@ const WEAK: &[(Field, &str)] = &[
         Field::Neutral,
         "drug name|medication name|brand name|generic name|product name|file name|filename|tool name|\
          function name|model name|procedure name|diagnosis name|test name|device name|display name|\
-         code|dose|dosage|unit|units|quantity|system|resource type|status|use|icd|icd 10|icd10|cpt|\
+         code|dose|dosage|units|quantity|system|resource type|status|use|icd|icd 10|icd10|cpt|\
          loinc|snomed|rxnorm|ndc|hcpcs|drg|code system|template|template id|oid|version|model|role|\
          type|value set|strength|frequency|route|priority|severity|score|result|count|weight|\
          height|bmi|bp|blood pressure|temperature|heart rate|pulse|history|plan of care|version id|\
@@ -274,7 +275,14 @@ impl Labels {
     /// Builds the table.
     pub(crate) fn new() -> Self {
         let mut sorted = Vec::with_capacity(1024);
-        let tables = [(STRONG, Need::Nothing), (WEAK, Need::Mark), (NUMBERED, Need::Number)];
+        let tables = [
+            (STRONG, Need::Nothing),
+            (WEAK, Need::Mark),
+            (NUMBERED, Need::Number),
+            (number::STRONG, Need::Nothing),
+            (number::WEAK, Need::Mark),
+            (number::NUMBERED, Need::Number),
+        ];
         for (lists, need) in tables {
             for &(field, names) in lists {
                 sorted.extend(names.split('|').map(|name| (name, Label { field, need })));

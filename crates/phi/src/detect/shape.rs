@@ -37,115 +37,6 @@ impl Bytes<'_> {
     }
 }
 
-/// `123-45-6789`, `123 45 6789`, `123.45.6789`.
-pub(crate) fn ssn(b: Bytes<'_>, i: usize) -> Option<usize> {
-    let sep = b.at(i + 3);
-    let shape = b.exactly(i, 3)
-        && matches!(sep, b'-' | b' ' | b'.')
-        && b.exactly(i + 4, 2)
-        && b.at(i + 6) == sep
-        && b.exactly(i + 7, 4);
-    (shape && b.ends(i + 11)).then_some(i + 11)
-}
-
-/// A telephone number and whether its form alone is proof.
-pub(crate) struct Phone {
-    /// The byte after it, extension included.
-    pub(crate) end: usize,
-    /// Whether no context is needed.
-    pub(crate) certain: bool,
-}
-
-/// A number of the North American plan or an international one.
-pub(crate) fn phone(b: Bytes<'_>, i: usize) -> Option<Phone> {
-    let domestic = b.at(i + 1) == b'1' && !b.at(i + 2).is_ascii_digit();
-    if b.at(i) == b'+' && !domestic {
-        return international(b, i);
-    }
-    let mut at = i;
-    let mut certain = false;
-    if b.at(at) == b'+' {
-        at += 1;
-        certain = true;
-    }
-    if b.at(at) == b'1' && matches!(b.at(at + 1), b'-' | b'.' | b' ') {
-        at += 2;
-    }
-    let (area, rest) = match b.at(at) {
-        b'(' if b.exactly(at + 1, 3) && b.at(at + 4) == b')' => (at + 1, at + 5),
-        _ if b.digits(at, 4) == 3 => (at, at + 3),
-        _ if b.exactly(at, 10) => return plain_phone(b, i, at, certain),
-        _ => return None,
-    };
-    let paren = b.at(at) == b'(';
-    let mut at = rest;
-    let first = b.at(at);
-    while at < rest + 2 && matches!(b.at(at), b' ' | b'-' | b'.' | b'/') {
-        at += 1;
-    }
-    if at == rest && !paren {
-        return None;
-    }
-    if !b.exactly(at, 3) || !matches!(b.at(at + 3), b'-' | b'.' | b' ') || !b.exactly(at + 4, 4) {
-        return local_phone(b, i, area, certain);
-    }
-    let spaces = first == b' ' && b.at(at + 3) == b' ' && !paren;
-    let end = extension(b, at + 8);
-    b.ends(at + 8).then_some(Phone { end, certain: certain || !spaces })
-}
-
-/// `617555-0142` is no form; `555-0142` is one that needs a context.
-fn local_phone(b: Bytes<'_>, start: usize, area: usize, certain: bool) -> Option<Phone> {
-    let shape =
-        start == area && b.exactly(area, 3) && b.at(area + 3) == b'-' && b.exactly(area + 4, 4);
-    (shape && !certain && b.ends(area + 8)).then_some(Phone { end: area + 8, certain: false })
-}
-
-fn plain_phone(b: Bytes<'_>, _start: usize, at: usize, certain: bool) -> Option<Phone> {
-    let plan = matches!(b.at(at), b'2'..=b'9') && matches!(b.at(at + 3), b'2'..=b'9');
-    (plan && b.ends(at + 10)).then(|| Phone { end: extension(b, at + 10), certain })
-}
-
-/// `x123`, `ext. 123`.
-fn extension(b: Bytes<'_>, end: usize) -> usize {
-    let mut at = end;
-    while at < end + 2 && matches!(b.at(at), b' ' | b',') {
-        at += 1;
-    }
-    let word = [b"extension".as_slice(), b"ext", b"x"]
-        .into_iter()
-        .find(|w| w.iter().enumerate().all(|(k, c)| b.at(at + k).eq_ignore_ascii_case(c)));
-    let Some(word) = word else { return end };
-    at += word.len();
-    let from = at;
-    while at < from + 2 && matches!(b.at(at), b'.' | b' ' | b':') {
-        at += 1;
-    }
-    match b.digits(at, 7) {
-        0 | 7 => end,
-        n => at + n,
-    }
-}
-
-/// `+44 20 7946 0958`: E.164 allows 15 digits; fewer than 8 reach no one.
-fn international(b: Bytes<'_>, i: usize) -> Option<Phone> {
-    let mut at = i + 1;
-    let (mut count, mut end) = (0, 0);
-    while count <= 15 {
-        match b.at(at) {
-            d if d.is_ascii_digit() => {
-                count += 1;
-                end = at + 1;
-            }
-            b' ' | b'-' | b'.' | b'(' | b')' if at > i + 1 && at - end < 2 => {}
-            _ => break,
-        }
-        at += 1;
-    }
-    ((8..=15).contains(&count) && b.ends(end))
-        .then(|| Phone { end: extension(b, end), certain: true })
-}
-
 /// An e-mail address around its `@`: first byte and the byte after the last.
 pub(crate) fn email(b: Bytes<'_>, at: usize) -> Option<(usize, usize)> {
     /// RFC 5321 section 4.5.3.1.1.
@@ -259,10 +150,17 @@ pub(crate) fn hex(b: Bytes<'_>, i: usize) -> Option<Hex> {
         }
         end += 1;
     }
+    // `::ffff:192.0.2.128` ends in an address of version 4.
+    if b.at(end) == b'.' && double == 1 && group > 0 {
+        return ipv4(b, end - group).map(Hex::Ip);
+    }
     let full = colons == 7 && double == 0;
     let short = double == 1 && (2..=7).contains(&colons) && (letters || colons > 2);
     let ends = !b.at(end).is_ascii_alphanumeric() && b.at(end.wrapping_sub(1)) != b':';
-    ((full || short) && ends).then_some(Hex::Ip(end))
+    // `fe80::1%eth0` names its zone, RFC 4007 section 11.
+    let zone = (1..16).take_while(|k| b.at(end + k).is_ascii_alphanumeric()).count();
+    let zone = if b.at(end) == b'%' && zone > 0 { zone + 1 } else { 0 };
+    ((full || short) && ends).then_some(Hex::Ip(end + zone))
 }
 
 fn mac(b: Bytes<'_>, i: usize) -> Option<usize> {
@@ -274,7 +172,16 @@ fn mac(b: Bytes<'_>, i: usize) -> Option<usize> {
                 && b.at(at + 1).is_ascii_hexdigit()
                 && (k == 5 || b.at(at + 2) == sep)
         });
-    (shape && b.ends(i + 17)).then_some(i + 17)
+    if shape && b.ends(i + 17) {
+        return Some(i + 17);
+    }
+    // `001b.4411.3ab7`; without a letter it would be three numbers.
+    let dotted = (0..14).all(|k| {
+        let c = b.at(i + k);
+        if k % 5 == 4 { c == b'.' } else { c.is_ascii_hexdigit() }
+    });
+    let letter = (0..14).any(|k| b.at(i + k).is_ascii_alphabetic());
+    (dotted && letter && b.ends(i + 14)).then_some(i + 14)
 }
 
 /// Digits in groups with single spaces or dashes: a card, an account. Returns end and digits.
@@ -287,23 +194,6 @@ pub(crate) fn grouped(b: Bytes<'_>, i: usize) -> (usize, usize) {
                 end = at + 1;
             }
             b' ' | b'-' if at == end && at > i => {}
-            _ => break,
-        }
-        at += 1;
-    }
-    (end, count)
-}
-
-/// Digits with brackets, spaces, dots, dashes and slashes between, as telephones are written.
-pub(crate) fn loose(b: Bytes<'_>, i: usize) -> (usize, usize) {
-    let (mut at, mut end, mut count) = (i, i, 0);
-    while count < 16 {
-        match b.at(at) {
-            c if c.is_ascii_digit() => {
-                count += 1;
-                end = at + 1;
-            }
-            b' ' | b'-' | b'.' | b'/' | b'(' | b')' | b'+' if at < end.max(i + 1) + 2 => {}
             _ => break,
         }
         at += 1;

@@ -21,7 +21,7 @@ use crate::{Class, Finding};
 
 pub(crate) use age::{age, age_finding, age_in_words, decade};
 pub(crate) use numeric::{compact, numeric};
-pub(crate) use words::CUES;
+pub(crate) use words::{CUES, Size, numeral, year};
 use written::Written;
 
 /// Who was born in this year or before it is over 89 for every reader of this program, so the date

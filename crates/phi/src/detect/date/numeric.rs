@@ -32,6 +32,23 @@ const fn is_day_and_month(n: u32, m: u32) -> bool {
 
 /// `03/14/1962`, `14.3.62`, `1962-03-14T08:30:00Z`, `03/1962`, `3/14`, `3/1-3/5/21`, `3 / 14 / 62`.
 pub(crate) fn numeric(b: Bytes<'_>, i: usize) -> Option<Numeric> {
+    let count = b.digits(i, 3);
+    let next = i + count + 1;
+    let second = b.digits(next, 3);
+    let (month, day) = (b.number(i, count), b.number(next, second));
+    let pair = (1..=2).contains(&count) && (1..=2).contains(&second) && b.at(next - 1) == b'/';
+    let dash = b.at(next + second) == b'-' || b.at(next + second + 1) == b'-';
+    if pair && dash && is_month(month) && is_day(day) {
+        let found = range(b, month, next + second);
+        if found.is_some() {
+            return found;
+        }
+    }
+    without_range(b, i)
+}
+
+/// A date of digits that is no range.
+fn without_range(b: Bytes<'_>, i: usize) -> Option<Numeric> {
     let first = b.digits(i, 5);
     if first == 0 || first > 4 {
         return None;
@@ -54,15 +71,6 @@ pub(crate) fn numeric(b: Bytes<'_>, i: usize) -> Option<Numeric> {
     // Spaces around the mark are for whole dates: `3 / 14` is a fraction.
     if at > i + first + 1 {
         return None;
-    }
-    if sep == b'/'
-        && is_month(n)
-        && is_day(m)
-        && first <= 2
-        && second <= 2
-        && let Some(range) = range(b, n, next)
-    {
-        return Some(range);
     }
     two(b, sep, (n, first), (m, second), next)
 }
@@ -132,7 +140,7 @@ fn range(b: Bytes<'_>, month: u32, next: usize) -> Option<Numeric> {
         return None;
     }
     let second = b.number(from, count);
-    let whole = numeric(b, from).filter(|d| d.year.is_some() && d.certain);
+    let whole = without_range(b, from).filter(|d| d.year.is_some() && d.certain);
     if whole.is_some() && is_month(second) {
         return whole;
     }
@@ -180,7 +188,7 @@ fn stops(b: Bytes<'_>, sep: u8, end: usize) -> bool {
     let next = b.at(end);
     let more = next == sep && b.at(end + 1).is_ascii_digit();
     let range = sep != b'-' && next == b'-';
-    b.ends(end) || (range && !more)
+    !more && (b.ends(end) || range)
 }
 
 /// The end of `T08:30:00.000-05:00`, ` 08:30` or ` 8:30 AM` after a date.

@@ -54,6 +54,12 @@ impl Context {
     }
 }
 
+/// Labels that are written with a full stop.
+const ABBREVIATED: &[&str] = &[
+    "ext", "acct", "acc", "tel", "lic", "ref", "rec", "hosp", "ser", "auth", "enc", "ph", "reg",
+    "cert", "conf", "pol", "mob", "cel", "telf", "tfno", "geb", "fx", "pgr", "ord", "subj", "tlf",
+];
+
 /// Looks to the left of a token for a label, past words like `number is` and marks like `: #`.
 pub(in crate::detect) fn context(block: &Block<'_>, labels: &Labels, i: usize) -> Option<Context> {
     /// A label further away belongs to something else.
@@ -65,8 +71,10 @@ pub(in crate::detect) fn context(block: &Block<'_>, labels: &Labels, i: usize) -
         k = k.checked_sub(1)?;
         let token = block.at(k);
         // A label may stand on the line before its value, but not with another line between.
-        // A full stop belongs to `no.`; any other ends the sentence of the label.
-        let stop = token.is_mark(b'.') && !block.before(k, 1).is(cue::NUMBER);
+        // A full stop belongs to `no.` or `ext.`; any other ends the sentence of the label.
+        let stop = token.is_mark(b'.')
+            && !block.before(k, 1).is(cue::NUMBER)
+            && !(token.gap == Gap::None && block.word_is(k.wrapping_sub(1), ABBREVIATED));
         if !is_connector(token)
             || stop
             || (gap >= Gap::Line && block.at(k + 1).gap >= Gap::Line && k + 1 < i)

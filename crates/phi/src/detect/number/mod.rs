@@ -1,10 +1,17 @@
 //! Everything that begins with a number, a mark or a code: dates, telephones, identifiers.
 
+mod code_form;
 mod context;
+mod device;
 mod id;
 mod phone;
+mod plan;
+mod spoken;
 mod ssn;
+#[cfg(test)]
+mod tests;
 mod web;
+mod words;
 
 use super::cue;
 use super::date;
@@ -15,6 +22,7 @@ use crate::{Class, Confidence, Finding};
 
 pub(crate) use context::phrase_label;
 pub(super) use context::{Context, context};
+pub(super) use words::{CUES, NUMBERED, STRONG, WEAK};
 
 /// A finding, shorter to write.
 pub(crate) fn finding(
@@ -46,11 +54,7 @@ fn at_token(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec<Finding>
     let token = block.at(i);
     let b = Bytes(block.text.as_bytes());
     match token.kind {
-        Kind::Mark(b'@') => {
-            if let Some(span) = shape::email(b, token.start) {
-                out.push(finding(span, Class::Email, 99, "email", "form of an e-mail address"));
-            }
-        }
+        Kind::Mark(b'@') => web::at_sign(block, i, out),
         Kind::Mark(b':') => {
             if b.at(token.end) == b'/' && b.at(token.end + 1) == b'/' {
                 web::url(block, i, out);
@@ -66,11 +70,20 @@ fn at_token(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec<Finding>
                 ));
             }
         }
-        Kind::Mark(b'(' | b'+') => {
-            let found = shape::phone(b, token.start)
-                .is_some_and(|phone| phone::push_phone(block, labels, i, &phone, out));
-            if !found && b.at(token.end).is_ascii_digit() {
-                phone::loose_phone(block, labels, i, out);
+        Kind::Mark(b'(' | b'+' | b'[') => {
+            let next = b.at(token.end);
+            let udi = token.is_mark(b'(') && device::gs1(block, i, out)
+                || next.is_ascii_uppercase() && device::of_mark(block, i, out);
+            if !udi && (next.is_ascii_digit() || next == b' ') {
+                let found = phone::phone(block, labels, i, out);
+                if !found && next.is_ascii_digit() {
+                    phone::loose_phone(block, labels, i, out);
+                }
+            }
+        }
+        Kind::Mark(b'=') => {
+            if b.at(token.end) == b'/' || b.at(token.end).is_ascii_uppercase() {
+                device::of_mark(block, i, out);
             }
         }
         Kind::Digits | Kind::Mixed => number(block, labels, i, out),
@@ -83,27 +96,21 @@ fn at_token(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec<Finding>
 const DATED: u64 =
     cue::MONTH | cue::MONTH_ABROAD | cue::SEASON | cue::HOLIDAY | cue::NUMERAL | cue::QUARTER;
 
+/// Words at which anything but a code is looked for.
+const RARE: u64 = DATED | cue::WEEKDAY | cue::DOT | cue::LOGIN | cue::DECADE;
+
 fn word(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec<Finding>) {
     let token = block.at(i);
     let b = Bytes(block.text.as_bytes());
     let len = token.end - token.start;
-    if token.is(DATED) && date::at_word(block, labels, i, out) {
+    if token.is(RARE) && at_cue(block, labels, i, out) {
         return;
     }
-    if token.is(cue::WEEKDAY) && date::weekday(block, i, out) {
-        return;
-    }
-    if token.is(cue::NUMERAL)
-        && let Some(found) = date::age_in_words(block, i)
+    if len == 2
+        && block.before(i, 1).is_any_mark(b"([{<")
+        && block.word_is(i, &["at"])
+        && web::bracketed_at(block, i, out)
     {
-        out.push(found);
-        return;
-    }
-    if len >= 7
-        && block.str(i).ends_with(['s', 'n'])
-        && let Some(found) = date::decade(block, i)
-    {
-        out.push(found);
         return;
     }
     if len == 3 && block.word_is(i, &["www"]) && b.at(token.end) == b'.' {
@@ -136,6 +143,39 @@ fn word(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec<Finding>) {
     } else if joined && b.at(token.end) == b'.' {
         web::domain(block, i, out);
     }
+}
+
+/// Looks for what begins at, or turns on, a word that is a cue of this layer.
+fn at_cue(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec<Finding>) -> bool {
+    let token = block.at(i);
+    if token.is(DATED) && date::at_word(block, labels, i, out) {
+        return true;
+    }
+    if token.is(cue::WEEKDAY) && date::weekday(block, i, out) {
+        return true;
+    }
+    if token.is(cue::NUMERAL)
+        && let Some(found) = date::age_in_words(block, i)
+    {
+        out.push(found);
+        return true;
+    }
+    if token.is(cue::NUMERAL) && spoken::spoken(block, labels, i, out) {
+        return true;
+    }
+    if token.is(cue::DOT) && web::spelled_email(block, i, out) {
+        return true;
+    }
+    if token.is(cue::LOGIN) {
+        web::login(block, i, out);
+    }
+    if token.is(cue::DECADE)
+        && let Some(found) = date::decade(block, i)
+    {
+        out.push(found);
+        return true;
+    }
+    false
 }
 
 fn number(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec<Finding>) {
@@ -180,19 +220,22 @@ fn number(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec<Finding>) 
         web::push_hex(start, &hex, out);
         return;
     }
-    if let Some(end) = shape::ssn(b, start) {
-        ssn::ssn(block, labels, i, end, out);
+    if token.kind == Kind::Digits
+        && (ssn::ssn(block, labels, i, out)
+            || ssn::masked(block, i, out)
+            || ssn::last_four(block, i, out))
+    {
         return;
     }
     if date::dates(block, labels, i, out) {
         return;
     }
-    if let Some(phone) = shape::phone(b, start)
-        && phone::push_phone(block, labels, i, &phone, out)
+    if id::grouped(block, labels, i, out)
+        || phone::phone(block, labels, i, out)
+        || phone::loose_phone(block, labels, i, out)
+        || phone::extension(block, i, out)
+        || token.end - start == 1 && spoken::spoken(block, labels, i, out)
     {
-        return;
-    }
-    if id::grouped(block, labels, i, out) || phone::loose_phone(block, labels, i, out) {
         return;
     }
     let end = shape::identifier(b, start);
