@@ -196,10 +196,12 @@ impl Context {
             | Field::Whole(_)
             | Field::Code(_)
             | Field::Contact
+            | Field::Person
             | Field::Reference
             | Field::Region
             | Field::Position
             | Field::Text(_)
+            | Field::File
             | Field::Unknown
             | Field::Technical
             | Field::Neutral => None,
