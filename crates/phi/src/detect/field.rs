@@ -116,7 +116,7 @@ fn header(
     out: &mut Vec<Finding>,
 ) {
     match field {
-        Field::Name | Field::NamePart | Field::NameOrPlace => {
+        Field::Name | Field::Person | Field::NamePart | Field::NameOrPlace => {
             name::in_field(block, lexicon, first, end, Certainty::Header, out);
         }
         Field::Address | Field::Place => {
@@ -158,6 +158,7 @@ fn header(
         | Field::Neutral
         | Field::Technical
         | Field::Text(_)
+        | Field::File
         | Field::Unknown => {}
     }
 }

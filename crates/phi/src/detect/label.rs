@@ -10,6 +10,8 @@ use crate::Class;
 pub(crate) enum Field {
     /// A person's name, among other things that are called names.
     Name,
+    /// A person's name, if the value reads as one.
+    Person,
     /// A given name or a surname, whatever word it is.
     NamePart,
     /// A person's or an organisation's name.
@@ -48,6 +50,8 @@ pub(crate) enum Field {
     Neutral,
     /// Prose with escapes, which the layers for prose read without them.
     Text(Escape),
+    /// The name of a file without its ending.
+    File,
     /// Nothing is known of it.
     Unknown,
     /// The name of a schema or a code system: nothing here is about a person, whatever its form.

@@ -274,9 +274,18 @@ impl Detector {
                 f
             }));
         }
+        let mut fields = Vec::new();
+        let mut certain = Vec::new();
         for v in values {
-            value::find(&block, &self.lexicon, *v, out);
+            let before = fields.len();
+            value::find(&block, &self.lexicon, *v, &mut fields);
+            if fields.len() > before {
+                certain.push((v.start, v.end));
+            }
         }
+        let prose = out.split_off(from);
+        resolve::cut_at(piece, prose, &certain, out);
+        out.append(&mut fields);
     }
 
     /// What the layers for prose find; `doubts` receives what the tagger thinks of each token.

@@ -73,6 +73,43 @@ fn trim(text: &str, f: &mut Finding) -> bool {
         && !matches!(both, "in" | "of" | "at" | "and" | "the")
 }
 
+/// Cuts findings where the value of a field begins or ends: prose does not run on from one field of
+/// a structure into the next. The ranges come in the order of their starts.
+pub(crate) fn cut_at(
+    text: &str,
+    found: Vec<Finding>,
+    ranges: &[(usize, usize)],
+    out: &mut Vec<Finding>,
+) {
+    for mut f in found {
+        // An address of the net may have values within it.
+        if matches!(f.class, Class::Url | Class::Email | Class::Ip | Class::Photo) {
+            out.push(f);
+            continue;
+        }
+        let mut cut = false;
+        let first = ranges.partition_point(|r| r.0 <= f.start).saturating_sub(1);
+        for &(start, end) in ranges.get(first..).unwrap_or_default() {
+            if start >= f.end {
+                break;
+            }
+            if end <= f.start || (start <= f.start && f.end <= end) {
+                continue;
+            }
+            cut = true;
+            let mut head = f.clone();
+            head.end = start.max(f.start);
+            if head.start < head.end && trim(text, &mut head) {
+                out.push(head);
+            }
+            f.start = end.min(f.end);
+        }
+        if f.start < f.end && (!cut || trim(text, &mut f)) {
+            out.push(f);
+        }
+    }
+}
+
 /// `Elm Clinic` `, ` `Boston`: parts of one place.
 fn join_places(text: &str, found: Vec<Finding>) -> Vec<Finding> {
     let mut out: Vec<Finding> = Vec::with_capacity(found.len());
@@ -80,6 +117,7 @@ fn join_places(text: &str, found: Vec<Finding>) -> Vec<Finding> {
         if let Some(last) = out.last_mut()
             && last.class == Class::Location
             && last.recogniser != "zip"
+            && !(is_field(last) && is_field(&f))
             && f.recogniser != "place.facility"
             && f.class == Class::Location
             && matches!(text.get(last.end..f.start), Some(", " | " " | ","))
@@ -91,6 +129,11 @@ fn join_places(text: &str, found: Vec<Finding>) -> Vec<Finding> {
         out.push(f);
     }
     out
+}
+
+/// Whether a place fills a field of its own: columns beside each other stay apart.
+fn is_field(f: &Finding) -> bool {
+    matches!(f.recogniser, "place.field" | "state.field" | "zip.field")
 }
 
 /// What was found in one place and is looked for in all.

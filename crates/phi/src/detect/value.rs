@@ -8,7 +8,7 @@ use super::name::{self, Certainty};
 use super::number::finding;
 use super::shape::Bytes;
 use super::structure::Value;
-use super::token::Block;
+use super::token::{Block, Kind};
 use super::{cue, place};
 use crate::{Class, Finding};
 
@@ -47,7 +47,12 @@ const NO_NAME: &[&str] = &[
 pub(crate) fn find(block: &Block<'_>, lexicon: &Lexicon, value: Value, out: &mut Vec<Finding>) {
     let Some(read) = Read::of(block, value) else { return };
     match value.field {
-        Field::Name | Field::NamePart | Field::NameOrPlace => read.name(lexicon, value.field, out),
+        Field::Person if read.reads_as_name() => {
+            read.push(Class::Name, 95, "name.field", "field of a name", out);
+        }
+        Field::Name | Field::Person | Field::NamePart | Field::NameOrPlace => {
+            read.name(lexicon, value.field, out);
+        }
         Field::Date => read.date(out),
         Field::Age if read.digits > 0 && read.text.len() <= 4 => {
             read.push(Class::Age, 93, "age.field", "field of an age", out);
@@ -84,6 +89,7 @@ pub(crate) fn find(block: &Block<'_>, lexicon: &Lexicon, value: Value, out: &mut
         Field::Position if read.digits >= 3 && read.text.len() <= 24 => {
             read.push(Class::Location, 90, "place.position", "degrees of a place", out);
         }
+        Field::File => read.file(lexicon, out),
         Field::Whole(class) => whole(block, read.first, read.end, class, out),
         Field::Age
         | Field::Code(_)
@@ -149,13 +155,34 @@ impl<'b, 'a> Read<'b, 'a> {
             }
             return;
         }
-        let certain = if field == Field::Name { Certainty::Field } else { Certainty::Header };
+        let certain = if matches!(field, Field::Name | Field::Person) {
+            Certainty::Field
+        } else {
+            Certainty::Header
+        };
         let before = out.len();
         name::in_field(self.block, lexicon, self.first, self.end, certain, out);
         let named = out.get(before).is_some_and(|f| f.end + 2 >= self.span.1);
         if field == Field::NameOrPlace && !named && short && self.text.len() <= MAX_PLACE {
             self.push(Class::Location, 80, "place.field", "field of a place", out);
         }
+    }
+
+    /// `Lee, Ann M.`, `de la Cruz`: a few words, each written as a name is.
+    fn reads_as_name(&self) -> bool {
+        const MAX_WORDS: usize = 5;
+        let mut words = 0;
+        let written = (self.first..self.end).all(|k| {
+            let token = self.block.at(k);
+            words += usize::from(token.kind == Kind::Word);
+            match token.kind {
+                Kind::Word => !token.is_lower() || token.is(cue::PARTICLE | cue::SUFFIX),
+                Kind::Mark(m) => matches!(m, b'.' | b',' | b'-' | b'\'' | b'^'),
+                Kind::Possessive | Kind::Digits | Kind::Mixed | Kind::Edge => false,
+            }
+        });
+        let nothing = self.block.word_is(self.first, name::NO_VALUE) && words < 2;
+        written && (1..=MAX_WORDS).contains(&words) && !nothing && !self.is_nothing()
     }
 
     fn date(&self, out: &mut Vec<Finding>) {
@@ -165,7 +192,13 @@ impl<'b, 'a> Read<'b, 'a> {
         // A year alone is no identifier by law, but what a source keeps in a field of a date is
         // a birth as often as not, and the year of a birth tells an age over 89.
         let year = || (self.text.len() == 4 && self.digits == 4).then_some(self.span.1);
-        if let Some(stop) = stop.or_else(year).filter(|s| *s <= self.span.1) {
+        // `20240314T083000Z`: the time of day belongs to the date.
+        let timed = |stop: usize| {
+            let rest = self.block.text.get(stop..self.span.1).unwrap_or_default();
+            let clock = rest.bytes().all(|b| b.is_ascii_digit() || b"T:+-.Z".contains(&b));
+            if rest.starts_with('T') && clock { self.span.1 } else { stop }
+        };
+        if let Some(stop) = stop.map(timed).or_else(year).filter(|s| *s <= self.span.1) {
             out.push(finding((start, stop), Class::Date, 96, "date.field", "field of a date"));
         }
     }
@@ -192,6 +225,54 @@ impl<'b, 'a> Read<'b, 'a> {
         if id.len() <= MAX_ID && id.bytes().any(|b| b.is_ascii_digit()) {
             let span = (self.span.0 + from, self.span.0 + path.len());
             out.push(finding(span, Class::OtherId, 90, "id.field", "reference to a resource"));
+        }
+    }
+
+    /// `Lee_Ann_19620314_MRI`: names beside each other, dates, long numbers.
+    fn file(&self, lexicon: &Lexicon, out: &mut Vec<Finding>) {
+        let bytes = Bytes(self.block.text.as_bytes());
+        let bears = |k: usize| {
+            let entry = lexicon.word(self.block.str(k));
+            let name = entry.given() >= 3 || entry.surname() >= 3;
+            self.block.at(k).kind == Kind::Word && name && !entry.is_medical() && entry.word() < 6
+        };
+        let mut k = self.first;
+        while k < self.end {
+            let token = self.block.at(k);
+            let beside = k + 2 < self.end && self.block.at(k + 1).is_any_mark(b"_-^. ");
+            if beside && bears(k) && bears(k + 2) {
+                let span = (token.start, self.block.at(k + 2).end);
+                out.push(finding(
+                    span,
+                    Class::Name,
+                    80,
+                    "name.file",
+                    "names in the name of a file",
+                ));
+                k += 2;
+            } else if token.kind == Kind::Digits {
+                let len = token.end - token.start;
+                if len == 8 && date::compact(bytes, token.start) == Some(token.end) {
+                    let span = (token.start, token.end);
+                    out.push(finding(
+                        span,
+                        Class::Date,
+                        80,
+                        "date.file",
+                        "date in the name of a file",
+                    ));
+                } else if len >= 6 {
+                    let span = (token.start, token.end);
+                    out.push(finding(
+                        span,
+                        Class::OtherId,
+                        62,
+                        "id.file",
+                        "number in the name of a file",
+                    ));
+                }
+            }
+            k += 1;
         }
     }
 

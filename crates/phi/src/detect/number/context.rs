@@ -43,6 +43,8 @@ impl Context {
             | Field::Region
             | Field::Position
             | Field::Text(_)
+            | Field::Person
+            | Field::File
             | Field::Unknown
             | Field::Technical
             | Field::Neutral => None,

@@ -6,6 +6,9 @@
 use super::{Field, Value};
 use crate::Class;
 
+/// What a dump writes of one attribute is shorter: it cuts long values itself.
+const MAX_LINE: usize = 1024;
+
 /// Adds the values of the lines of a dump: `(0010,0010) PN [Lee^Ann]`, `(0010, 0010) … PN: 'Lee^Ann'`.
 pub(super) fn values(text: &str, out: &mut Vec<Value>) {
     let bytes = text.as_bytes();
@@ -26,7 +29,7 @@ pub(super) fn values(text: &str, out: &mut Vec<Value>) {
         };
         let Some(tag) = number(group, element) else { continue };
         let start = from + 5;
-        let rest = bytes.get(start..).unwrap_or_default();
+        let rest = bytes.get(start..(start + MAX_LINE).min(bytes.len())).unwrap_or_default();
         let end = start + memchr::memchr(b'\n', rest).unwrap_or(rest.len());
         attribute(text, tag, (start, end), out);
     }

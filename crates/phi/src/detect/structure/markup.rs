@@ -5,7 +5,7 @@
 
 use super::decode::{self, Escape};
 use super::tree::Tree;
-use super::{Field, Value, fhir};
+use super::{Field, Value, fhir, sure};
 use crate::Class;
 use crate::detect::label::Labels;
 
@@ -424,7 +424,7 @@ impl<'a> Markup<'a, '_> {
         let label = |cell: &Cell| {
             let (start, end) = *cell.runs.first()?;
             let text = self.text.get(start..end)?.trim().trim_end_matches(':');
-            self.labels.of_key(text).map(|l| l.field)
+            sure(self.labels, text)
         };
         let fields: Vec<Option<Field>> = cells.iter().map(label).collect();
         let known = fields.iter().flatten().count();

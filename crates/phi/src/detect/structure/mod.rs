@@ -9,7 +9,9 @@ mod fhir;
 mod hl7;
 mod hl7_fields;
 mod json;
+mod mail;
 mod markup;
+mod pairs;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -51,9 +53,43 @@ pub(crate) fn values(text: &str, labels: &Labels) -> Vec<Value> {
         x12::values(text, &mut out);
     }
     table::values(text, labels, &mut out);
+    mail::values(text, &mut out);
+    pairs::values(text, labels, &mut out);
     if has(b'&') || has(b'%') {
         decode::loose(text, &mut out);
     }
     out.sort_by_key(|v| v.start);
     out
+}
+
+/// What a field holds whose name is nothing but a name for it, as over a column.
+///
+/// There `Attending` names a person, while in a sentence much else can follow it.
+fn sure(labels: &Labels, key: &str) -> Option<Field> {
+    /// Names of fields that hold names of things too.
+    const VAGUE: &[&str] = &[
+        "name",
+        "names",
+        "from",
+        "to",
+        "cc",
+        "bcc",
+        "re",
+        "attn",
+        "contact",
+        "person",
+        "staff",
+        "child",
+        "baby",
+        "assistant",
+        "reporter",
+        "operator",
+        "user",
+        "label",
+        "sender",
+        "recipient",
+    ];
+    let field = labels.of_key(key)?.field;
+    let vague = VAGUE.iter().any(|v| v.eq_ignore_ascii_case(key.trim()));
+    Some(if field == Field::Name && !vague { Field::Person } else { field })
 }

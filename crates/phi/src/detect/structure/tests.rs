@@ -207,3 +207,136 @@ mod x12 {
         ));
     }
 }
+
+mod table {
+    use super::*;
+
+    #[test]
+    fn quoted_cells_hold_separators_and_line_breaks() {
+        check(
+            "mrn,patient_name,address1,state,zip,note\n<MRN>44</MRN>,\"<NAME>Seven, Hope</NAME>\",\"<LOCATION>1 Elm St</LOCATION>\",<LOCATION>PA</LOCATION>,<LOCATION>19601</LOCATION>,\"tired,\nno pain\"\n<MRN>45</MRN>,<NAME>Rain Summer</NAME>,<LOCATION>2 Oak</LOCATION>,<LOCATION>PA</LOCATION>,<LOCATION>19601</LOCATION>,ok\n".replace("\"<LOCATION>1 Elm St</LOCATION>\"", "\"<LOCATION>1 Elm St\nApt 2</LOCATION>\"").as_str(),
+        );
+    }
+
+    #[test]
+    fn a_few_names_of_many_columns_are_enough() {
+        check("x;y;z;q;r;last_name;v;mrn\n1;2;3;4;5;<NAME>Seven</NAME>;7;<MRN>K1</MRN>");
+        nothing(&["Bring your name, date of birth and insurance card, please.\nThank you, all"]);
+    }
+
+    #[test]
+    fn columns_of_spaces_are_read_below_their_names() {
+        check(
+            "MRN       Patient            DOB         Ward\n--------  -----------------  ----------  ----\n<MRN>K1</MRN>        <NAME>Hope Seven</NAME>         <DATE>19620314</DATE>    4E\n<MRN>K2</MRN>                           <DATE>19700101</DATE>    4W\n",
+        );
+    }
+
+    #[test]
+    fn a_form_has_the_name_beside_the_value() {
+        check(
+            "| Field | Value |\n|---|---|\n| Patient | <NAME>Hope Will</NAME> |\n| **DOB** | <DATE>19620314</DATE> |\n",
+        );
+        check("Last name\t<NAME>Seven</NAME>\tMRN\t<MRN>44</MRN>");
+    }
+}
+
+mod lines {
+    use super::*;
+
+    #[test]
+    fn heads_of_mail_name_people() {
+        check(
+            "From: \"<NAME>Seven, Hope</NAME>\" <<EMAIL>h@seven.example</EMAIL>>\nTo: <NAME>Will Best</NAME> <<EMAIL>w@best.example</EMAIL>>, <EMAIL>x@y.example</EMAIL>\nSubject: lab results\n",
+        );
+        check("From: <NAME>=?UTF-8?Q?Jos=C3=A9_Best?=</NAME> <<EMAIL>j@best.example</EMAIL>>");
+    }
+
+    #[test]
+    fn cards_and_calendars_are_read_by_their_lines() {
+        check(
+            "BEGIN:VCARD\nVERSION:4.0\nN:<NAME>Seven</NAME>;<NAME>Hope</NAME>;;Dr.;\nFN:<NAME>Hope Seven</NAME>\nTEL;TYPE=cell:<PHONE>+1-617-555-0142</PHONE>\nADR;TYPE=home:;;<LOCATION>1 Elm St</LOCATION>;<LOCATION>Reading</LOCATION>;<LOCATION>PA</LOCATION>;<LOCATION>19601</LOCATION>;<LOCATION>USA</LOCATION>\nBDAY:<DATE>19620314</DATE>\nEND:VCARD\n",
+        );
+        check(
+            "BEGIN:VEVENT\nATTENDEE;CN=\"<NAME>Hope Seven</NAME>\";ROLE=REQ-PARTICIPANT:<EMAIL>mailto:h@seven.example</EMAIL>\nDTSTART;TZID=America/New_York:<DATE>20240314T083000</DATE>\nEND:VEVENT\n",
+        );
+    }
+
+    #[test]
+    fn leaders_and_equals_signs_part_a_name_from_its_value() {
+        check(
+            "Patient name ........ <NAME>Hope Seven</NAME>\nDate of birth ___ <DATE>19620314</DATE>\n",
+        );
+        check(
+            "GET /find?patient_name=<NAME>Hope%20Seven</NAME>&dob=<DATE>19620314</DATE>&mrn=<MRN>K7</MRN>&page=2",
+        );
+        check("level=info last_name=\"<NAME>Seven</NAME>\" mrn=<MRN>K7</MRN> status=ok");
+    }
+
+    #[test]
+    fn rows_of_sql_are_read_by_the_list_of_columns() {
+        check(
+            "INSERT INTO p (id, first_name, last_name, dob) VALUES (1, '<NAME>Hope</NAME>', '<NAME>O''Seven</NAME>', '<DATE>19620314</DATE>'), (2, '<NAME>Will</NAME>', NULL, '<DATE>19700101</DATE>');",
+        );
+    }
+
+    #[test]
+    fn holders_in_yaml_name_their_values() {
+        check(
+            "patient:\n  name:\n    first: <NAME>Hope</NAME>\n    last: <NAME>Seven</NAME>\n  address:\n    state: <LOCATION>Bavaria</LOCATION>\ndose: 5 mg\n",
+        );
+    }
+
+    #[test]
+    fn names_of_files_hold_names_and_dates() {
+        check(
+            "see /scans/<NAME>Lee_Ann</NAME>_<DATE>19620314</DATE>_MRI.pdf and <NAME>LEE^ANN</NAME>.pdf",
+        );
+        nothing(&["open discharge_summary_final.docx or README.md"]);
+    }
+
+    #[test]
+    fn dumps_of_dicom_are_read_by_tag() {
+        check(
+            "(0010,0010) PN [<NAME>Seven^Hope</NAME>]      #  10, 1 PatientName\n(0010,0020) LO [<MRN>K7</MRN>]   #   2, 1 PatientID\n(0010,0030) DA [<DATE>19620314</DATE>]   #   8, 1 PatientBirthDate\n",
+        );
+        check(
+            "(0010, 0010) Patient's Name                      PN: '<NAME>Seven^Hope</NAME>'\n(0008, 0080) Institution Name                    LO: '<LOCATION>Good Hope</LOCATION>'\n",
+        );
+    }
+}
+
+/// Input on which a careless reader looks far ahead again and again.
+#[test]
+fn twice_the_text_takes_about_twice_the_time() {
+    use crate::{Detector, Part};
+    const BYTES: usize = 1 << 17;
+    let detector = Detector::new();
+    let deep_json = |n: usize| "{\"name\":[".repeat(n / 9);
+    let deep_xml = |n: usize| "<name><a>".repeat(n / 9);
+    let entities = |n: usize| "&amp;&lt;&#39;".repeat(n / 14);
+    let quotes = |n: usize| "name,mrn,dob,zip\n\"\"\"a,\"\n".repeat(n / 24);
+    let tags = |n: usize| "<a b=\"<td>&".repeat(n / 11);
+    let one_line = |n: usize| "a=b&name=x;".repeat(n / 11);
+    let segments = |n: usize| "NM1*~MSH|^~\\&|\\r".repeat(n / 16);
+    let values = |n: usize| "(name)VALUES('".repeat(n / 14);
+    let commas = |n: usize| "(0010,0010)PN['".repeat(n / 15);
+    let escapes = |n: usize| "{\"a\":\"{\\\"a\\\":\\\"\\\\".repeat(n / 17);
+    let kinds: [&dyn Fn(usize) -> String; 10] = [
+        &deep_json, &deep_xml, &entities, &quotes, &tags, &one_line, &segments, &values, &commas,
+        &escapes,
+    ];
+    let time = |text: &str| {
+        #[expect(clippy::disallowed_methods, reason = "the test compares two durations")]
+        let start = std::time::Instant::now();
+        assert!(detector.scan(&[Part { text, label: None }]).is_ok());
+        start.elapsed()
+    };
+    for (k, kind) in kinds.iter().enumerate() {
+        let (once, twice) = (kind(BYTES), kind(2 * BYTES));
+        let least = |text: &str| (0..3).map(|_| time(text)).min().unwrap_or_default();
+        let (short, long) = (least(&once), least(&twice));
+        // Quadratic time would be four times as long; the machine may be busy.
+        let limit = short * 3 + std::time::Duration::from_millis(30);
+        assert!(long < limit, "kind {k}: {short:?} and {long:?}");
+    }
+}

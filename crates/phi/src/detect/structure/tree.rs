@@ -4,7 +4,7 @@
 //! it what its members said of each other so far. A member may come before the one that explains
 //! it (`value` before `system`), so such a value is settled when its object ends.
 
-use super::{Field, Value, dicom, fhir};
+use super::{Field, Value, dicom, fhir, sure};
 use crate::Class;
 use crate::detect::label::Labels;
 
@@ -274,7 +274,7 @@ impl<'a, 'o> Tree<'a, 'o> {
             let field = self.of(extension);
             return if field == Some(Field::Name) { Some(Field::NamePart) } else { field };
         }
-        self.held(name, parent, grand).or_else(|| match self.of(name) {
+        self.held(name, parent, grand).or_else(|| match sure(self.labels, name) {
             None if is_time_key(name) => Some(Field::Date),
             field => field,
         })
