@@ -1,0 +1,164 @@
+//! Reports as tables of words, for a terminal or for Markdown.
+
+use super::{Estimate, Line, Report};
+use std::fmt::Write as _;
+
+/// How much a table shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Fits 80 columns: an interval for recall only.
+    Narrow,
+    /// An interval for each share; about 110 columns.
+    Wide,
+}
+
+/// A table of words. The first column is text, the others are numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// The heads of the columns.
+    pub head: Vec<String>,
+    /// The rows, each as long as the head.
+    pub rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// The classes of a report, and all together in the last row.
+    #[must_use]
+    pub fn classes(report: &Report, detail: Detail) -> Self {
+        let mut table = Self::with(&[
+            "class",
+            "gold",
+            "full",
+            "touched",
+            "same class",
+            "leaked",
+            "found",
+            "precision",
+        ]);
+        for line in report.classes.iter().chain([&report.all]) {
+            let name = line.class.map_or("ALL", crate::Class::label);
+            table.line(name, line, detail);
+        }
+        table
+    }
+
+    /// One row for each named report: what matters most of all classes together.
+    #[must_use]
+    pub fn summary(first: &str, reports: &[(&str, &Report)], detail: Detail) -> Self {
+        let mut table = Self::with(&[
+            first,
+            "documents",
+            "gold",
+            "full",
+            "leaked",
+            "docs leaking",
+            "precision",
+            "over/1,000",
+            "negatives",
+        ]);
+        for (name, report) in reports {
+            let more = |e| shown(e, detail);
+            table.rows.push(vec![
+                (*name).to_owned(),
+                report.total.documents.to_string(),
+                report.all.counts.gold.to_string(),
+                with_interval(report.all.full),
+                more(report.all.leaked),
+                more(report.leaking),
+                more(report.all.precision),
+                report.over_redaction.map_or_else(none, |e| format!("{:.1}", e.value)),
+                report
+                    .negatives
+                    .map_or_else(none, |e| format!("{:.3} of {}", e.value, report.total.negatives)),
+            ]);
+        }
+        table
+    }
+
+    /// As Markdown.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let mut out = String::new();
+        let mut row = |cells: &[String]| {
+            out.push('|');
+            for cell in cells {
+                out.push(' ');
+                out.push_str(cell);
+                out.push_str(" |");
+            }
+            out.push('\n');
+        };
+        row(&self.head);
+        let rule = (0..self.head.len()).map(|at| if at == 0 { "---" } else { "---:" });
+        row(&rule.map(str::to_owned).collect::<Vec<_>>());
+        for cells in &self.rows {
+            row(cells);
+        }
+        out
+    }
+
+    /// As lines of plain text, in columns.
+    #[must_use]
+    pub fn plain(&self) -> Vec<String> {
+        let width = |at: usize| {
+            let cells = self.rows.iter().chain([&self.head]).filter_map(|row| row.get(at));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
+        };
+        let widths: Vec<usize> = (0..self.head.len()).map(width).collect();
+        let mut lines = Vec::new();
+        for row in [&self.head].into_iter().chain(&self.rows) {
+            let mut line = String::new();
+            for (at, (cell, width)) in row.iter().zip(&widths).enumerate() {
+                // Writing to a String cannot fail.
+                let written = if at == 0 {
+                    write!(line, "{cell:<width$}")
+                } else {
+                    write!(line, "  {cell:>width$}")
+                };
+                if written.is_err() {
+                    line.push_str(cell);
+                }
+            }
+            lines.push(line);
+        }
+        lines
+    }
+
+    fn with(head: &[&str]) -> Self {
+        Self { head: head.iter().map(|word| (*word).to_owned()).collect(), rows: Vec::new() }
+    }
+
+    fn line(&mut self, name: &str, line: &Line, detail: Detail) {
+        let more = |e| shown(e, detail);
+        self.rows.push(vec![
+            name.to_owned(),
+            line.counts.gold.to_string(),
+            with_interval(line.full),
+            more(line.touched),
+            shown(line.same, Detail::Narrow),
+            more(line.leaked),
+            line.counts.found.to_string(),
+            more(line.precision),
+        ]);
+    }
+}
+
+fn none() -> String {
+    "-".to_owned()
+}
+
+fn shown(estimate: Option<Estimate>, detail: Detail) -> String {
+    match detail {
+        Detail::Narrow => estimate.map_or_else(none, |e| format!("{:.3}", e.value)),
+        Detail::Wide => with_interval(estimate),
+    }
+}
+
+/// `0.957 (.941-.970)`
+fn with_interval(estimate: Option<Estimate>) -> String {
+    let end = |share: f64| {
+        let text = format!("{share:.3}");
+        text.strip_prefix('0').map_or(text.clone(), str::to_owned)
+    };
+    estimate.map_or_else(none, |e| format!("{:.3} ({}-{})", e.value, end(e.low), end(e.high)))
+}
