@@ -125,7 +125,8 @@ impl Report {
         let over_redaction = next.next().flatten().map(|e| Estimate {
             value: e.value * 1000.0,
             low: e.low * 1000.0,
-            high: e.high * 1000.0,
+            // The bound of a perfect score counts documents, which is no unit for words.
+            high: if e.value <= 0.0 { 0.0 } else { e.high * 1000.0 },
         });
         let negatives = next.next().flatten();
         let all = lines.pop().unwrap_or(Line {

@@ -1,4 +1,4 @@
-//! Reports as tables of words, for a terminal or for Markdown.
+//! Reports as tables of words.
 
 use super::{Estimate, Line, Report};
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 pub enum Detail {
     /// Fits 80 columns: an interval for recall only.
     Narrow,
-    /// An interval for each share; about 110 columns.
+    /// Intervals for what matters most; about 110 columns.
     Wide,
 }
 
@@ -30,7 +30,7 @@ impl Table {
             "gold",
             "full",
             "touched",
-            "same class",
+            "same",
             "leaked",
             "found",
             "precision",
@@ -45,56 +45,52 @@ impl Table {
     /// One row for each named report: what matters most of all classes together.
     #[must_use]
     pub fn summary(first: &str, reports: &[(&str, &Report)], detail: Detail) -> Self {
-        let mut table = Self::with(&[
-            first,
-            "documents",
-            "gold",
-            "full",
-            "leaked",
-            "docs leaking",
-            "precision",
-            "over/1,000",
-            "negatives",
-        ]);
+        let rate = |e: Option<Estimate>| e.map_or_else(none, |e| format!("{:.1}", e.value));
+        let narrow = |e| shown(e, Detail::Narrow);
+        let mut table = match detail {
+            Detail::Narrow => {
+                Self::with(&[first, "gold", "full", "leaked", "precision", "over", "negatives"])
+            }
+            Detail::Wide => Self::with(&[
+                first,
+                "docs",
+                "gold",
+                "full",
+                "leaked",
+                "leaking",
+                "precision",
+                "over",
+                "negatives",
+            ]),
+        };
         for (name, report) in reports {
-            let more = |e| shown(e, detail);
-            table.rows.push(vec![
-                (*name).to_owned(),
-                report.total.documents.to_string(),
-                report.all.counts.gold.to_string(),
-                with_interval(report.all.full),
-                more(report.all.leaked),
-                more(report.leaking),
-                more(report.all.precision),
-                report.over_redaction.map_or_else(none, |e| format!("{:.1}", e.value)),
-                report
-                    .negatives
-                    .map_or_else(none, |e| format!("{:.3} of {}", e.value, report.total.negatives)),
-            ]);
+            let all = &report.all;
+            let (name, gold) = ((*name).to_owned(), all.counts.gold.to_string());
+            let (over, negatives) = (rate(report.over_redaction), narrow(report.negatives));
+            table.rows.push(match detail {
+                Detail::Narrow => vec![
+                    name,
+                    gold,
+                    narrow(all.full),
+                    narrow(all.leaked),
+                    narrow(all.precision),
+                    over,
+                    negatives,
+                ],
+                Detail::Wide => vec![
+                    name,
+                    report.total.documents.to_string(),
+                    gold,
+                    with_interval(all.full),
+                    narrow(all.leaked),
+                    narrow(report.leaking),
+                    with_interval(all.precision),
+                    over,
+                    negatives,
+                ],
+            });
         }
         table
-    }
-
-    /// As Markdown.
-    #[must_use]
-    pub fn markdown(&self) -> String {
-        let mut out = String::new();
-        let mut row = |cells: &[String]| {
-            out.push('|');
-            for cell in cells {
-                out.push(' ');
-                out.push_str(cell);
-                out.push_str(" |");
-            }
-            out.push('\n');
-        };
-        row(&self.head);
-        let rule = (0..self.head.len()).map(|at| if at == 0 { "---" } else { "---:" });
-        row(&rule.map(str::to_owned).collect::<Vec<_>>());
-        for cells in &self.rows {
-            row(cells);
-        }
-        out
     }
 
     /// As lines of plain text, in columns.
@@ -134,7 +130,7 @@ impl Table {
             name.to_owned(),
             line.counts.gold.to_string(),
             with_interval(line.full),
-            more(line.touched),
+            shown(line.touched, Detail::Narrow),
             shown(line.same, Detail::Narrow),
             more(line.leaked),
             line.counts.found.to_string(),
