@@ -218,7 +218,9 @@ impl Page<'_> {
             let core = span.place.start + core.start..span.place.start + core.end;
             self.mark(span.place.clone(), NEUTRAL);
             if policy.counts(kind) && self.signs(core.clone()).next().is_some() {
-                self.mark(core.clone(), GOLD);
+                for piece in pieces(self.text, &core, span.class, policy) {
+                    self.mark(piece, GOLD);
+                }
                 gold.push((core, span.class));
             }
         }
@@ -227,7 +229,7 @@ impl Page<'_> {
 
     fn recall(&self, place: Range<usize>, class: Class, findings: &[Finding], tally: &mut Tally) {
         let (mut characters, mut leaked) = (0, 0);
-        for sign in self.signs(place.clone()) {
+        for sign in self.signs(place.clone()).filter(|sign| sign & GOLD != 0) {
             characters += 1;
             leaked += usize::from(sign & COVERED == 0);
         }
@@ -339,6 +341,26 @@ fn core(text: &str, class: Class) -> Range<usize> {
         // Nothing but edges: `Miss` may be all that there is.
         _ => 0..text.len(),
     }
+}
+
+/// What must be covered of a span: all of it, but for the year of a date where years may stay
+/// (45 CFR 164.514(b)(2)(i)(C)).
+fn pieces(text: &str, core: &Range<usize>, class: Class, policy: Policy) -> Vec<Range<usize>> {
+    let inside = text.get(core.clone()).unwrap_or_default();
+    let years_stay = class == Class::Date && !policy.counts(Kind::Year);
+    let mut pieces: Vec<Range<usize>> = Vec::new();
+    if years_stay {
+        let rest = words(inside).filter(|(_, word)| !is_year(word));
+        pieces = rest.map(|(at, _)| core.start + at.start..core.start + at.end).collect();
+    }
+    if pieces.is_empty() {
+        pieces.push(core.clone());
+    }
+    pieces
+}
+
+fn is_year(word: &str) -> bool {
+    word.len() == 4 && word.parse().is_ok_and(|year: u16| (1800..2100).contains(&year))
 }
 
 /// The runs of letters and digits of a text.

@@ -67,6 +67,16 @@ fn an_unlabelled_age_or_year_counts_against_nobody_under_safe_harbor() {
 }
 
 #[test]
+fn the_year_of_a_date_may_stay_under_safe_harbor_alone() {
+    let text = "on <DATE>April 12, 2023</DATE>";
+    let found = [("April 12", Class::Date)];
+    assert_eq!(check(text, &found, STRICT).all().full, 1);
+    assert_eq!(check(text, &found, Policy::I2b2).all().leaked, 4);
+    let year = check(text, &[("2023", Class::Date)], STRICT).all();
+    assert_eq!((year.touched, year.found, year.leaked), (0, 0, 7));
+}
+
+#[test]
 fn what_is_found_where_nothing_stands_is_wrong_and_counted_by_words() {
     let text = "<NOT>Foley catheter</NOT> for <NAME>Ann</NAME>, <NOT>Bovie</NOT>";
     let tally = check(text, &[("Foley catheter", Class::Name)], STRICT);
