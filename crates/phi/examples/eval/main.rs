@@ -10,10 +10,11 @@ mod judge;
 use corpus::Corpus;
 use judge::{Judge, Speed};
 use phi::Class;
-use phi::measure::{Detail, Labels, Policy, Report, Settings, Table};
+use phi::measure::{self, Detail, Labels, Policy, Report, Settings, Table};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::io::Write as _;
+use std::ops::Range;
 use std::path::PathBuf;
 
 /// Draws of the bootstrap when the figures need only be rough.
@@ -21,12 +22,14 @@ const QUICK_RESAMPLES: usize = 200;
 
 /// What was asked for.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 struct Options {
     fixtures: PathBuf,
     corpora: Option<PathBuf>,
     quick: bool,
     wide: bool,
     floors: bool,
+    mistakes: bool,
     only: Option<String>,
     export: Option<PathBuf>,
     peers: Vec<PathBuf>,
@@ -53,6 +56,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     if options.floors {
         return Ok(floors(&corpora, &measured)?);
+    }
+    if options.mistakes {
+        return Ok(mistakes(&corpora, &measured)?);
     }
     let show = Show {
         settings: Settings {
@@ -89,6 +95,7 @@ impl Options {
                 "--quick" => options.quick = true,
                 "--wide" => options.wide = true,
                 "--floors" => options.floors = true,
+                "--mistakes" => options.mistakes = true,
                 _ => return Err(format!("unknown option {argument}").into()),
             }
         }
@@ -266,13 +273,43 @@ fn floors(corpora: &[Corpus], measured: &[judge::Found]) -> std::io::Result<()> 
         let tallies = judge::tallies(corpus, found, Policy::SafeHarbor, |_| true);
         let report = Report::of(&tallies, Settings { resamples: 0, ..Settings::default() });
         let of = |e: Option<phi::measure::Estimate>| e.map_or(0.0, |e| e.value);
+        writeln!(out, "[ceilings]")?;
         writeln!(out, "negatives = {:.3}", of(report.negatives))?;
         writeln!(out, "over_redaction = {:.1}", of(report.over_redaction))?;
         writeln!(out, "leaked = {:.3}", of(report.all.leaked))?;
+        writeln!(out, "\n[floors]")?;
         for line in report.classes.iter().chain([&report.all]) {
             let name = line.class.map_or("ALL", Class::label);
             let (full, precision) = (of(line.full), of(line.precision));
             writeln!(out, "{name} = {{ full = {full:.3}, precision = {precision:.3} }}")?;
+        }
+    }
+    Ok(())
+}
+
+/// Each mistake with the text around it. The corpora are public and synthetic, so it may be shown.
+fn mistakes(corpora: &[Corpus], measured: &[judge::Found]) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    for (corpus, found) in corpora.iter().zip(measured) {
+        for (document, findings) in corpus.documents.iter().zip(&found.findings) {
+            let all = measure::mistakes(document, findings, Policy::SafeHarbor, &corpus.scope);
+            let text = document.text.expose();
+            let mut line = |what: &str, place: &Range<usize>, class: Class| {
+                let cut = |part: &str, from: usize| part.chars().skip(from).collect::<String>();
+                let before = text.get(..place.start).unwrap_or_default();
+                let before = cut(before, before.chars().count().saturating_sub(40));
+                let value = text.get(place.clone()).unwrap_or_default();
+                let after: String =
+                    text.get(place.end..).unwrap_or_default().chars().take(30).collect();
+                let shown = format!("{before}[[{value}]]{after}").replace('\n', "\\n");
+                writeln!(out, "{what} {class} {} {}: {shown}", corpus.name, document.id)
+            };
+            for (place, class) in &all.missed {
+                line("MISS", place, *class)?;
+            }
+            for (place, class) in &all.wrong {
+                line("EXTRA", place, *class)?;
+            }
         }
     }
     Ok(())

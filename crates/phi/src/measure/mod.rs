@@ -31,7 +31,7 @@ pub use annotated::{Fault, Problem, read as read_jsonl, read_line as read_jsonl_
 pub use kind::{Kind, Policy};
 pub use marked::{MarkFault, MarkProblem, read as read_marked};
 pub use report::{Estimate, Line, Report, Settings};
-pub use score::{Counts, Scope, Tally, score};
+pub use score::{Counts, Mistakes, Scope, Tally, mistakes, score};
 pub use table::{Detail, Table};
 
 use crate::{Class, Text};

@@ -156,12 +156,7 @@ const JUDGED: u8 = 8;
 /// Counts what `findings` say about one document.
 #[must_use]
 pub fn score(document: &Document, findings: &[Finding], policy: Policy, scope: &Scope) -> Tally {
-    let text = document.text.expose();
-    let mut page = Page { text, bytes: vec![0; text.len()] };
-    let gold = page.lay(document, policy);
-    for finding in findings {
-        page.mark(finding.start..finding.end, COVERED);
-    }
+    let (mut page, gold) = Page::lay(document, findings, policy);
     let mut tally = Tally { documents: 1, ..Tally::default() };
     for (span, class) in &gold {
         page.recall(span.clone(), *class, findings, &mut tally);
@@ -175,12 +170,68 @@ pub fn score(document: &Document, findings: &[Finding], policy: Policy, scope: &
     tally
 }
 
+/// The mistakes of a detector in one document, by their places.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mistakes {
+    /// Gold spans of which not all is covered.
+    pub missed: Vec<(Range<usize>, Class)>,
+    /// Findings that touch no gold span, where labels are exhaustive.
+    pub wrong: Vec<(Range<usize>, Class)>,
+}
+
+/// Lists what [`score`] counts as mistakes.
+#[must_use]
+pub fn mistakes(
+    document: &Document,
+    findings: &[Finding],
+    policy: Policy,
+    scope: &Scope,
+) -> Mistakes {
+    let (page, gold) = Page::lay(document, findings, policy);
+    let leaks = |place: &Range<usize>| {
+        page.signs(place.clone()).any(|sign| sign & GOLD != 0 && sign & COVERED == 0)
+    };
+    let missed = gold.into_iter().filter(|(place, _)| leaks(place)).collect();
+    let mut wrong = Vec::new();
+    if document.labels == Labels::Exhaustive {
+        for finding in findings {
+            if page.verdict(finding, policy, scope) == Verdict::Wrong {
+                wrong.push((finding.start..finding.end, finding.class));
+            }
+        }
+    }
+    Mistakes { missed, wrong }
+}
+
+/// What a finding is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Right,
+    Neutral,
+    Wrong,
+}
+
 struct Page<'a> {
     text: &'a str,
     bytes: Vec<u8>,
 }
 
-impl Page<'_> {
+impl<'a> Page<'a> {
+    /// Lays labels and findings out, and returns what must be found.
+    fn lay(
+        document: &'a Document,
+        findings: &[Finding],
+        policy: Policy,
+    ) -> (Self, Vec<(Range<usize>, Class)>) {
+        let text = document.text.expose();
+        let mut page = Self { text, bytes: vec![0; text.len()] };
+        let gold = page.label(document, policy);
+        for finding in findings {
+            page.mark(finding.start..finding.end, COVERED);
+        }
+        (page, gold)
+    }
+
     fn mark(&mut self, place: Range<usize>, with: u8) {
         for byte in self.bytes.get_mut(place).unwrap_or_default() {
             *byte |= with;
@@ -200,8 +251,7 @@ impl Page<'_> {
             .map(move |(at, _)| self.bytes.get(start + at).copied().unwrap_or_default())
     }
 
-    /// Lays the labels out, and returns what must be found.
-    fn lay(&mut self, document: &Document, policy: Policy) -> Vec<(Range<usize>, Class)> {
+    fn label(&mut self, document: &Document, policy: Policy) -> Vec<(Range<usize>, Class)> {
         let mut gold = Vec::new();
         for place in &document.neutral {
             self.mark(place.clone(), NEUTRAL);
@@ -249,6 +299,19 @@ impl Page<'_> {
         }
     }
 
+    fn verdict(&self, finding: &Finding, policy: Policy, scope: &Scope) -> Verdict {
+        let place = finding.start..finding.end;
+        if self.signs(place.clone()).any(|sign| sign & GOLD != 0) {
+            return Verdict::Right;
+        }
+        let kind = Kind::of_finding(finding.class, self.slice(place.clone()));
+        let neutral = self.signs(place).all(|sign| sign & NEUTRAL != 0);
+        if neutral || !scope.judges(finding.class, kind, policy) {
+            return Verdict::Neutral;
+        }
+        Verdict::Wrong
+    }
+
     fn precision(
         &mut self,
         document: &Document,
@@ -259,20 +322,15 @@ impl Page<'_> {
     ) {
         let mut wrong = 0;
         for finding in findings {
-            let place = finding.start..finding.end;
-            let right = self.signs(place.clone()).any(|sign| sign & GOLD != 0);
-            if !right {
-                let kind = Kind::of_finding(finding.class, self.slice(place.clone()));
-                let neutral = self.signs(place.clone()).all(|sign| sign & NEUTRAL != 0);
-                if neutral || !scope.judges(finding.class, kind, policy) {
-                    continue;
-                }
-                wrong += 1;
+            let verdict = self.verdict(finding, policy, scope);
+            if verdict == Verdict::Neutral {
+                continue;
             }
-            self.mark(place, JUDGED);
+            wrong += usize::from(verdict == Verdict::Wrong);
+            self.mark(finding.start..finding.end, JUDGED);
             if let Some(counts) = tally.of(finding.class) {
                 counts.found += 1;
-                counts.right += usize::from(right);
+                counts.right += usize::from(verdict == Verdict::Right);
             }
         }
         for (place, _) in words(self.text) {
@@ -343,20 +401,27 @@ fn core(text: &str, class: Class) -> Range<usize> {
     }
 }
 
-/// What must be covered of a span: all of it, but for the year of a date where years may stay
-/// (45 CFR 164.514(b)(2)(i)(C)).
+/// What must be covered of a span: all of it, but for the year of a date and the name of its day where
+/// years and days alone may stay (45 CFR 164.514(b)(2)(i)(C)).
 fn pieces(text: &str, core: &Range<usize>, class: Class, policy: Policy) -> Vec<Range<usize>> {
     let inside = text.get(core.clone()).unwrap_or_default();
     let years_stay = class == Class::Date && !policy.counts(Kind::Year);
     let mut pieces: Vec<Range<usize>> = Vec::new();
     if years_stay {
-        let rest = words(inside).filter(|(_, word)| !is_year(word));
+        let rest = words(inside).filter(|(_, word)| !is_year(word) && !is_weekday(word));
         pieces = rest.map(|(at, _)| core.start + at.start..core.start + at.end).collect();
     }
     if pieces.is_empty() {
         pieces.push(core.clone());
     }
     pieces
+}
+
+fn is_weekday(word: &str) -> bool {
+    const BEGIN: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    let lower = word.to_ascii_lowercase();
+    BEGIN.contains(&lower.as_str())
+        || (lower.ends_with("day") && BEGIN.iter().any(|begin| lower.starts_with(begin)))
 }
 
 fn is_year(word: &str) -> bool {

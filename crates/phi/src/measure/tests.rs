@@ -72,6 +72,8 @@ fn the_year_of_a_date_may_stay_under_safe_harbor_alone() {
     let found = [("April 12", Class::Date)];
     assert_eq!(check(text, &found, STRICT).all().full, 1);
     assert_eq!(check(text, &found, Policy::I2b2).all().leaked, 4);
+    let day = "<DATE>Thu, March 13</DATE>";
+    assert_eq!(check(day, &[("March 13", Class::Date)], STRICT).all().full, 1);
     let year = check(text, &[("2023", Class::Date)], STRICT).all();
     assert_eq!((year.touched, year.found, year.leaked), (0, 0, 7));
 }
@@ -83,6 +85,16 @@ fn what_is_found_where_nothing_stands_is_wrong_and_counted_by_words() {
     assert_eq!((tally.all().found, tally.all().right), (1, 0));
     assert_eq!((tally.words, tally.over_redacted), (5, 2));
     assert_eq!((tally.negatives, tally.negatives_touched), (2, 1));
+}
+
+#[test]
+fn mistakes_are_listed_by_place() {
+    let documents = read_marked("test", "=== one\n<NAME>Ann Lee</NAME>, <NOT>Bovie</NOT>").unwrap();
+    let text = documents[0].text.expose();
+    let found = [finding(text, "Ann", Class::Name), finding(text, "Bovie", Class::Name)];
+    let mistakes = mistakes(&documents[0], &found, STRICT, &Scope::of(&documents));
+    assert_eq!(mistakes.missed, [(0..7, Class::Name)]);
+    assert_eq!(mistakes.wrong, [(9..14, Class::Name)]);
 }
 
 #[test]
