@@ -1,15 +1,15 @@
-//! What the kernel says this process used. Zero where there is no `/proc`.
+//! What this process used.
 
+use rustix::time::{ClockId, clock_gettime};
 use std::fs;
 
 /// Seconds of CPU time of this thread.
 pub(crate) fn thread_seconds() -> f64 {
-    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = text.split(' ').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
-    std::time::Duration::from_nanos(nanoseconds).as_secs_f64()
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    std::time::Duration::try_from(time).unwrap_or_default().as_secs_f64()
 }
 
-/// The most memory that the process had at once, in MB.
+/// The most memory that the process had at once, in MB; zero where there is no `/proc`.
 pub(crate) fn peak_megabytes() -> f64 {
     let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -7,5 +7,6 @@
     reason = "a test that cannot go on must stop"
 )]
 
+mod cost;
 mod fixtures;
 mod hostile;
