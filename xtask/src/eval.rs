@@ -73,7 +73,7 @@ pub(crate) fn run(options: &Options, screen: Screen, stop: &Stop) -> Result<(), 
     }
     let mut arguments: Vec<std::ffi::OsString> = Vec::new();
     if present {
-        arguments.extend(["--corpora".into(), corpora.into()]);
+        arguments.extend(["--corpora".into(), corpora.clone().into()]);
     }
     if options.quick {
         arguments.push("--quick".into());
@@ -94,7 +94,7 @@ pub(crate) fn run(options: &Options, screen: Screen, stop: &Stop) -> Result<(), 
     let mut drawing = Drawing::new(screen);
     run_read(worker().args(&arguments), stop, |line| drawing.draw(line))?;
     if !present {
-        absent(&root().join(CORPORA), screen);
+        absent(&corpora, screen);
     }
     if options.write_docs {
         write_docs(&drawing.tables)?;

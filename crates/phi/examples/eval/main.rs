@@ -181,7 +181,10 @@ impl Show {
                 format!("{:.0}", peer.speed.peak_megabytes),
             ]);
         }
-        let whole = measured.iter().fold(Speed::default(), |sum, found| sum.and(&found.speed));
+        // On the texts that the others read, and no other.
+        let both = corpora.iter().zip(measured);
+        let both = both.filter(|(corpus, _)| peers.iter().any(|peer| peer.on(corpus).is_some()));
+        let whole = both.fold(Speed::default(), |sum, (_, found)| sum.and(&found.speed));
         rows.insert(
             0,
             vec![

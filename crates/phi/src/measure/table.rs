@@ -25,16 +25,21 @@ impl Table {
     /// The classes of a report, and all together in the last row.
     #[must_use]
     pub fn classes(report: &Report, detail: Detail) -> Self {
-        let mut table = Self::with(&[
-            "class",
-            "gold",
-            "full",
-            "touched",
-            "same",
-            "leaked",
-            "found",
-            "precision",
-        ]);
+        let mut table = match detail {
+            Detail::Narrow => {
+                Self::with(&["class", "gold", "full", "same", "leaked", "found", "precision"])
+            }
+            Detail::Wide => Self::with(&[
+                "class",
+                "gold",
+                "full",
+                "touched",
+                "same",
+                "leaked",
+                "found",
+                "precision",
+            ]),
+        };
         for line in report.classes.iter().chain([&report.all]) {
             let name = line.class.map_or("ALL", crate::Class::label);
             table.line(name, line, detail);
@@ -126,16 +131,17 @@ impl Table {
 
     fn line(&mut self, name: &str, line: &Line, detail: Detail) {
         let more = |e| shown(e, detail);
-        self.rows.push(vec![
-            name.to_owned(),
-            line.counts.gold.to_string(),
-            with_interval(line.full),
-            shown(line.touched, Detail::Narrow),
+        let mut row = vec![name.to_owned(), line.counts.gold.to_string(), with_interval(line.full)];
+        if detail == Detail::Wide {
+            row.push(shown(line.touched, Detail::Narrow));
+        }
+        row.extend([
             shown(line.same, Detail::Narrow),
             more(line.leaked),
             line.counts.found.to_string(),
             more(line.precision),
         ]);
+        self.rows.push(row);
     }
 }
 

@@ -231,11 +231,13 @@ fn a_score_without_failures_still_has_an_interval() {
 #[test]
 fn tables_line_up() {
     let hit = check("<NAME>Ann</NAME>", &[("Ann", Class::Name)], STRICT);
-    let report = Report::of(&[hit], Settings::default());
+    let plan = check("<HEALTH_PLAN_ID>A1</HEALTH_PLAN_ID>", &[("A1", Class::HealthPlanId)], STRICT);
+    let report = Report::of(&[hit.clone(), plan], Settings::default());
     let table = Table::classes(&report, Detail::Narrow);
     let lines = table.plain();
     assert!(lines.iter().all(|line| line.chars().count() == lines[0].chars().count()));
     assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:?}");
+    let report = Report::of(&[hit], Settings::default());
     let summary = Table::summary("corpus", &[("a", &report)], Detail::Wide);
     assert_eq!(summary.rows[0][..4], ["a", "1", "1", "1.000 (.025-1.000)"]);
 }
