@@ -7,7 +7,8 @@ use std::process::Command;
 /// Options of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Passed on to the measurement: `--quick`, `--dir DIR`, `--json FILE`, `--pin`.
+    /// `detector` alone: what a text of 1, 2, 4 and 8 times the size costs. Else passed on to the
+    /// measurement: `--quick`, `--dir DIR`, `--json FILE`, `--pin`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
@@ -17,6 +18,9 @@ pub(crate) struct Options {
 /// # Errors
 /// When a build or a window of the measurement failed.
 pub(crate) fn run(options: &Options, stop: &Stop) -> Result<(), Trouble> {
+    if options.rest.first().is_some_and(|word| word == "detector") {
+        return detector(stop);
+    }
     process::run(
         cargo().args(["build", "--locked", "--release", "-p", "server", "-p", "ledger", "--bins"]),
         stop,
@@ -29,4 +33,14 @@ pub(crate) fn run(options: &Options, stop: &Stop) -> Result<(), Trouble> {
     let mut bench = Command::new(folder.join("examples").join("bench"));
     bench.arg("--bin-dir").arg(&folder).args(&options.rest);
     process::run(&mut bench, stop)
+}
+
+/// Measures whether the detector's cost grows as the text does.
+fn detector(stop: &Stop) -> Result<(), Trouble> {
+    process::run(
+        cargo().args(["build", "--locked", "--release", "-p", "phi", "--example", "linear"]),
+        stop,
+    )?;
+    let example = target_folder("release").join("examples").join("linear");
+    process::run(&mut Command::new(example), stop)
 }

@@ -1,4 +1,4 @@
-//! Development commands: `cargo xtask demo`, `test`, `tidy`, `bench`, `mutants`.
+//! Development commands: `cargo xtask demo`, `test`, `tidy`, `bench`, `eval`, `mutants`.
 #![expect(clippy::print_stdout, reason = "a command line tool for developers talks on stdout")]
 
 use std::path::PathBuf;
@@ -11,6 +11,7 @@ use crate::screen::{Screen, Style};
 
 mod bench;
 mod demo;
+mod eval;
 mod mutants;
 mod process;
 mod screen;
@@ -39,6 +40,8 @@ enum Task {
     Tidy,
     /// Measure the release build beside a direct call of its own stand-in upstream.
     Bench(bench::Options),
+    /// Measure what the detector finds, on the fixtures and on public corpora.
+    Eval(eval::Options),
     /// Change the gate and the ledger line by line, and see whether a test notices (slow).
     Mutants(mutants::Options),
 }
@@ -61,6 +64,7 @@ fn run(task: Task, screen: Screen, stop: &Stop) -> Result<(), Trouble> {
         Task::Test(options) => test::run(options, screen, stop),
         Task::Tidy => tidy::run(screen),
         Task::Bench(options) => bench::run(&options, stop),
+        Task::Eval(options) => eval::run(&options, screen, stop),
         Task::Mutants(options) => mutants::run(&options, stop),
     }
 }

@@ -195,6 +195,21 @@ pub(crate) fn run_seen(
     stop: &Stop,
     mut see: impl FnMut(&str),
 ) -> Result<(), Trouble> {
+    run_read(command, stop, |line| {
+        println!("{line}");
+        see(&without_escapes(line));
+    })
+}
+
+/// Runs a program to its end and hands over each line of its output, errors included.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_read(
+    command: &mut Command,
+    stop: &Stop,
+    mut read: impl FnMut(&str),
+) -> Result<(), Trouble> {
     let name = name(command);
     let mut running =
         Running::start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()))?;
@@ -204,10 +219,7 @@ pub(crate) fn run_seen(
     drop(sender);
     loop {
         match lines.recv_timeout(POLL) {
-            Ok(line) => {
-                println!("{line}");
-                see(&without_escapes(&line));
-            }
+            Ok(line) => read(&line),
             Err(RecvTimeoutError::Timeout) if stop.asked() => return Err(interrupted()),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,

@@ -66,6 +66,11 @@ impl Screen {
         self.live
     }
 
+    /// Columns that text may take.
+    pub(crate) fn width(self) -> usize {
+        self.width
+    }
+
     pub(crate) fn paint(self, style: Style, text: &str) -> String {
         if self.colour { format!("\x1b[{}m{text}\x1b[0m", style.code()) } else { text.to_owned() }
     }
@@ -113,6 +118,36 @@ impl Screen {
         shown + rest
     }
 
+    /// Lines folded at the width of the output.
+    pub(crate) fn say(self, text: &str) {
+        for line in fold(text, self.width) {
+            println!("{line}");
+        }
+    }
+
+    /// Columns: the first is text, the others are numbers. The head and a last row `ALL` are set off.
+    pub(crate) fn table(self, head: &[String], rows: &[Vec<String>]) {
+        for (at, line) in columns(head, rows).iter().enumerate() {
+            let last = rows.len() == at && line.starts_with("ALL ");
+            let shown =
+                if at == 0 || last { self.paint(Style::Heading, line) } else { line.clone() };
+            println!("{shown}");
+        }
+    }
+
+    /// Shows how far something is; the returned guard ends the show.
+    pub(crate) fn bar(self, text: &str, length: u64) -> Bar {
+        if !self.live {
+            println!("{text} ...");
+            return Bar(ProgressBar::hidden());
+        }
+        let bar = ProgressBar::new(length).with_message(text.to_owned());
+        if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len} {msg} ({eta})") {
+            bar.set_style(style);
+        }
+        Bar(bar)
+    }
+
     /// Shows that something long is under way; the returned guard ends the show.
     pub(crate) fn spinner(self, text: &str) -> Spinner {
         if !self.live {
@@ -125,6 +160,21 @@ impl Screen {
         }
         bar.enable_steady_tick(SPINNER_TICK);
         Spinner(bar)
+    }
+}
+
+/// How far work of known length is; clears its line when dropped.
+pub(crate) struct Bar(ProgressBar);
+
+impl Bar {
+    pub(crate) fn set(&self, at: u64) {
+        self.0.set_position(at);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
     }
 }
 
@@ -158,6 +208,24 @@ fn fold(text: &str, room: usize) -> Vec<String> {
     lines
 }
 
+/// Lines whose cells stand below each other.
+fn columns(head: &[String], rows: &[Vec<String>]) -> Vec<String> {
+    let all = || std::iter::once(head).chain(rows.iter().map(Vec::as_slice));
+    let width = |at: usize| {
+        all().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    all()
+        .map(|row| {
+            let cells = row.iter().zip(&widths).enumerate().map(|(at, (cell, &width))| match at {
+                0 => format!("{cell:<width$}"),
+                _ => format!("{cell:>width$}"),
+            });
+            cells.collect::<Vec<_>>().join("  ")
+        })
+        .collect()
+}
+
 /// `3 min 20 s`, `12.3 s` or `45 ms`.
 pub(crate) fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -189,6 +257,13 @@ mod tests {
             COLOURED.mark("Anna and Ann", &marks),
             "\x1b[30;46mAnna\x1b[0m and \x1b[30;43mAnn\x1b[0m"
         );
+    }
+
+    #[test]
+    fn cells_stand_below_each_other() {
+        let row = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
+        let lines = columns(&row(&["class", "gold"]), &[row(&["NAME", "12"]), row(&["ALL", "7"])]);
+        assert_eq!(lines, ["class  gold", "NAME     12", "ALL       7"]);
     }
 
     #[test]

@@ -142,7 +142,7 @@ fn clippy_step(bench: &mut Bench, _: &mut Tally) -> Result<(), Trouble> {
 }
 
 fn python_step(bench: &mut Bench, _: &mut Tally) -> Result<(), Trouble> {
-    bench.python = Some(tools::python(bench.screen, &bench.stop)?);
+    bench.python = Some(tools::python(tools::CLIENTS, bench.screen, &bench.stop)?);
     Ok(())
 }
 

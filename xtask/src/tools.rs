@@ -8,8 +8,6 @@ use std::process::Command;
 use crate::process::{Stop, Trouble, output, root, run};
 use crate::screen::Screen;
 
-/// The pinned Python packages of the client tests.
-const REQUIREMENTS: &str = "tests/python/requirements.txt";
 /// Written last into a Python environment, so that a broken one is made anew.
 const COMPLETE: &str = "complete";
 
@@ -127,31 +125,63 @@ fn has_libclang(folder: &Path) -> bool {
     })
 }
 
-/// The Python of an environment with the pinned packages; made when missing.
+/// A Python environment: what is installed in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Packages {
+    what: &'static str,
+    requirements: &'static str,
+    /// Packages whose own statements of what they need are wrong: installed alone.
+    alone: Option<&'static str>,
+}
+
+/// The pinned Python packages of the client tests.
+pub(crate) const CLIENTS: Packages = Packages {
+    what: "the client tests",
+    requirements: "tests/python/requirements.txt",
+    alone: None,
+};
+
+/// Other detectors, to be measured beside ours.
+pub(crate) const PEERS: Packages = Packages {
+    what: "the other detectors",
+    requirements: "tests/python/peers/requirements.txt",
+    alone: Some("tests/python/peers/model.txt"),
+};
+
+/// The Python of an environment with these packages; made when missing.
 ///
 /// # Errors
 /// When Python or pip fails.
-pub(crate) fn python(screen: Screen, stop: &Stop) -> Result<PathBuf, Trouble> {
-    let requirements = root().join(REQUIREMENTS);
-    let pins = std::fs::read_to_string(&requirements)
-        .map_err(|error| Trouble(format!("{REQUIREMENTS}: {error}")))?;
+pub(crate) fn python(packages: Packages, screen: Screen, stop: &Stop) -> Result<PathBuf, Trouble> {
     let mut hasher = DefaultHasher::new();
-    pins.hash(&mut hasher);
+    for file in [Some(packages.requirements), packages.alone].into_iter().flatten() {
+        let pins = std::fs::read_to_string(root().join(file))
+            .map_err(|error| Trouble(format!("{file}: {error}")))?;
+        pins.hash(&mut hasher);
+    }
     let folder = root().join("target").join(format!("py-{:016x}", hasher.finish()));
     let python = folder.join("bin/python");
     if folder.join(COMPLETE).is_file() && python.is_file() {
         return Ok(python);
     }
-    let _spinner = screen.spinner("installing the Python packages of the client tests");
+    let _spinner = screen.spinner(&format!("installing the Python packages of {}", packages.what));
     if folder.exists() {
         std::fs::remove_dir_all(&folder)?;
     }
     run(Command::new("python3").args(["-m", "venv"]).arg(&folder), stop)?;
-    let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-        .args(["--no-input", "--only-binary", ":all:", "--requirement"])
-        .arg(&requirements);
-    run(&mut pip, stop)?;
+    let install = |arguments: &[&str], file: &str| {
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(["--no-input", "--only-binary", ":all:"])
+            .args(arguments)
+            .arg("--requirement")
+            .arg(root().join(file));
+        run(&mut pip, stop)
+    };
+    install(&[], packages.requirements)?;
+    if let Some(file) = packages.alone {
+        install(&["--no-deps", "--ignore-requires-python"], file)?;
+    }
     std::fs::write(folder.join(COMPLETE), "")?;
     Ok(python)
 }

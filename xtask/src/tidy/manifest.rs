@@ -38,6 +38,8 @@ pub(super) fn parse<'a>(
     let mut manifests = Vec::new();
     for (path, text) in files {
         match text.parse::<toml::Table>() {
+            // A package that is a workspace of its own is not built with the house (`fuzz/`).
+            Ok(table) if table.contains_key("package") && table.contains_key("workspace") => {}
             Ok(table) => manifests.push(Manifest {
                 path: path.to_owned(),
                 name: string(&table, "package", "name"),
@@ -168,6 +170,11 @@ mod tests {
         let native = format!("[package]\nname = \"bulla-model\"\n{lints}");
         assert_eq!(check("crates/bulla-model/Cargo.toml", &native), 0);
         assert_eq!(check("crates/phi/Cargo.toml", &native), 1);
+    }
+
+    #[test]
+    fn a_workspace_of_its_own_is_not_of_the_house() {
+        assert_eq!(check("fuzz/Cargo.toml", "[workspace]\n[package]\nname = \"fuzz\""), 0);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod apply;
 mod audit;
+mod eval;
 mod init;
 mod key;
 mod path;
@@ -43,6 +44,8 @@ enum Command {
     Path(path::ShowPath),
     /// Find identifiers in files, offline
     Scan(scan::Scan),
+    /// Measure the detector on your own annotated notes, offline
+    Eval(eval::Eval),
     /// The audit log
     Audit(audit::Audit),
 }
@@ -179,6 +182,9 @@ impl Cli {
     }
 
     fn dispatch(self, environment: &Environment) -> Result<ExitCode, Failure> {
+        if let Command::Eval(eval) = self.command {
+            return eval.run(environment);
+        }
         if let Command::Scan(scan) = self.command {
             return scan.run(environment);
         }
@@ -197,8 +203,9 @@ impl Cli {
                 Command::Key(key) => Box::pin(key.run(environment)).await,
                 Command::Path(path) => Box::pin(path.run(environment)).await,
                 Command::Audit(audit) => Box::pin(audit.run(environment)).await,
-                // Scanning needs neither keys nor a runtime.
+                // Scanning and measuring need neither keys nor a runtime.
                 Command::Scan(scan) => scan.run(environment),
+                Command::Eval(eval) => eval.run(environment),
             }
         })
     }
