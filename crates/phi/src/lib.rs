@@ -7,6 +7,7 @@ pub mod detect;
 mod finding;
 pub mod surrogate;
 mod text;
+pub mod transform;
 
 pub use class::Class;
 pub use detect::{Detector, Part, Unscannable};
