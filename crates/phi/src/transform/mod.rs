@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | [`Redactor`] | `[PATIENT]`, `[NAME_1]`, `[DATE_2]` | no | still PHI |
 //! | [`tokenize`] | random surrogates | exactly, by [`restore`] | still PHI |
+//! | [`Realistic`] | invented values of the same shape | no | still PHI |
 //! | [`shift`] | dates of one subject, moved alike | by who knows the offset | still PHI |
 //! | [`SafeHarbor`] | years, three digits of ZIP codes, states, `90+` | no | a claim |
 //!
@@ -16,6 +17,7 @@ mod context;
 mod day;
 mod mention;
 mod place;
+mod realistic;
 mod redact;
 mod safe_harbor;
 mod shift;
@@ -24,6 +26,7 @@ mod written;
 mod zip3;
 
 pub use day::{Day, NotADay};
+pub use realistic::Realistic;
 pub use redact::Redactor;
 pub use safe_harbor::{
     Acknowledgement, Coverage, Incomplete, Refused, SafeHarbor, SafeHarborClaim,
