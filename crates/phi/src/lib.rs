@@ -5,6 +5,7 @@
 mod class;
 pub mod detect;
 mod finding;
+pub mod quasi;
 pub mod surrogate;
 mod text;
 pub mod transform;
