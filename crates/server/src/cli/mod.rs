@@ -5,10 +5,13 @@
 mod apply;
 mod audit;
 mod init;
+mod input;
 mod key;
+mod mark;
 mod path;
 mod scan;
 mod serve;
+mod window;
 
 use crate::world::{OsEntropy, SystemClock};
 use clap::{Args, Parser, Subcommand};
