@@ -17,6 +17,8 @@ const LONG_BYTES: u64 = 4 << 20;
 pub(super) struct Input {
     /// The path that is opened; `-` is standard input.
     pub(super) path: PathBuf,
+    /// The path below the file or folder that was named, for a copy's place.
+    pub(super) below: PathBuf,
     /// Bytes, as far as they are known before it is read.
     pub(super) bytes: u64,
     /// Why it cannot be opened, if that is known.
@@ -36,12 +38,22 @@ pub(super) enum Unreadable {
     Binary,
     #[error("it is not UTF-8 text")]
     NotUtf8,
+    #[error("it has more than {0} MiB")]
+    TooLong(u64),
+    #[error("its name is not UTF-8")]
+    Name,
+    #[error("it changed while it was read")]
+    Changed,
     #[error("{0}")]
     Detector(#[from] Unscannable),
+    #[error("a finding does not lie in its text")]
+    Misplaced(#[from] phi::transform::Misplaced),
+    #[error("{0}; fewer files at once fit into one map")]
+    MapFull(#[from] phi::surrogate::MapFull),
 }
 
 /// Whether a path names standard input.
-pub(super) fn is_standard_input(path: &Path) -> bool {
+fn is_standard_input(path: &Path) -> bool {
     path == Path::new("-")
 }
 
@@ -51,17 +63,23 @@ pub(super) fn collect(named: &[PathBuf]) -> Vec<Input> {
     let mut inputs = Vec::new();
     for path in named {
         if path.is_dir() {
-            folder(path, 0, &mut inputs);
+            folder(path, Path::new(""), 0, &mut inputs);
         } else {
+            let below = path.file_name().map_or_else(|| path.clone(), PathBuf::from);
             let bytes = fs::metadata(path).map_or(0, |about| about.len());
-            inputs.push(Input { path: path.clone(), bytes, fault: None });
+            inputs.push(Input { path: path.clone(), below, bytes, fault: None });
         }
     }
     inputs
 }
 
-fn folder(path: &Path, depth: usize, inputs: &mut Vec<Input>) {
-    let faulty = |fault| Input { path: path.to_owned(), bytes: 0, fault: Some(fault) };
+fn folder(path: &Path, below: &Path, depth: usize, inputs: &mut Vec<Input>) {
+    let faulty = |fault| Input {
+        path: path.to_owned(),
+        below: below.to_owned(),
+        bytes: 0,
+        fault: Some(fault),
+    };
     if depth > MAX_DEPTH {
         inputs.push(faulty(Unreadable::TooDeep));
         return;
@@ -76,23 +94,23 @@ fn folder(path: &Path, depth: usize, inputs: &mut Vec<Input>) {
     };
     entries.sort_by_key(fs::DirEntry::path);
     for entry in entries {
-        let path = entry.path();
+        let (path, below) = (entry.path(), below.join(entry.file_name()));
         match entry.file_type() {
             // A link could lead back up or out of the folder that was named.
             Ok(kind) if kind.is_symlink() => {}
-            Ok(kind) if kind.is_dir() => folder(&path, depth + 1, inputs),
+            Ok(kind) if kind.is_dir() => folder(&path, &below, depth + 1, inputs),
             Ok(kind) if kind.is_file() => {
                 let bytes = entry.metadata().map_or(0, |about| about.len());
-                inputs.push(Input { path, bytes, fault: None });
+                inputs.push(Input { path, below, bytes, fault: None });
             }
             // Reading a pipe or a device could wait for ever.
             Ok(_) => {
                 let fault = Some(Unreadable::NotAFile);
-                inputs.push(Input { path, bytes: 0, fault });
+                inputs.push(Input { path, below, bytes: 0, fault });
             }
             Err(error) => {
                 let fault = Some(Unreadable::Io(error));
-                inputs.push(Input { path, bytes: 0, fault });
+                inputs.push(Input { path, below, bytes: 0, fault });
             }
         }
     }
@@ -117,8 +135,8 @@ impl Input {
 }
 
 /// A bar over bytes on standard error, where somebody sees it and the work is long.
-pub(super) fn bar(inputs: &[Input]) -> Option<ProgressBar> {
-    let bytes = inputs.iter().map(|input| input.bytes).sum::<u64>();
+pub(super) fn bar(inputs: &[Input], passes: u64) -> Option<ProgressBar> {
+    let bytes = inputs.iter().map(|input| input.bytes).sum::<u64>() * passes;
     if bytes < LONG_BYTES || !io::stderr().is_terminal() {
         return None;
     }

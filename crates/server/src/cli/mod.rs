@@ -4,6 +4,8 @@
 
 mod apply;
 mod audit;
+mod deid;
+mod draw;
 mod init;
 mod input;
 mod key;
@@ -46,6 +48,8 @@ enum Command {
     Path(path::ShowPath),
     /// Find identifiers in files, offline
     Scan(scan::Scan),
+    /// Write transformed copies of text, offline; only safe-harbor makes a claim
+    Deid(deid::Deid),
     /// The audit log
     Audit(audit::Audit),
 }
@@ -182,8 +186,12 @@ impl Cli {
     }
 
     fn dispatch(self, environment: &Environment) -> Result<ExitCode, Failure> {
+        // Scanning and transforming need neither keys nor a runtime.
         if let Command::Scan(scan) = self.command {
             return scan.run(environment);
+        }
+        if let Command::Deid(deid) = self.command {
+            return deid.run();
         }
         if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
             return Err(Failure {
@@ -200,8 +208,8 @@ impl Cli {
                 Command::Key(key) => Box::pin(key.run(environment)).await,
                 Command::Path(path) => Box::pin(path.run(environment)).await,
                 Command::Audit(audit) => Box::pin(audit.run(environment)).await,
-                // Scanning needs neither keys nor a runtime.
                 Command::Scan(scan) => scan.run(environment),
+                Command::Deid(deid) => deid.run(),
             }
         })
     }

@@ -66,7 +66,7 @@ impl Scan {
             detector,
             quasi: QuasiDetector::new(),
             style,
-            bar: input::bar(&inputs),
+            bar: input::bar(&inputs, 1),
             totals: Totals::default(),
             out: BufWriter::new(io::stdout()),
         };

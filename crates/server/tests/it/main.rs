@@ -23,6 +23,7 @@ mod command;
 mod concurrent;
 mod conversation;
 mod credentials;
+mod deid;
 mod full_disk;
 mod keys;
 mod killed;
