@@ -6,8 +6,10 @@ mod class;
 pub mod detect;
 mod finding;
 pub mod measure;
+pub mod quasi;
 pub mod surrogate;
 mod text;
+pub mod transform;
 
 pub use class::Class;
 pub use detect::tagger::Tag;

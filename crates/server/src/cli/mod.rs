@@ -4,12 +4,17 @@
 
 mod apply;
 mod audit;
+mod deid;
+mod draw;
 mod eval;
 mod init;
+mod input;
 mod key;
+mod mark;
 mod path;
 mod scan;
 mod serve;
+mod window;
 
 use crate::world::{OsEntropy, SystemClock};
 use clap::{Args, Parser, Subcommand};
@@ -46,6 +51,8 @@ enum Command {
     Scan(scan::Scan),
     /// Measure the detector on your own annotated notes, offline
     Eval(eval::Eval),
+    /// Write transformed copies of text, offline; only safe-harbor makes a claim
+    Deid(deid::Deid),
     /// The audit log
     Audit(audit::Audit),
 }
@@ -185,8 +192,12 @@ impl Cli {
         if let Command::Eval(eval) = self.command {
             return eval.run(environment);
         }
+        // Scanning, measuring and transforming need neither keys nor a runtime.
         if let Command::Scan(scan) = self.command {
             return scan.run(environment);
+        }
+        if let Command::Deid(deid) = self.command {
+            return deid.run();
         }
         if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
             return Err(Failure {
@@ -203,9 +214,10 @@ impl Cli {
                 Command::Key(key) => Box::pin(key.run(environment)).await,
                 Command::Path(path) => Box::pin(path.run(environment)).await,
                 Command::Audit(audit) => Box::pin(audit.run(environment)).await,
-                // Scanning and measuring need neither keys nor a runtime.
+                // Scanning, measuring and transforming need neither keys nor a runtime.
                 Command::Scan(scan) => scan.run(environment),
                 Command::Eval(eval) => eval.run(environment),
+                Command::Deid(deid) => deid.run(),
             }
         })
     }

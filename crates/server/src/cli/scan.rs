@@ -1,22 +1,18 @@
 //! `bulla scan`.
 
-use super::audit::progress;
-use super::{Environment, Failure, say};
+use super::input::{self, Input, Unreadable};
+use super::mark::{Marker, Style};
+use super::window::{Cut, Window, Windows};
+use super::{Environment, Failure};
 use clap::Args;
-use phi::{Detector, Finding, Part};
-use serde_json::json;
+use indicatif::ProgressBar;
+use phi::quasi::{QuasiDetector, QuasiFinding};
+use phi::{Detector, Finding};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::fs;
-use std::io::{IsTerminal as _, Read as _};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// Folders in folders. A deeper tree is a loop or an attack.
-const MAX_DEPTH: usize = 64;
-
-/// The largest input. One scan reads less than this; what is longer is an error, never "nothing".
-const MAX_INPUT_BYTES: u64 = 256 << 20;
 
 #[derive(Debug, Args)]
 pub(super) struct Scan {
@@ -41,33 +37,53 @@ struct Totals {
     unreadable: u64,
     bytes: u64,
     classes: BTreeMap<&'static str, u64>,
+    quasi: BTreeMap<&'static str, u64>,
+}
+
+/// What a run needs for each input.
+struct Scanning<'a> {
+    scan: &'a Scan,
+    detector: Detector,
+    quasi: QuasiDetector,
+    style: Style,
+    bar: Option<ProgressBar>,
+    totals: Totals,
+    out: BufWriter<io::Stdout>,
 }
 
 impl Scan {
     pub(super) fn run(self, environment: &Environment) -> Result<ExitCode, Failure> {
-        let mut inputs = Vec::new();
-        for input in &self.inputs {
-            collect(input, 0, &mut inputs)?;
-        }
+        let mut inputs = input::collect(&self.inputs);
         let detector = Detector::new();
         detector.self_test().map_err(|error| Failure::control(&error))?;
-        let bar = (inputs.len() > 1 && std::io::stderr().is_terminal()).then(progress);
-        if let Some(bar) = &bar {
-            bar.set_length(inputs.len() as u64);
+        let terminal = io::stdout().is_terminal();
+        let style = Style {
+            colour: environment.get("NO_COLOR").is_none() && terminal,
+            columns: terminal.then(|| columns(environment)),
+        };
+        let mut scanning = Scanning {
+            scan: &self,
+            detector,
+            quasi: QuasiDetector::new(),
+            style,
+            bar: input::bar(&inputs, 1),
+            totals: Totals::default(),
+            out: BufWriter::new(io::stdout()),
+        };
+        let many = inputs.len() > 1;
+        for input in &mut inputs {
+            scanning.input(input, many)?;
         }
-        let colour = environment.get("NO_COLOR").is_none() && std::io::stdout().is_terminal();
-        let mut totals = Totals::default();
-        for input in &inputs {
-            self.scan(input, &detector, colour, &mut totals)?;
-            if let Some(bar) = &bar {
-                bar.inc(1);
-            }
-        }
-        if let Some(bar) = bar {
+        if let Some(bar) = scanning.bar.take() {
             bar.finish_and_clear();
         }
         if !self.json && !self.marked {
-            summary(&totals)?;
+            scanning.totals.write(&mut scanning.out)?;
+        }
+        scanning.out.flush()?;
+        let totals = &scanning.totals;
+        if (self.json || self.marked) && io::stderr().is_terminal() {
+            totals.write(&mut io::stderr())?;
         }
         Ok(if totals.unreadable > 0 {
             ExitCode::from(3)
@@ -77,152 +93,204 @@ impl Scan {
             ExitCode::SUCCESS
         })
     }
+}
 
-    fn scan(
-        &self,
-        input: &Path,
-        detector: &Detector,
-        colour: bool,
-        totals: &mut Totals,
-    ) -> Result<(), Failure> {
-        let source = input.display().to_string();
-        let scanned = read(input).and_then(|text| {
-            let found = detector.scan(&[Part { text: &text, label: None }]);
-            let findings = found.map_err(|error| error.to_string())?.pop().unwrap_or_default();
-            Ok((text, findings))
-        });
-        totals.inputs += 1;
-        let (text, findings) = match scanned {
-            Ok(scanned) => scanned,
-            Err(error) => {
-                // What cannot be read is an error, never "nothing found".
-                totals.unreadable += 1;
-                return if self.json {
-                    say(json!({ "source": source, "error": error }))
-                } else {
-                    say(format_args!("{source}: cannot be scanned: {error}"))
-                };
+/// The width of the terminal, as it says itself, else as the environment says.
+fn columns(environment: &Environment) -> usize {
+    /// What terminals have been as wide as for longest.
+    const USUAL_COLUMNS: usize = 80;
+    let told =
+        rustix::termios::tcgetwinsize(io::stdout()).map(|size| usize::from(size.ws_col)).ok();
+    let set = || environment.get("COLUMNS").and_then(|it| it.parse().ok());
+    told.filter(|it| *it > 0).or_else(set).unwrap_or(USUAL_COLUMNS)
+}
+
+/// What is written of one input as it is scanned.
+struct Page {
+    source: String,
+    marker: Marker,
+    /// Lines before the window, from 1.
+    line: usize,
+    /// JSON: whether the object is begun, and whether it has a finding.
+    begun: bool,
+    has_finding: bool,
+    quasi: Vec<QuasiFinding>,
+}
+
+impl Scanning<'_> {
+    fn input(&mut self, input: &mut Input, many: bool) -> Result<(), Failure> {
+        self.totals.inputs += 1;
+        let mut page = Page {
+            source: input.source(),
+            marker: Marker::new(self.style),
+            line: 1,
+            begun: false,
+            has_finding: false,
+            quasi: Vec::new(),
+        };
+        if self.scan.marked && many {
+            writeln!(self.out, "==> {} <==", page.source)?;
+        }
+        let fault = match input.open() {
+            Ok(reader) => self.windows(&mut Windows::new(reader, Cut::WHOLE), &mut page)?,
+            Err(fault) => Some(fault),
+        };
+        self.finish(&page, fault)?;
+        Ok(self.out.flush()?)
+    }
+
+    /// Writes window after window; returns why the text could not be read to its end, if so.
+    fn windows<R: io::Read>(
+        &mut self,
+        windows: &mut Windows<R>,
+        page: &mut Page,
+    ) -> Result<Option<Unreadable>, Failure> {
+        loop {
+            let window = match windows.next(&self.detector) {
+                Ok(Some(window)) => window,
+                Ok(None) => return Ok(None),
+                Err(fault) => return Ok(Some(fault)),
+            };
+            let report = self.quasi.report(&window.text);
+            for quasi in report.findings() {
+                let (start, end) = (quasi.start + window.start, quasi.end + window.start);
+                page.quasi.push(QuasiFinding { start, end, ..*quasi });
+                *self.totals.quasi.entry(quasi.kind.label()).or_default() += 1;
             }
-        };
-        totals.bytes += text.len() as u64;
-        for finding in &findings {
-            *totals.classes.entry(finding.class.label()).or_default() += 1;
+            for finding in &window.findings {
+                *self.totals.classes.entry(finding.class.label()).or_default() += 1;
+            }
+            self.totals.bytes += window.text.len() as u64;
+            self.write(&window, page)?;
+            if let Some(bar) = &self.bar {
+                bar.inc(window.text.len() as u64);
+            }
         }
-        if self.json {
-            say(document(&source, &findings))
-        } else if self.marked {
-            say(marked(&text, &findings, colour))
+    }
+
+    fn write(&mut self, window: &Window, page: &mut Page) -> Result<(), Failure> {
+        if self.scan.json {
+            page.begin(&mut self.out)?;
+            for finding in &window.findings {
+                if std::mem::replace(&mut page.has_finding, true) {
+                    write!(self.out, ",")?;
+                }
+                write!(self.out, "{}", object(finding))?;
+            }
+        } else if self.scan.marked {
+            let marked = page.marker.window(window.start, &window.text, &window.findings);
+            write!(self.out, "{marked}")?;
         } else {
-            report(&source, &text, &findings)
+            report(window, page, &mut self.out)?;
         }
+        Ok(())
     }
-}
 
-fn collect(input: &Path, depth: usize, inputs: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    if depth > MAX_DEPTH {
-        return Err(Failure { code: 2, message: "folders are nested too deeply".to_owned() });
-    }
-    if !input.is_dir() {
-        inputs.push(input.to_owned());
-        return Ok(());
-    }
-    let mut entries = fs::read_dir(input)?.collect::<Result<Vec<_>, _>>()?;
-    entries.sort_by_key(fs::DirEntry::path);
-    for entry in entries {
-        // A link could lead back up or out of the folder that was named.
-        if !entry.file_type()?.is_symlink() {
-            collect(&entry.path(), depth + 1, inputs)?;
+    fn finish(&mut self, page: &Page, fault: Option<Unreadable>) -> Result<(), Failure> {
+        let (source, out) = (&page.source, &mut self.out);
+        // What cannot be read is an error, never "nothing found".
+        if let Some(fault) = fault {
+            self.totals.unreadable += 1;
+            let error = fault.to_string();
+            match (self.scan.json, page.begun) {
+                (true, false) => writeln!(out, "{}", json!({ "source": source, "error": error }))?,
+                (true, true) => writeln!(out, "],\"error\":{}}}", Value::from(error))?,
+                (false, _) => writeln!(out, "{source}: cannot be scanned: {error}")?,
+            }
+            return Ok(());
         }
-    }
-    Ok(())
-}
-
-fn read(input: &Path) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    let read = if input == Path::new("-") {
-        std::io::stdin().lock().take(MAX_INPUT_BYTES + 1).read_to_end(&mut bytes)
-    } else {
-        fs::File::open(input)
-            .and_then(|file| file.take(MAX_INPUT_BYTES + 1).read_to_end(&mut bytes))
-    };
-    read.map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > MAX_INPUT_BYTES {
-        return Err("it has more than 256 MiB".to_owned());
-    }
-    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
-}
-
-fn document(source: &str, findings: &[Finding]) -> serde_json::Value {
-    let findings: Vec<_> = findings
-        .iter()
-        .map(|finding| {
-            json!({
-                "start": finding.start,
-                "end": finding.end,
-                "class": finding.class.label(),
-                "confidence": f64::from(finding.confidence.as_percent()) / 100.0,
-                "recogniser": finding.recogniser,
-                "why": finding.why,
-            })
-        })
-        .collect();
-    json!({ "source": source, "findings": findings })
-}
-
-fn marked(text: &str, findings: &[Finding], colour: bool) -> String {
-    let mut out = String::with_capacity(text.len() + findings.len() * 24);
-    let mut done = 0;
-    for finding in findings {
-        let label = finding.class.label();
-        out.push_str(text.get(done..finding.start).unwrap_or_default());
-        let value = text.get(finding.start..finding.end).unwrap_or_default();
-        // Writing to a String cannot fail.
-        let written = if colour {
-            write!(out, "\u{1b}[1;33m{value}\u{1b}[0m\u{1b}[2m[{label}]\u{1b}[0m")
-        } else {
-            write!(out, "<{label}>{value}</{label}>")
-        };
-        if written.is_err() {
-            out.push_str(value);
+        if self.scan.json {
+            let begin = if page.begun { String::new() } else { begin(source) };
+            let quasi: Vec<Value> = page
+                .quasi
+                .iter()
+                .map(|it| json!({ "start": it.start, "end": it.end, "kind": it.kind.label() }))
+                .collect();
+            writeln!(out, "{begin}],\"quasi_identifiers\":{}}}", Value::from(quasi))?;
+        } else if self.scan.marked {
+            writeln!(out)?;
         }
-        done = finding.end;
+        Ok(())
     }
-    out.push_str(text.get(done..).unwrap_or_default());
-    out
+}
+
+impl Page {
+    fn begin(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        if !std::mem::replace(&mut self.begun, true) {
+            write!(out, "{}", begin(&self.source))?;
+        }
+        Ok(())
+    }
+}
+
+/// The beginning of an input's object, up to its first finding.
+fn begin(source: &str) -> String {
+    format!("{{\"source\":{},\"findings\":[", Value::from(source))
+}
+
+fn object(finding: &Finding) -> Value {
+    json!({
+        "start": finding.start,
+        "end": finding.end,
+        "class": finding.class.label(),
+        "confidence": f64::from(finding.confidence.as_percent()) / 100.0,
+        "recogniser": finding.recogniser,
+        "why": finding.why,
+    })
 }
 
 /// Places and reasons, not values: a scan's report may be kept where its text may not.
-fn report(source: &str, text: &str, findings: &[Finding]) -> Result<(), Failure> {
-    let mut line = 1;
+fn report(window: &Window, page: &mut Page, out: &mut dyn Write) -> Result<(), Failure> {
     let mut done = 0;
-    for finding in findings {
-        let before = text.get(done..finding.start).unwrap_or_default();
-        line += before.bytes().filter(|byte| *byte == b'\n').count();
-        done = finding.start;
-        say(format_args!(
-            "{source}:{line}: {:14} bytes {}..{}  {}% {} ({})",
+    for finding in &window.findings {
+        let from = finding.start.saturating_sub(window.start);
+        let before = window.text.get(done..from).unwrap_or_default();
+        page.line += before.bytes().filter(|byte| *byte == b'\n').count();
+        done = from;
+        writeln!(
+            out,
+            "{}:{}: {:14} bytes {}..{}  {}% {} ({})",
+            page.source,
+            page.line,
             finding.class.label(),
             finding.start,
             finding.end,
             finding.confidence.as_percent(),
             finding.recogniser,
             finding.why,
-        ))?;
+        )?;
     }
+    let rest = window.text.get(done..).unwrap_or_default();
+    page.line += rest.bytes().filter(|byte| *byte == b'\n').count();
     Ok(())
 }
 
-fn summary(totals: &Totals) -> Result<(), Failure> {
-    let found: u64 = totals.classes.values().sum();
-    let inputs = if totals.inputs == 1 { "input" } else { "inputs" };
-    say(format_args!(
-        "{found} findings in {} {inputs}, {} bytes; {} could not be scanned",
-        totals.inputs, totals.bytes, totals.unreadable
-    ))?;
-    for (class, count) in &totals.classes {
-        say(format_args!("  {class:14} {count}"))?;
+impl Totals {
+    fn write(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        let found: u64 = self.classes.values().sum();
+        let findings = if found == 1 { "finding" } else { "findings" };
+        let inputs = if self.inputs == 1 { "input" } else { "inputs" };
+        writeln!(
+            out,
+            "{found} {findings} in {} {inputs}, {} bytes; {} could not be scanned",
+            self.inputs, self.bytes, self.unreadable
+        )?;
+        for (class, count) in &self.classes {
+            writeln!(out, "  {class:14} {count}")?;
+        }
+        if !self.quasi.is_empty() {
+            writeln!(
+                out,
+                "Beside them, what may single somebody out without being an identifier:"
+            )?;
+            for (kind, count) in &self.quasi {
+                writeln!(out, "  {kind:14} {count}")?;
+            }
+        }
+        writeln!(
+            out,
+            "No detector finds everything: an empty report is not de-identification (45 CFR 164.514(b))."
+        )?;
+        Ok(())
     }
-    say(
-        "No detector finds everything: an empty report is not de-identification (45 CFR 164.514(b)).",
-    )
 }

@@ -24,6 +24,7 @@ mod concurrent;
 mod conversation;
 mod credentials;
 mod eval;
+mod deid;
 mod full_disk;
 mod keys;
 mod killed;

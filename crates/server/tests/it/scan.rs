@@ -4,7 +4,7 @@ use crate::house::{Done, bulla};
 use serde_json::Value;
 use std::fs;
 use std::io::Write as _;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use testkit::notes;
 use testkit::people::SOLVEIG;
 
@@ -118,4 +118,42 @@ fn a_reader_that_goes_away_gets_no_complaint() {
     let output = scan.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(141));
     assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn what_is_no_text_stops_nothing_but_itself() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| fs::write(scratch.path().join(name), bytes).unwrap();
+    file("a.bin", b"SSN: 219-09-9999\0");
+    file("b.txt", b"SSN: 219-09-9999 \xff");
+    file("c.txt", "S\0S\0N\0".as_bytes());
+    file("d.txt", b"SSN: 219-09-9999");
+    // Nobody writes into this pipe, so whoever opens it waits for ever.
+    let made = Command::new("mkfifo").arg(scratch.path().join("e.pipe")).status().unwrap();
+    assert!(made.success());
+    let done = Done::of(bulla().args(["scan", "--json"]).arg(scratch.path()));
+    assert_eq!(done.code, 3, "{}", done.out);
+    let lines: Vec<Value> =
+        done.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let faulty: Vec<bool> = lines.iter().map(|line| line["error"].is_string()).collect();
+    assert_eq!(faulty, [true, true, true, false, true], "{}", done.out);
+    assert_eq!(lines[3]["findings"][0]["class"], "SSN");
+    let done = Done::of(bulla().arg("scan").arg(scratch.path()));
+    assert!(done.out.contains("5 inputs") && done.out.contains("4 could not be"), "{}", done.out);
+}
+
+#[test]
+fn quasi_identifiers_are_reported_apart_from_identifiers() {
+    let note = "He has Fabry disease and is the mayor.\n";
+    let output = piped(note.as_bytes(), &["--json", "--fail-on-phi"]);
+    let line: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let kinds: Vec<&str> = line["quasi_identifiers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["rare_disease", "role"], "{line}");
+    let said = String::from_utf8(piped(note.as_bytes(), &[]).stdout).unwrap();
+    assert!(said.contains("may single somebody out"), "{said}");
 }
