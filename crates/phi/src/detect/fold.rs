@@ -21,8 +21,10 @@ impl Folded {
     /// The plain form of a text, or `None` when the text is plain as it is.
     pub(crate) fn of(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
-        let strange = !text.is_ascii() && text.chars().any(|c| likeness(c) != Likeness::Same);
-        if !strange && !mixes_scripts(text) && !wraps(bytes) && next_spaced(bytes, 0).is_none() {
+        let strange = !text.is_ascii()
+            && (text.chars().any(|c| likeness(c) != Likeness::Same) || mixes_scripts(text));
+        let spaced = has_lone_letters(bytes) && next_spaced(bytes, 0).is_some();
+        if !strange && !spaced && !wraps(bytes) {
             return None;
         }
         let mut folded = Self {
@@ -192,16 +194,20 @@ fn wrapped(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
     }
 }
 
+/// Whether single characters stand between spaces; nearly every text is turned away by it, so it
+/// looks at all bytes without a branch, which the compiler makes wide.
+fn has_lone_letters(bytes: &[u8]) -> bool {
+    let (second, third) = (bytes.get(2..).unwrap_or_default(), bytes.get(4..).unwrap_or_default());
+    let space = |b: &u8| u8::from(*b == b' ');
+    let short = bytes.len() < 9;
+    let runs = bytes.iter().zip(second).zip(third);
+    short || runs.fold(0, |any, ((a, b), c)| any | (space(a) & space(b) & space(c))) != 0
+}
+
 /// The next run of four letters or more with one space between each: its ends.
 fn next_spaced(bytes: &[u8], from: usize) -> Option<(usize, usize)> {
     /// Shorter runs are initials and lists: `A B C`.
     const LEAST: usize = 4;
-    // Nearly every text is turned away here.
-    let tail = bytes.get(from..)?;
-    let spaced = tail.windows(5).any(|w| matches!(w, [b' ', _, b' ', _, b' ']));
-    if !spaced {
-        return None;
-    }
     let byte = |i: usize| bytes.get(i).copied().unwrap_or(b' ');
     let single = |i: usize| {
         byte(i).is_ascii_alphabetic()
