@@ -33,7 +33,7 @@ mod token;
 
 use crate::Finding;
 use cue::Cues;
-use fold::Folded;
+pub(crate) use fold::Folded;
 use label::{Field, Labels};
 use lexicon::Lexicon;
 use resolve::Known;
