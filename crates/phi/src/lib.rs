@@ -2,6 +2,7 @@
 //!
 //! This crate is pure: no clock, no file, no environment, no randomness of its own, no async.
 
+pub mod category;
 mod class;
 pub mod detect;
 mod finding;
@@ -11,6 +12,7 @@ pub mod surrogate;
 mod text;
 pub mod transform;
 
+pub use category::{Categories, Category, CategoryFinding};
 pub use class::Class;
 pub use detect::tagger::Tag;
 pub use detect::{Detector, Layers, Part, Seen, Unscannable};

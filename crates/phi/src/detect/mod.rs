@@ -34,7 +34,7 @@ mod value;
 
 use crate::Finding;
 use cue::Cues;
-use fold::Folded;
+pub(crate) use fold::Folded;
 pub use layers::Layers;
 use label::{Field, Labels};
 use lexicon::Lexicon;

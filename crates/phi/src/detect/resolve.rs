@@ -71,6 +71,10 @@ fn trim(text: &str, f: &mut Finding) -> bool {
     f.end = f.start + both.len();
     both.chars().filter(|c| c.is_alphanumeric()).count() >= 2
         && !matches!(both, "in" | "of" | "at" | "and" | "the")
+        // `Kool, MD`: what is left of a town and its state when the town is a person.
+        && !(f.class == Class::Location
+            && both.len() == 2
+            && both.bytes().all(|b| b.is_ascii_uppercase()))
 }
 
 /// Cuts findings where the value of a field begins or ends: prose does not run on from one field of
@@ -211,6 +215,14 @@ impl Known {
                 continue;
             }
             let entry = lexicon.word(word);
+            // `J. Swann RNC`: an unknown abbreviation beside a name.
+            let short = word.len() <= 4
+                && word.chars().all(char::is_uppercase)
+                && entry.given() < 2
+                && entry.surname() < 3;
+            if short {
+                continue;
+            }
             let common = entry.word() > 0 && entry.given_odds().max(entry.surname_odds()) < 5;
             if !common && !entry.is_medical() && self.names.len() < MAX_KNOWN {
                 let sure = self.names.entry(plain.as_str().to_owned()).or_default();

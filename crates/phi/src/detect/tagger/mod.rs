@@ -177,14 +177,30 @@ pub(crate) fn in_255ths(scores: &Scores) -> u8 {
     (something(scores) * 255.0) as u8
 }
 
-/// From here on a token is reported.
+/// From here on a token is reported as a name, a place or a profession.
 const REPORT: f32 = 0.4;
-/// Below this a finding that rests on word lists alone is dropped.
+/// From here on a token is reported as what other layers know by its form: a date, a number.
+const REPORT_FORM: f32 = 0.6;
+/// Below this a finding that does not rest on a field is dropped.
 const DENY: f32 = 0.03;
+/// Below this a weak one is dropped: by a label in running text, or by word lists alone.
+const DENY_WEAK: f32 = 0.1;
+/// A finding below this confidence is weak, and so is every one by a label before it.
+const WEAK_PERCENT: u8 = 80;
 /// A finding of at least this confidence rests on more than word lists.
-const FIRM_PERCENT: u8 = 90;
+const FIRM_PERCENT: u8 = 97;
 /// No finding of the tagger is as firm as a check digit or a field.
 const MOST_PERCENT: u8 = 89;
+/// Where another layer found a date or a number by its form, its finding goes first.
+const MOST_PERCENT_FORM: u8 = 45;
+
+/// From which probability on a tag is reported.
+const fn threshold(tag: Tag) -> f32 {
+    match tag {
+        Tag::Outside | Tag::Name | Tag::Location | Tag::Profession => REPORT,
+        Tag::Date | Tag::Age | Tag::Contact | Tag::Id => REPORT_FORM,
+    }
+}
 
 /// Adds what the tagger finds, and drops what only the word lists found and the tagger denies.
 ///
@@ -205,7 +221,9 @@ pub(crate) fn weigh(
             return true;
         }
         let inside = scores.get(from..to.min(scores.len())).unwrap_or_default();
-        inside.iter().any(|s| something(s) >= DENY)
+        let weak = f.confidence.as_percent() < WEAK_PERCENT || f.recogniser == "name.field";
+        let deny = if weak { DENY_WEAK } else { DENY };
+        inside.iter().any(|s| something(s) >= deny)
     });
     let mut i = 0;
     while i < scores.len() {
@@ -255,7 +273,7 @@ fn fielded(block: &Block<'_>, values: &[Value]) -> Vec<bool> {
 
 /// The class of an identifier that starts at a token.
 fn starts(block: &Block<'_>, i: usize, scores: &[Scores]) -> Option<Class> {
-    let score = scores.get(i).filter(|s| something(s) >= REPORT)?;
+    let score = scores.get(i).filter(|s| something(s) >= threshold(best_inside(s)))?;
     if !matches!(block.at(i).kind, Kind::Word | Kind::Digits | Kind::Mixed) {
         return None;
     }
@@ -275,7 +293,7 @@ fn starts(block: &Block<'_>, i: usize, scores: &[Scores]) -> Option<Class> {
 fn ends(block: &Block<'_>, start: usize, scores: &[Scores], class: Class) -> usize {
     let mut end = start + 1;
     while let Some(score) = scores.get(end)
-        && something(score) >= REPORT
+        && something(score) >= threshold(Tag::of(class))
         && best_inside(score) == Tag::of(class)
     {
         end += 1;
@@ -296,11 +314,15 @@ fn tagged(
     let least = inside.iter().map(something).fold(1.0, f32::min);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0..=100")]
     let percent = (least * 100.0) as u8;
+    let most = match Tag::of(class) {
+        Tag::Outside | Tag::Name | Tag::Location | Tag::Profession => MOST_PERCENT,
+        Tag::Date | Tag::Age | Tag::Contact | Tag::Id => MOST_PERCENT_FORM,
+    };
     Finding {
         start: block.at(from).start,
         end: block.before(to, 1).end,
         class,
-        confidence: Confidence::percent(percent.min(MOST_PERCENT)),
+        confidence: Confidence::percent(percent.min(most)),
         recogniser: "tagger",
         why: "the word and those around it",
     }
