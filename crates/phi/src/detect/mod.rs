@@ -187,7 +187,6 @@ impl Detector {
         let from = out.len();
         let block = Block::new(piece, &self.cues);
         self.prose(&block, out);
-        soften(out, from, values);
         let decoded = decoded(piece, values);
         // An address of the net is found as it is written, and what it holds without its escapes.
         let hides = |value: &Value| value.field != Field::Text(Escape::Percent);
@@ -203,6 +202,7 @@ impl Detector {
                 f.end = value.start + end;
             }
         }
+        soften(out, from, values);
         let mut fields = Vec::new();
         let mut certain = Vec::new();
         for v in values {
