@@ -8,7 +8,9 @@ use super::name::{self, Certainty};
 use super::number::{finding, phrase_label};
 use super::place;
 use super::shape::Bytes;
-use super::token::{Block, Gap, Kind};
+use super::structure::Value;
+use super::token::{Block, Case, Gap, Kind};
+use super::value;
 use crate::{Class, Finding};
 
 /// Finds the values of `Label: value` in running text.
@@ -117,7 +119,16 @@ fn header(
 ) {
     match field {
         Field::Name | Field::Person | Field::NamePart | Field::NameOrPlace => {
+            let before = out.len();
             name::in_field(block, lexicon, first, end, Certainty::Header, out);
+            if out.len() == before && field == Field::Name {
+                written_as_name(block, lexicon, first, end, out);
+            }
+        }
+        Field::State => {
+            let span = (block.at(first).start, block.before(end, 1).end);
+            let value = Value { start: span.0, end: span.1, field };
+            value::find(block, lexicon, value, out);
         }
         Field::Address | Field::Place => {
             let starts = block.at(first);
@@ -151,7 +162,6 @@ fn header(
         | Field::Fax
         | Field::Contact
         | Field::Zip
-        | Field::State
         | Field::Region
         | Field::Position
         | Field::Reference
@@ -160,6 +170,34 @@ fn header(
         | Field::Text(_)
         | Field::File
         | Field::Unknown => {}
+    }
+}
+
+/// `Patient: Summer Rain`: ordinary words, but all of the value and each with a capital.
+fn written_as_name(
+    block: &Block<'_>,
+    lexicon: &Lexicon,
+    first: usize,
+    end: usize,
+    out: &mut Vec<Finding>,
+) {
+    let word = |k: usize| {
+        let token = block.at(k);
+        token.is_capital()
+            && token.case == Case::Capital
+            && (k == first || token.gap == Gap::Space)
+            && !token.is(cue::FACILITY | cue::GENERIC | cue::TITLE | cue::NOT_NAME)
+            && !block.word_is(k, name::NO_VALUE)
+    };
+    // `Chest Pain` is none: some word is borne as a name, and some is no medical word.
+    let entries = || (first..end).map(|k| lexicon.word(block.str(k)));
+    let borne =
+        entries().any(|e| e.given() >= 3 || e.surname() >= 3) && entries().any(|e| !e.is_medical());
+    let after = block.at(end);
+    let ends = after.gap >= Gap::Wide || after.kind == Kind::Edge;
+    if ends && borne && (2..=3).contains(&(end - first)) && (first..end).all(word) {
+        let span = (block.at(first).start, block.before(end, 1).end);
+        out.push(finding(span, Class::Name, 72, "name.field", "label of a name before it"));
     }
 }
 

@@ -259,7 +259,6 @@ impl Detector {
         let from = out.len();
         let mut found = self.prose(&block, values, Some(doubts));
         out.append(&mut found);
-        soften(out, from, values);
         let decoded = decoded(piece, values);
         // An address of the net is found as it is written, and what it holds without its escapes.
         let hides = |value: &Value| value.field != Field::Text(Escape::Percent);
@@ -274,6 +273,7 @@ impl Detector {
                 f
             }));
         }
+        soften(out, from, values);
         let mut fields = Vec::new();
         let mut certain = Vec::new();
         for v in values {

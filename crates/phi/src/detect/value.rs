@@ -234,13 +234,19 @@ impl<'b, 'a> Read<'b, 'a> {
         let bears = |k: usize| {
             let entry = lexicon.word(self.block.str(k));
             let name = entry.given() >= 3 || entry.surname() >= 3;
-            self.block.at(k).kind == Kind::Word && name && !entry.is_medical() && entry.word() < 6
+            self.block.at(k).kind == Kind::Word && name && !entry.is_medical()
+        };
+        // Two ordinary words are a name only with capitals: `Bell_Rose`, not `may_day`.
+        let pair = |k: usize| {
+            let capital = self.block.at(k).is_capital() && self.block.at(k + 2).is_capital();
+            let rare = |k: usize| lexicon.word(self.block.str(k)).word() < 5;
+            bears(k) && bears(k + 2) && (capital || rare(k) || rare(k + 2))
         };
         let mut k = self.first;
         while k < self.end {
             let token = self.block.at(k);
             let beside = k + 2 < self.end && self.block.at(k + 1).is_any_mark(b"_-^. ");
-            if beside && bears(k) && bears(k + 2) {
+            if beside && pair(k) {
                 let span = (token.start, self.block.at(k + 2).end);
                 out.push(finding(
                     span,

@@ -28,6 +28,21 @@ pub(crate) struct Decoded {
 impl Decoded {
     /// The decoded form, or `None` when nothing was escaped.
     pub(crate) fn of(text: &str, escape: Escape) -> Option<Self> {
+        let decoded = Self::once(text, escape)?;
+        if escape != Escape::Json || !decoded.text.contains("</") {
+            return Some(decoded);
+        }
+        // The narrative of a resource is markup in a JSON string: two structures, each read once.
+        let Some(mut inner) = Self::once(&decoded.text, Escape::Markup) else {
+            return Some(decoded);
+        };
+        for origin in &mut inner.origin {
+            *origin = decoded.place(origin.0, origin.1);
+        }
+        Some(inner)
+    }
+
+    fn once(text: &str, escape: Escape) -> Option<Self> {
         let marks: &[u8] = match escape {
             Escape::Hl7 => b"\\~^&",
             Escape::Markup => b"<&",

@@ -220,6 +220,7 @@ pub(super) fn member(name: &str, parent: Option<&str>, text: &str) -> Option<Fie
             _,
         ) if is_canonical(text) => Field::Technical,
         ("reference" | "fullUrl", _) => Field::Reference,
+        ("url", _) if text.contains('/') && !text.contains("://") => Field::Reference,
         (
             "role" | "model" | "object" | "resourceType" | "status" | "use" | "gender" | "language"
             | "contentType" | "vr" | "type",

@@ -21,6 +21,7 @@ mod x12;
 pub(crate) use decode::{Decoded, Escape};
 
 use super::label::{Field, Labels};
+use crate::Class;
 
 /// A value and what its field says of it.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +90,11 @@ fn sure(labels: &Labels, key: &str) -> Option<Field> {
         "sender",
         "recipient",
     ];
+    const HANDLES: &[&str] =
+        &["username", "user_name", "userid", "user_id", "uid", "login", "loginid", "login_id"];
+    if HANDLES.iter().any(|h| h.eq_ignore_ascii_case(key.trim())) {
+        return Some(Field::Code(Class::OtherId));
+    }
     let field = labels.of_key(key)?.field;
     let vague = VAGUE.iter().any(|v| v.eq_ignore_ascii_case(key.trim()));
     Some(if field == Field::Name && !vague { Field::Person } else { field })

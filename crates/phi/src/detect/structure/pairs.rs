@@ -3,6 +3,7 @@
 
 use super::decode::Escape;
 use super::{Field, Value, sure};
+use crate::Class;
 use crate::detect::label::Labels;
 
 /// Longer names are text.
@@ -29,6 +30,7 @@ pub(super) fn values(text: &str, labels: &Labels, out: &mut Vec<Value>) {
         yaml(text, labels, out);
     }
     files(text, out);
+    homes(text, out);
 }
 
 /// `Date of birth ........ 03/14/1962`
@@ -254,5 +256,28 @@ fn files(text: &str, out: &mut Vec<Value>) {
             out.push(Value { start, end: dot, field: Field::File });
         }
         after = end;
+    }
+}
+
+/// Folders that bear the name of an account: `C:\\Users\\alee`, `/home/alee`.
+fn homes(text: &str, out: &mut Vec<Value>) {
+    const HOLDERS: &[&[u8]] = &[b"\\Users\\", b"/Users/", b"/home/"];
+    const SHARED: &[&str] =
+        &["public", "shared", "default", "all users", "runner", "ubuntu", "user"];
+    let bytes = text.as_bytes();
+    for holder in HOLDERS {
+        for at in memchr::memmem::find_iter(bytes, holder) {
+            let from = at + holder.len();
+            let rest = bytes.get(from..(from + MAX_NAME).min(bytes.len())).unwrap_or_default();
+            let len = rest
+                .iter()
+                .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+                .count();
+            let name = text.get(from..from + len).unwrap_or_default();
+            if len > 1 && !SHARED.iter().any(|s| s.eq_ignore_ascii_case(name)) {
+                let field = Field::Code(Class::OtherId);
+                out.push(Value { start: from, end: from + len, field });
+            }
+        }
     }
 }

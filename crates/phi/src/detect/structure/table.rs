@@ -5,6 +5,7 @@
 //! the name beside each value.
 
 use super::{Field, Value, sure};
+use crate::Class;
 use crate::detect::label::Labels;
 
 /// A line with more columns is data of another kind.
@@ -115,6 +116,14 @@ fn fields(names: &[&str], labels: &Labels) -> Vec<Option<Field>> {
     if fields.iter().flatten().any(|f| matches!(f, Field::Address | Field::Zip)) {
         for field in fields.iter_mut().flatten().filter(|f| **f == Field::State) {
             *field = Field::Region;
+        }
+    }
+    // A number of what the table lists identifies when it lists people.
+    if fields.iter().flatten().any(|f| matches!(f, Field::NamePart | Field::Name | Field::Person)) {
+        for (field, name) in fields.iter_mut().zip(names) {
+            if field.is_none() && matches!(*name, "id" | "ID" | "Id" | "pid" | "PID") {
+                *field = Some(Field::Id(Class::OtherId));
+            }
         }
     }
     fields

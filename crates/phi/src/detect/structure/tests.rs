@@ -109,6 +109,13 @@ mod json {
     }
 
     #[test]
+    fn markup_in_a_string_is_read_without_tags() {
+        check(
+            r#"{"text":{"div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>Dr. <b><NAME>Okafor</NAME></b> called</p></div>"}}"#,
+        );
+    }
+
+    #[test]
     fn dicom_json_is_read_by_its_tags() {
         check(
             r#"{"00100010":{"vr":"PN","Value":[{"Alphabetic":"<NAME>Will^Hope</NAME>"}]},"00100020":{"vr":"LO","Value":["<MRN>A77</MRN>"]},"00100030":{"vr":"DA","Value":["<DATE>19620314</DATE>"]},"00080016":{"vr":"UI","Value":["1.2.840.10008.5.1.4.1.1.2"]}}"#,
@@ -292,6 +299,21 @@ mod lines {
             "see /scans/<NAME>Lee_Ann</NAME>_<DATE>19620314</DATE>_MRI.pdf and <NAME>LEE^ANN</NAME>.pdf",
         );
         nothing(&["open discharge_summary_final.docx or README.md"]);
+    }
+
+    #[test]
+    fn labels_name_values_of_ordinary_words() {
+        check(
+            "Patient: <NAME>Summer Rain</NAME>    Ward: 4E\nState: <LOCATION>Delaware</LOCATION>  Zip: <LOCATION>19901</LOCATION>  Country: <LOCATION>USA</LOCATION>",
+        );
+        nothing(&["Patient: Alert And Oriented today\nState: stable\nProvider: Not Available"]);
+    }
+
+    #[test]
+    fn folders_of_accounts_are_found() {
+        check(
+            "in C:\\Users\\<OTHER_ID>hseven</OTHER_ID>\\scans and /home/<OTHER_ID>wbest</OTHER_ID>/x, not /home/ubuntu",
+        );
     }
 
     #[test]
