@@ -17,7 +17,7 @@ mod places;
 use super::safe_harbor::age;
 use super::shift::{DayShift, order};
 use super::written::{Order, Written};
-use super::{Found, Kind, Redactor, Transformed, keep};
+use super::{Found, Kind, Redactor, Transformed};
 use crate::{Class, Finding};
 use names::Names;
 use std::collections::{BTreeMap, BTreeSet};
@@ -129,12 +129,12 @@ impl Realistic {
     pub fn replace(&mut self, found: &Found<'_>, fill: &dyn Fn(&mut [u8])) -> Transformed {
         let dice = Dice { fill };
         self.meet(found);
-        let order = order(found);
+        let (order, by) = (order(found), self.shift);
         let put = |finding: &Finding, value: &str| {
             self.invent(found, finding, value, order, dice)
-                .unwrap_or_else(|| self.redactor.placeholder(found.text(), finding.class, value))
+                .unwrap_or_else(|| self.redactor.placeholder(finding.class, value))
         };
-        found.rewrite(put, keep)
+        found.rewrite(put, |between, next, out| by.weekdays(between, next, out))
     }
 
     /// Reads what stands in the document before anything is invented.
