@@ -13,7 +13,7 @@ const MEASURES: [(&[&str], &[&str], f64); 5] = [
     (&["height", "ht", "tall"], &["cm"], 213.0),
 ];
 
-/// Words may stand this far before a number: `BMI today is`.
+/// Words may stand this far from a number: `BMI today is`.
 const REACH_BYTES: usize = 24;
 
 pub(super) fn find(text: &str, out: &mut Vec<QuasiFinding>) {
@@ -54,6 +54,8 @@ fn reaches(
     let near: Vec<&str> = near.split(|c: char| !c.is_alphanumeric()).collect();
     let near = format!(" {} ", near.join(" "));
     let announced = cues.is_empty() || cues.iter().any(|cue| near.contains(&format!(" {cue} ")));
+    let to = (0..=REACH_BYTES.min(after.len())).rev().find(|at| after.is_char_boundary(*at));
+    let after = after.get(..to.unwrap_or(0)).unwrap_or_default();
     let after = after.trim_start_matches([' ', '-']).to_lowercase().replace('-', " ");
     let measured = units.is_empty()
         || units.iter().any(|unit| {

@@ -128,28 +128,34 @@ impl<'a> Found<'a> {
         self.text.get(finding.start..finding.end).unwrap_or_default()
     }
 
-    /// The text before a finding, on its line.
+    /// The text close before a finding, on its line.
     fn before(&self, finding: &Finding) -> &'a str {
-        let before = self.text.get(..finding.start).unwrap_or_default();
-        before.rsplit('\n').next().unwrap_or_default()
+        /// A label and the words around it fit into this.
+        const REACH_BYTES: usize = 96;
+        let from = finding.start.saturating_sub(REACH_BYTES);
+        let from = (from..=finding.start).find(|at| self.text.is_char_boundary(*at));
+        let before = self.text.get(from.unwrap_or(finding.start)..finding.start);
+        before.unwrap_or_default().rsplit('\n').next().unwrap_or_default()
     }
 
-    /// Writes the text anew: `put` says what stands for a finding, `gap` for the text between.
+    /// Writes the text anew: `put` says what stands for a finding, `gap` writes the text between,
+    /// knowing the class of what follows.
     fn rewrite(
         &self,
         mut put: impl FnMut(&Finding, &'a str) -> String,
-        mut gap: impl FnMut(&'a str, &mut String),
+        mut gap: impl FnMut(&'a str, Option<Class>, &mut String),
     ) -> Transformed {
         let mut out = String::with_capacity(self.text.len() + 64);
         let mut counts = BTreeMap::new();
         let mut done = 0;
         for (finding, value) in self.values() {
-            gap(self.text.get(done..finding.start).unwrap_or_default(), &mut out);
+            let between = self.text.get(done..finding.start).unwrap_or_default();
+            gap(between, Some(finding.class), &mut out);
             out.push_str(&put(finding, value));
             *counts.entry(finding.class).or_default() += 1;
             done = finding.end;
         }
-        gap(self.text.get(done..).unwrap_or_default(), &mut out);
+        gap(self.text.get(done..).unwrap_or_default(), None, &mut out);
         Transformed { text: Text::new(out), counts, label: Label::StillPhi }
     }
 }
@@ -191,7 +197,7 @@ impl Kind {
 }
 
 /// Text between findings stays as it is.
-fn keep(between: &str, out: &mut String) {
+fn keep(between: &str, _next: Option<Class>, out: &mut String) {
     out.push_str(between);
 }
 

@@ -16,6 +16,10 @@ pub struct Redactor {
     people: Vec<Person>,
     values: BTreeMap<(Class, String), String>,
     counts: BTreeMap<&'static str, usize>,
+    /// People by a word of their names.
+    by_name: BTreeMap<String, Vec<usize>>,
+    /// What stands in the texts in brackets, and must not be given as a placeholder.
+    taken: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -36,6 +40,9 @@ impl Drop for Redactor {
     fn drop(&mut self) {
         for (mut key, _) in std::mem::take(&mut self.values) {
             key.1.zeroize();
+        }
+        for (mut name, _) in std::mem::take(&mut self.by_name) {
+            name.zeroize();
         }
         for person in &mut self.people {
             for mut name in std::mem::take(&mut person.names) {
@@ -58,11 +65,12 @@ impl Redactor {
     /// Replaces every finding by its placeholder.
     pub fn redact(&mut self, found: &Found<'_>) -> Transformed {
         self.meet(found);
-        found.rewrite(|finding, value| self.placeholder(found.text(), finding.class, value), keep)
+        found.rewrite(|finding, value| self.placeholder(finding.class, value), keep)
     }
 
     /// Reads who is spoken of, whole names first, so that half a name finds its person.
     pub(crate) fn meet(&mut self, found: &Found<'_>) {
+        self.taken.extend(bracketed(found.text()));
         let mut mentions: Vec<(Vec<String>, Option<Role>)> = found
             .values()
             .filter(|(finding, _)| finding.class == Class::Name)
@@ -74,32 +82,37 @@ impl Redactor {
                 continue;
             }
             let names: BTreeSet<String> = names.into_iter().collect();
-            match self.person(&names) {
-                Some(at) => {
-                    if let Some(person) = self.people.get_mut(at) {
-                        person.role = person.role.or(role);
-                    }
+            if let Some(at) = self.person(&names) {
+                if let Some(person) = self.people.get_mut(at) {
+                    person.role = person.role.or(role);
                 }
-                None => self.people.push(Person { names, role, placeholder: None }),
+            } else {
+                for name in &names {
+                    self.by_name.entry(name.clone()).or_default().push(self.people.len());
+                }
+                self.people.push(Person { names, role, placeholder: None });
             }
         }
     }
 
     /// The one person whom these names fit.
     fn person(&self, names: &BTreeSet<String>) -> Option<usize> {
-        if let Some(same) = self.people.iter().position(|it| it.names == *names) {
+        let indices = names.iter().filter_map(|name| self.by_name.get(name)).flatten();
+        let known: BTreeSet<usize> = indices.copied().collect();
+        let people = || known.iter().filter_map(|at| Some((*at, self.people.get(*at)?)));
+        if let Some((same, _)) = people().find(|(_, it)| it.names == *names) {
             return Some(same);
         }
         let fits = |it: &Person| {
             names.is_subset(&it.names) || (it.names.len() > 1 && it.names.is_subset(names))
         };
-        let mut fitting = self.people.iter().enumerate().filter(|(_, it)| fits(it));
+        let mut fitting = people().filter(|(_, it)| fits(it));
         let (at, _) = fitting.next()?;
         fitting.next().is_none().then_some(at)
     }
 
-    /// The placeholder of a value of `text`.
-    pub(crate) fn placeholder(&mut self, text: &str, class: Class, value: &str) -> String {
+    /// The placeholder of a value of a text that was met.
+    pub(crate) fn placeholder(&mut self, class: Class, value: &str) -> String {
         if class == Class::Name {
             let names: BTreeSet<String> = mention::key(value).into_iter().collect();
             if let Some(at) = self.person(&names).filter(|_| !names.is_empty()) {
@@ -108,7 +121,7 @@ impl Redactor {
                 if let Some(made) = made {
                     return made;
                 }
-                let made = self.number(text, role.map_or(class.label(), Role::label));
+                let made = self.number(role.map_or(class.label(), Role::label));
                 if let Some(person) = self.people.get_mut(at) {
                     person.placeholder = Some(made.clone());
                 }
@@ -120,14 +133,14 @@ impl Redactor {
         if let Some(made) = self.values.get(&key) {
             return made.clone();
         }
-        let made = self.number(text, class.label());
+        let made = self.number(class.label());
         self.values.insert(key, made.clone());
         made
     }
 
-    /// The next placeholder of a label that does not stand in the text already. The first patient
+    /// The next placeholder of a label that does not stand in a text already. The first patient
     /// needs no number.
-    fn number(&mut self, text: &str, label: &'static str) -> String {
+    fn number(&mut self, label: &'static str) -> String {
         let count = self.counts.entry(label).or_default();
         loop {
             *count += 1;
@@ -136,11 +149,22 @@ impl Redactor {
             } else {
                 format!("[{label}_{count}]")
             };
-            if !text.contains(&made) {
+            if !self.taken.contains(&made) {
                 return made;
             }
         }
     }
+}
+
+/// What stands in brackets and could be a placeholder.
+fn bracketed(text: &str) -> impl Iterator<Item = String> + '_ {
+    /// Brackets, the longest label, a line, and more digits than there are values.
+    const MAX_BYTES: usize = 40;
+    memchr::memchr_iter(b'[', text.as_bytes()).filter_map(|open| {
+        let window = text.as_bytes().get(open..)?;
+        let close = memchr::memchr(b']', window.get(..MAX_BYTES).unwrap_or(window))?;
+        text.get(open..=open + close).map(str::to_owned)
+    })
 }
 
 #[cfg(test)]

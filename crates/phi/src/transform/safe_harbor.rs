@@ -33,7 +33,7 @@
 use super::context;
 use super::place::{self, Tail};
 use super::shift::order;
-use super::written::{Order, Written};
+use super::written::{Order, Written, weekdays};
 use super::zip3::{BrokenPack, Zip3Table};
 use super::{Day, Found, Kind, Label, Redactor, Transformed};
 use crate::{Class, Detector, Finding, Unscannable};
@@ -209,7 +209,7 @@ impl SafeHarbor {
         redactor.meet(found);
         let order = order(found);
         let put = |finding: &Finding, value: &str| {
-            let mut remove = |value: &str| redactor.placeholder(found.text(), finding.class, value);
+            let mut remove = |value: &str| redactor.placeholder(finding.class, value);
             match Kind::of(finding.class) {
                 Kind::Date => self
                     .year(value, order, context::is_birth(found.before(finding)))
@@ -219,7 +219,13 @@ impl SafeHarbor {
                 Kind::Other => remove(value),
             }
         };
-        let mut done = found.rewrite(put, |between, out| self.birth_years(between, out));
+        let mut done = found.rewrite(put, |between, next, out| {
+            // A weekday is an element of a date, and the detector finds it only inside one.
+            let mut dayless = String::with_capacity(between.len());
+            let dated = next == Some(Class::Date);
+            weekdays(between, dated, &mut dayless, |_| "[WEEKDAY]".to_owned());
+            self.birth_years(&dayless, out);
+        });
         done.label = Label::SafeHarbor(self.claim.clone());
         done
     }
@@ -452,6 +458,7 @@ mod tests {
         check("at {DATE:Easter 2019}, {DATE:20240314}", "at 2019, 2024");
         check("at {DATE:Easter}", "at [DATE_1]");
         check("born in 1931, in Ohio since 1955", "born in 90+, in Ohio since 1955");
+        check("Monday {DATE:3/18/2024}, on Tuesdays", "[WEEKDAY] 2024, on [WEEKDAY]s");
         check("surgery in 1931 and again 2019", "surgery in 1931 and again 2019");
     }
 

@@ -5,8 +5,8 @@
 //! and whoever learns one true date learns them all. So the text is still PHI.
 
 use super::safe_harbor::age;
-use super::written::{Order, Written};
-use super::{Found, Kind, Redactor, Transformed, keep};
+use super::written::{Order, Written, weekday_after, weekdays};
+use super::{Found, Kind, Redactor, Transformed};
 use crate::{Class, Finding};
 
 /// How far the dates of one subject are moved. It is a secret of that subject.
@@ -44,6 +44,12 @@ impl DayShift {
         }
     }
 
+    /// A weekday in the text tells the offset modulo seven, so it moves too.
+    pub(crate) fn weekdays(self, between: &str, next: Option<Class>, out: &mut String) {
+        let dated = next == Some(Class::Date);
+        weekdays(between, dated, out, |day| weekday_after(day, self.days));
+    }
+
     /// The offset in days, for whoever keeps it to undo the shift.
     #[must_use]
     pub const fn days(self) -> i32 {
@@ -67,9 +73,9 @@ pub fn shift(found: &Found<'_>, by: DayShift, redactor: &mut Redactor) -> Transf
             Kind::Age => age(value),
             Kind::Place | Kind::Other => None,
         };
-        kept.unwrap_or_else(|| redactor.placeholder(found.text(), finding.class, value))
+        kept.unwrap_or_else(|| redactor.placeholder(finding.class, value))
     };
-    found.rewrite(put, keep)
+    found.rewrite(put, |between, next, out| by.weekdays(between, next, out))
 }
 
 #[cfg(test)]
@@ -92,6 +98,11 @@ mod tests {
             "{NAME:Ann Lee}, {AGE:62}, admitted {DATE:03/14/2024}, left {DATE:March 20}. MRN {MRN:44120}",
             40,
             "[NAME_1], 62, admitted 04/23/2024, left April 29. MRN [MRN_1]",
+        );
+        check(
+            "Monday, {DATE:3/18/2024}; Mon {DATE:3/18/2024}; the sun sat on TUESDAY, Fridays",
+            40,
+            "Saturday, 4/27/2024; Sat 4/27/2024; the sun sat on SUNDAY, Wednesdays",
         );
         check("{AGE:93} at {DATE:Easter 2019}", 40, "90+ at [DATE_1]");
     }

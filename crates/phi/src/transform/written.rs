@@ -32,6 +32,58 @@ const WEEKDAYS: [&str; 7] =
 const FILLERS: [&str; 11] =
     ["of", "the", "on", "in", "at", "early", "late", "mid", "last", "this", "next"];
 
+/// Writes text in which every weekday is another: `turned` gives its name, from 0 for Monday.
+///
+/// Short forms are weekdays only directly before a date: `Sat` and `sun` are words too.
+pub(crate) fn weekdays(
+    text: &str,
+    date_follows: bool,
+    out: &mut String,
+    turned: impl Fn(u32) -> String,
+) {
+    let mut done = 0;
+    for (at, word) in words(text) {
+        // `Mondays` is a weekday too.
+        let stem = word.strip_suffix(['s', 'S']).unwrap_or(word);
+        let full = |word| named(&WEEKDAYS, 9, word).filter(|(_, short)| !short);
+        let end = at + word.len();
+        let last = date_follows
+            && text.get(end..).is_some_and(|it| it.chars().all(|c| matches!(c, ' ' | ',' | '.')));
+        let (day, len) = match (full(word), full(stem), named(&WEEKDAYS, 3, word)) {
+            (Some((day, _)), _, _) => (day, word.len()),
+            (None, Some((day, _)), _) => (day, stem.len()),
+            (None, None, Some((day, _))) if last => (day, word.len()),
+            (None, None, _) => continue,
+        };
+        out.push_str(text.get(done..at).unwrap_or_default());
+        let name = turned(day);
+        let short = len < 6;
+        let name = if short { name.get(..3).unwrap_or(&name) } else { &name };
+        out.push_str(&cased(name, word));
+        done = at + len;
+    }
+    out.push_str(text.get(done..).unwrap_or_default());
+}
+
+/// The weekday so many days after another, by name.
+pub(crate) fn weekday_after(day: u32, days: i32) -> String {
+    let turned = (i64::from(day) + i64::from(days)).rem_euclid(7);
+    let name = usize::try_from(turned).ok().and_then(|it| WEEKDAYS.get(it));
+    name.copied().unwrap_or_default().to_owned()
+}
+
+/// Runs of letters with their places.
+fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at + text.get(at..)?.find(char::is_alphabetic)?;
+        let rest = text.get(start..)?;
+        let end = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
+        at = start + end;
+        Some((start, rest.get(..end)?))
+    })
+}
+
 /// Which number stands first where both could be a month: `03/04/2024`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {

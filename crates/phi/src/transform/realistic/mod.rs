@@ -17,7 +17,7 @@ mod places;
 use super::safe_harbor::age;
 use super::shift::{DayShift, order};
 use super::written::{Order, Written};
-use super::{Found, Kind, Redactor, Transformed, keep};
+use super::{Found, Kind, Redactor, Transformed};
 use crate::{Class, Finding};
 use names::Names;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,7 +57,8 @@ impl Dice<'_> {
 
 /// The inventions of one document.
 pub struct Realistic {
-    shift: DayShift,
+    /// Drawn when the dates of the document are known.
+    shift: Option<DayShift>,
     names: Names,
     /// The surrogate of a value: class and value in plain form.
     values: BTreeMap<(Class, String), String>,
@@ -87,6 +88,27 @@ impl Seen {
     }
 }
 
+/// An offset by which no date of the document becomes another, if one of a few draws is such.
+fn offset(found: &Found<'_>, order: Order, fill: &dyn Fn(&mut [u8])) -> DayShift {
+    /// In a document of many dates no offset may be free of it, and reading them all costs time.
+    const MAX_OFFSETS: usize = 16;
+    let values =
+        || found.values().filter(|(it, _)| it.class == Class::Date).map(|(_, value)| value);
+    let originals: BTreeSet<String> = values().map(plain).collect();
+    let meets = |by: DayShift| {
+        let moved = |value| Written::read(value, order)?.moved(by.days());
+        values().filter_map(moved).any(|moved| originals.contains(&plain(&moved)))
+    };
+    let mut by = DayShift::random(fill);
+    for _ in 1..MAX_OFFSETS {
+        if !meets(by) {
+            return by;
+        }
+        by = DayShift::random(fill);
+    }
+    by
+}
+
 /// Letters and digits in lower case.
 fn plain(value: &str) -> String {
     value.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
@@ -110,12 +132,18 @@ impl Drop for Realistic {
     }
 }
 
+impl Default for Realistic {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Realistic {
-    /// For one document, whose dates are moved by `shift`.
+    /// For one document.
     #[must_use]
-    pub fn new(shift: DayShift) -> Self {
+    pub fn new() -> Self {
         Self {
-            shift,
+            shift: None,
             names: Names::new(),
             values: BTreeMap::new(),
             seen: Seen::default(),
@@ -130,11 +158,12 @@ impl Realistic {
         let dice = Dice { fill };
         self.meet(found);
         let order = order(found);
+        let by = *self.shift.get_or_insert_with(|| offset(found, order, fill));
         let put = |finding: &Finding, value: &str| {
-            self.invent(found, finding, value, order, dice)
-                .unwrap_or_else(|| self.redactor.placeholder(found.text(), finding.class, value))
+            self.invent(found, finding, value, (order, by), dice)
+                .unwrap_or_else(|| self.redactor.placeholder(finding.class, value))
         };
-        found.rewrite(put, keep)
+        found.rewrite(put, |between, next, out| by.weekdays(between, next, out))
     }
 
     /// Reads what stands in the document before anything is invented.
@@ -157,11 +186,11 @@ impl Realistic {
         found: &Found<'_>,
         finding: &Finding,
         value: &str,
-        order: Order,
+        (order, by): (Order, DayShift),
         dice: Dice<'_>,
     ) -> Option<String> {
         match Kind::of(finding.class) {
-            Kind::Date => return Written::read(value, order)?.moved(self.shift.days()),
+            Kind::Date => return Written::read(value, order)?.moved(by.days()),
             Kind::Age => return age(value),
             Kind::Place => {
                 return places::place(
@@ -220,6 +249,7 @@ impl Realistic {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Day;
     use super::super::testing::{marked, scattered, seeded};
     use super::*;
     use proptest::prelude::*;
@@ -228,7 +258,7 @@ mod tests {
         let (text, findings) = marked(marked_text);
         let found = Found::new(&text, findings.clone()).unwrap();
         let fill = seeded(seed);
-        let made = Realistic::new(DayShift::random(&fill)).replace(&found, &fill);
+        let made = Realistic::new().replace(&found, &fill);
         assert_eq!(made.label().words(), "still PHI");
         let originals = findings.iter().map(|it| text[it.start..it.end].to_owned()).collect();
         (made.text().expose().to_owned(), originals)
@@ -364,6 +394,17 @@ mod tests {
     }
 
     #[test]
+    fn no_date_of_a_document_becomes_another() {
+        let month = |day: i32| Day::new(2024, 1, 1).unwrap().plus(day * 9).unwrap().to_string();
+        let dates: Vec<String> = (0..12).map(month).collect();
+        for seed in 0..50 {
+            let text: Vec<String> = dates.iter().map(|it| format!("{{DATE:{it}}}")).collect();
+            let (text, _) = replaced(&text.join(" "), seed);
+            assert!(!dates.iter().any(|it| text.contains(it)), "{text}");
+        }
+    }
+
+    #[test]
     fn a_directory_of_many_names_has_as_many_surrogates() {
         use std::fmt::Write as _;
         let mut text = String::new();
@@ -400,7 +441,7 @@ mod tests {
             }
             let found = Found::new(&text, findings.clone()).unwrap();
             let fill = seeded(seed);
-            let made = Realistic::new(DayShift::random(&fill)).replace(&found, &fill);
+            let made = Realistic::new().replace(&found, &fill);
             let originals: BTreeSet<String> = findings
                 .iter()
                 .map(|it| text[it.start..it.end].to_lowercase())
@@ -424,7 +465,7 @@ mod tests {
         ) {
             let found = Found::new(&text, scattered(&text, &picks)).unwrap();
             let fill = seeded(seed);
-            let made = Realistic::new(DayShift::random(&fill)).replace(&found, &fill);
+            let made = Realistic::new().replace(&found, &fill);
             prop_assert_eq!(made.counts().values().sum::<u64>(), found.findings().len() as u64);
         }
     }

@@ -88,6 +88,9 @@ fn with_digits(value: &str, digits: &str) -> Option<String> {
 
 /// The last seven digits become 555-0100 to 555-0199, which are kept for fiction.
 fn phone(value: &str, dice: Dice<'_>) -> Option<String> {
+    // `tel:` and the like stay.
+    let begins = value.find(|c: char| c.is_ascii_digit() || matches!(c, '+' | '('))?;
+    let (scheme, value) = value.split_at_checked(begins)?;
     let lower = value.to_ascii_lowercase();
     let extension = lower.find(['x', 'e']).unwrap_or(value.len());
     let (main, extension) = value.split_at_checked(extension)?;
@@ -120,7 +123,7 @@ fn phone(value: &str, dice: Dice<'_>) -> Option<String> {
             new
         }
     };
-    let mut out = with_digits(main, &new)?;
+    let mut out = format!("{scheme}{}", with_digits(main, &new)?);
     out.extend(extension.chars().map(|c| if c.is_ascii_digit() { digit() } else { c }));
     Some(out)
 }
@@ -142,7 +145,7 @@ pub(super) fn email(
     dice: Dice<'_>,
     mut name: impl FnMut(&str, Dice<'_>) -> String,
 ) -> Option<String> {
-    let (local, domain) = value.rsplit_once('@')?;
+    let Some((local, domain)) = value.rsplit_once('@') else { return shaped(value, dice) };
     let mut out = String::with_capacity(value.len() + 8);
     let mut word = String::new();
     for c in local.chars().chain(std::iter::once('@')) {
@@ -339,6 +342,7 @@ mod tests {
             ("+49 30 9018 20", "5 5501 "),
             ("867.5309", "555.01"),
             ("8285550142", "55501"),
+            ("tel:(313)432-8158", ")555-01"),
         ] {
             let made = phone(value, dice).unwrap();
             assert!(made.contains(part) && made.len() == value.len(), "{value}: {made}");

@@ -244,10 +244,7 @@ impl<'a> Run<'a> {
         let session = match self.method {
             Method::Redact => Session::Redact(Redactor::new()),
             Method::Tokenize => Session::Tokenize,
-            Method::Surrogate => {
-                let by = DayShift::random(&|bytes| draw.fill(bytes));
-                Session::Surrogate(Box::new(Realistic::new(by)))
-            }
+            Method::Surrogate => Session::Surrogate(Box::new(Realistic::new())),
             Method::Shift => {
                 let subject = match self.deid.subject {
                     Subject::File => key,
