@@ -35,8 +35,8 @@ mod value;
 use crate::Finding;
 use cue::Cues;
 pub(crate) use fold::Folded;
-pub use layers::Layers;
 use label::{Field, Labels};
+pub use layers::Layers;
 use lexicon::Lexicon;
 use resolve::Known;
 use structure::{Decoded, Escape, Value};
@@ -248,13 +248,7 @@ impl Detector {
     }
 
     /// All candidates in one block, whose values are given by their places in it.
-    fn piece(
-        &self,
-        piece: &str,
-        values: &[Value],
-        doubts: &mut Vec<u8>,
-        out: &mut Vec<Finding>,
-    ) {
+    fn piece(&self, piece: &str, values: &[Value], doubts: &mut Vec<u8>, out: &mut Vec<Finding>) {
         let block = Block::new(piece, &self.cues);
         let from = out.len();
         let mut found = self.prose(&block, values, Some(doubts));
@@ -316,7 +310,7 @@ impl Detector {
             if let Some(doubts) = doubts {
                 doubts.extend(scores.iter().map(tagger::in_255ths));
             }
-            tagger::weigh(block, &scores, values, &mut out);
+            tagger::weigh(block, &features, &scores, values, &mut out);
         }
         out
     }

@@ -27,38 +27,29 @@ pub(crate) fn choose(text: &str, mut candidates: Vec<Finding>) -> Vec<Finding> {
     candidates.sort_by_key(|f| (std::cmp::Reverse(weight(f)), f.start));
     let mut chosen: BTreeMap<usize, Finding> = BTreeMap::new();
     for candidate in candidates {
-        place(text, candidate, &mut chosen);
+        place(text, &candidate, &mut chosen);
     }
     let chosen: Vec<Finding> = chosen.into_values().collect();
     join_places(text, chosen)
 }
 
-fn place(text: &str, mut f: Finding, chosen: &mut BTreeMap<usize, Finding>) {
+fn place(text: &str, f: &Finding, chosen: &mut BTreeMap<usize, Finding>) {
     let full = f.end - f.start;
-    if let Some((_, before)) = chosen.range(..=f.start).next_back() {
-        f.start = f.start.max(before.end);
+    let mut from = f.start;
+    if let Some((_, before)) = chosen.range(..=from).next_back() {
+        from = from.max(before.end);
     }
-    if f.start >= f.end {
-        return;
-    }
-    if let Some((&next, _)) = chosen.range(f.start..f.end).next() {
-        // The part beyond the heavier one is looked at on its own.
-        let beyond = chosen.get(&next).map_or(f.end, |c| c.end);
-        if beyond < f.end {
-            let mut tail = f.clone();
-            tail.start = beyond;
-            if tail.start < tail.end && tail.end - tail.start < full {
-                place(text, tail, chosen);
-            }
+    // The parts between the heavier ones are looked at on their own.
+    while from < f.end {
+        let next = chosen.range(from..f.end).next().map(|(start, c)| (*start, c.end));
+        let (end, beyond) = next.unwrap_or((f.end, f.end));
+        let mut part = f.clone();
+        (part.start, part.end) = (from, end);
+        let whole = end - from == full;
+        if from < end && (whole || trim(text, &mut part)) && part.start < part.end {
+            chosen.insert(part.start, part);
         }
-        f.end = next;
-    }
-    let cut = f.end - f.start < full;
-    if cut && !trim(text, &mut f) {
-        return;
-    }
-    if f.start < f.end {
-        chosen.insert(f.start, f);
+        from = beyond;
     }
 }
 
@@ -175,12 +166,12 @@ impl Known {
                 | Class::DeviceId
                 | Class::OtherId
                 | Class::Biometric
-                    if self.ids.len() < MAX_KNOWN =>
+                    if self.ids.len() < MAX_KNOWN && f.confidence.as_percent() >= 60 =>
                 {
                     let value = value.trim_start_matches('#');
                     let digits = value.bytes().filter(u8::is_ascii_digit).count();
                     if digits >= 4 && value.len() >= 5 {
-                        self.ids.insert(value.to_owned(), f.class);
+                        self.ids.entry(value.to_owned()).or_insert(f.class);
                     }
                 }
                 Class::Name

@@ -44,15 +44,19 @@ fn mark(text: &str, found: &[Finding]) -> String {
     out
 }
 
+/// The layers without the trained ones: what they find, they find for a reason that a test can name.
+/// The trained layers are held by the floors over whole documents (`tests/it/fixtures.rs`).
+pub(super) fn untrained() -> Detector {
+    Detector::with(Layers::ALL - Layers::SCOUT)
+}
+
 #[track_caller]
 pub(super) fn check(marked: &str) {
     let (text, _) = unmark(marked);
-    let detector = Detector::new();
-    let lists = detector.scan(&[Part { text: &text, label: None }]).unwrap();
+    let lists = untrained().scan(&[Part { text: &text, label: None }]).unwrap();
     assert_eq!(mark(&text, &lists[0]), marked);
 }
 
-/// Text in which nothing is to be found.
 /// Each value stands in the frame at `{}`, and exactly it must be found, with this class.
 #[track_caller]
 pub(super) fn each(frame: &str, class: Class, values: &[&str]) {
@@ -61,7 +65,7 @@ pub(super) fn each(frame: &str, class: Class, values: &[&str]) {
         .filter_map(|value| {
             let marked = frame.replace("{}", &format!("<{class}>{value}</{class}>"));
             let text = frame.replace("{}", value);
-            let lists = Detector::new().scan(&[Part { text: &text, label: None }]).unwrap();
+            let lists = untrained().scan(&[Part { text: &text, label: None }]).unwrap();
             let found = mark(&text, &lists[0]);
             (found != marked).then_some(found)
         })
@@ -75,7 +79,7 @@ pub(super) fn none(texts: &[&str]) {
     let wrong: Vec<String> = texts
         .iter()
         .filter_map(|text| {
-            let lists = Detector::new().scan(&[Part { text, label: None }]).unwrap();
+            let lists = untrained().scan(&[Part { text, label: None }]).unwrap();
             (!lists[0].is_empty()).then(|| mark(text, &lists[0]))
         })
         .collect();
@@ -487,7 +491,7 @@ fn hostile_text_is_read_to_its_end() {
         "1 Elm St, ",
     ] {
         let text = piece.repeat(BYTES / piece.len());
-        assert!(Detector::new().scan(&[Part { text: &text, label: None }]).is_ok());
+        assert!(untrained().scan(&[Part { text: &text, label: None }]).is_ok());
     }
 }
 
@@ -495,7 +499,7 @@ fn hostile_text_is_read_to_its_end() {
 fn a_block_boundary_loses_nothing() {
     let line = "Note on Jennifer Walsh, MRN 4412907, seen 03/14/2024 by Dr. Okafor.\n";
     let text = line.repeat(BLOCK_BYTES * 5 / line.len());
-    let lists = Detector::new().scan(&[Part { text: &text, label: None }]).unwrap();
+    let lists = untrained().scan(&[Part { text: &text, label: None }]).unwrap();
     assert_eq!(lists[0].len(), text.lines().count() * 4);
 }
 

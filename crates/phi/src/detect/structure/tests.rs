@@ -332,7 +332,7 @@ mod lines {
 fn twice_the_text_takes_about_twice_the_time() {
     use crate::{Detector, Part};
     const BYTES: usize = 1 << 17;
-    let detector = Detector::new();
+    let detector = super::super::tests::untrained();
     let deep_json = |n: usize| "{\"name\":[".repeat(n / 9);
     let deep_xml = |n: usize| "<name><a>".repeat(n / 9);
     let entities = |n: usize| "&amp;&lt;&#39;".repeat(n / 14);

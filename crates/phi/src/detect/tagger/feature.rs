@@ -55,6 +55,11 @@ impl Features {
         self.rows.get(start..end).unwrap_or_default()
     }
 
+    /// Whether the lists know a word as one that stands for a disease, a sign or a device.
+    pub(crate) fn is_eponym(&self, i: usize) -> bool {
+        u16::try_from(FLAGS + 1).is_ok_and(|row| self.of(i).contains(&row))
+    }
+
     /// Looks at every token of a block; `found` are the findings of the layers that read numbers.
     pub(crate) fn new(block: &Block<'_>, lexicon: &Lexicon, found: &[Finding]) -> Self {
         let mut this = Self {

@@ -7,9 +7,10 @@ pub(crate) use feature::{Features, ROWS};
 
 use network::{Broken, Network, Scores};
 
+use super::cue;
 use super::label::Field;
 use super::structure::Value;
-use super::token::{Block, Case, Gap, Kind};
+use super::token::{Block, Case, Gap, Kind, Token};
 use crate::{Class, Confidence, Finding};
 
 /// What a token can be. Classes that only a number's form or label tells apart are one here.
@@ -184,7 +185,7 @@ const REPORT_FORM: f32 = 0.6;
 /// Below this a finding that does not rest on a field is dropped.
 const DENY: f32 = 0.03;
 /// Below this a weak one is dropped: by a label in running text, or by word lists alone.
-const DENY_WEAK: f32 = 0.1;
+const DENY_WEAK: f32 = 0.06;
 /// A finding below this confidence is weak, and so is every one by a label before it.
 const WEAK_PERCENT: u8 = 80;
 /// A finding of at least this confidence rests on more than word lists.
@@ -207,6 +208,7 @@ const fn threshold(tag: Tag) -> f32 {
 /// In the fields of a structure it has no say: what stands there is known from the field.
 pub(crate) fn weigh(
     block: &Block<'_>,
+    features: &Features,
     scores: &[Scores],
     values: &[Value],
     found: &mut Vec<Finding>,
@@ -225,6 +227,8 @@ pub(crate) fn weigh(
         let deny = if weak { DENY_WEAK } else { DENY };
         inside.iter().any(|s| something(s) >= deny)
     });
+    let mut taken: Vec<(usize, usize)> = found.iter().map(|f| (f.start, f.end)).collect();
+    taken.sort_unstable();
     let mut i = 0;
     while i < scores.len() {
         let class = if fielded.get(i) == Some(&true) { None } else { starts(block, i, scores) };
@@ -233,13 +237,90 @@ pub(crate) fn weigh(
             continue;
         };
         let end = ends(block, i, scores, class);
-        // A year alone is no identifier (45 CFR 164.514(b)(2)(i)(C)).
-        let year = class == Class::Date && end == i + 1 && block.at(i).kind == Kind::Digits;
-        if !year {
+        let listed = class == Class::Name && is_listed(features, i, end);
+        if !listed && is_possible(block, (i, end), class, &taken) {
             found.push(tagged(block, scores, (i, end), class));
         }
         i = end;
     }
+}
+
+/// Whether tokens can be what the tagger takes them for, by their form.
+fn is_possible(
+    block: &Block<'_>,
+    (from, to): (usize, usize),
+    class: Class,
+    taken: &[(usize, usize)],
+) -> bool {
+    let any = |holds: fn(&Token) -> bool| (from..to).any(|k| holds(block.at(k)));
+    let word = any(|t| t.kind == Kind::Word && t.end - t.start > 1);
+    let number = any(|t| matches!(t.kind, Kind::Digits | Kind::Mixed));
+    let lone = to == from + 1;
+    let first = block.at(from);
+    match Tag::of(class) {
+        Tag::Outside => false,
+        // A letter alone is none, unless it is an initial: `e.g.`.
+        Tag::Name => word || number || any(|t| t.case == Case::Initial) && !is_dotted(block, to),
+        Tag::Location => word || any(|t| t.kind == Kind::Mixed),
+        Tag::Profession => word,
+        // A year alone is no identifier (45 CFR 164.514(b)(2)(i)(C)), nor is a unit or a label.
+        Tag::Date => {
+            let plain = lone && first.kind == Kind::Digits || is_fraction(block, from, to);
+            !plain && is_free(block, (from, to), taken)
+        }
+        Tag::Id => number && !is_coded(block, from) && is_free(block, (from, to), taken),
+        Tag::Age | Tag::Contact => {
+            let plain = lone && !number && !first.is(cue::AGE);
+            !plain && is_free(block, (from, to), taken)
+        }
+    }
+}
+
+/// Whether no other layer found anything in these tokens: those that read forms know all that the
+/// tagger does of them, and more.
+fn is_free(block: &Block<'_>, (from, to): (usize, usize), taken: &[(usize, usize)]) -> bool {
+    let (start, end) = (block.at(from).start, block.before(to, 1).end);
+    let at = taken.partition_point(|t| t.1 <= start);
+    taken.get(at).is_none_or(|t| t.0 >= end)
+}
+
+/// `Huntington, Wilson, Graves, Addison`: an eponym among eponyms is the name of a disease.
+fn is_listed(features: &Features, from: usize, to: usize) -> bool {
+    /// How far around others are looked for, and how many make a list.
+    const AROUND: usize = 8;
+    const OTHERS: usize = 3;
+    let others = (from.saturating_sub(AROUND)..from).chain(to..to + AROUND);
+    (from..to).any(|k| features.is_eponym(k))
+        && others.filter(|k| features.is_eponym(*k)).count() >= OTHERS
+}
+
+/// `R.N.`: letters with stops between are an abbreviation when one more stop follows.
+fn is_dotted(block: &Block<'_>, end: usize) -> bool {
+    block.at(end).is_mark(b'.')
+        && block.at(end).gap == Gap::None
+        && block.before(end, 2).is_mark(b'.')
+        && block.before(end, 1).gap == Gap::None
+}
+
+/// `3/7`, `10/10`: two numbers that the layer for dates read, and left.
+fn is_fraction(block: &Block<'_>, from: usize, to: usize) -> bool {
+    to == from + 3
+        && block.at(from).kind == Kind::Digits
+        && block.at(from + 1).is_mark(b'/')
+        && matches!(block.str(from + 2), "2" | "3" | "4" | "5" | "7" | "10" | "52")
+}
+
+/// Whether the words before a number say that it is that of a drug, a procedure or a study.
+fn is_coded(block: &Block<'_>, i: usize) -> bool {
+    const CODES: &[&str] = &[
+        "ndc", "snomed", "rxnorm", "rxcui", "unii", "loinc", "nct", "pmid", "pmcid", "doi",
+        "isrctn", "isbn", "cpt", "hcpcs", "icd", "atc", "cas", "clia", "drg", "eudract",
+    ];
+    const BACK: usize = 5;
+    let text = block.str(i);
+    let prefix = text.get(..3).unwrap_or_default();
+    ["NCT", "ISR", "PMC"].contains(&prefix)
+        || (i.saturating_sub(BACK)..i).any(|k| block.word_is(k, CODES))
 }
 
 /// Whether each token stands in a field, or in a segment of a message, that is no prose.
@@ -259,16 +340,44 @@ fn fielded(block: &Block<'_>, values: &[Value]) -> Vec<bool> {
         }
         *inside = segment;
     }
+    hide_names_of_fields(block, &mut out);
     for value in values {
-        let prose = match value.field {
-            Field::Text(_) | Field::Unknown => true,
-            Field::Neutral => value.end - value.start > MAX_FIELD_BYTES,
-            _ => false,
-        };
+        let long = value.end - value.start > MAX_FIELD_BYTES;
+        let prose = matches!(value.field, Field::Text(_) | Field::Unknown)
+            || value.field == Field::Neutral && long;
         let (from, to) = (block.token_at(value.start), block.token_at(value.end));
         out.get_mut(from..to.max(from)).unwrap_or_default().fill(!prose);
     }
     out
+}
+
+/// Hides what is between `<` and `>`, and what stands in quotes before a colon: names of elements
+/// and members. What stands in an attribute that is known comes as a value.
+fn hide_names_of_fields(block: &Block<'_>, out: &mut [bool]) {
+    /// A longer tag is text with a stray `<`.
+    const MAX_TAG_TOKENS: usize = 400;
+    let mut i = 0;
+    while i < out.len() {
+        let token = block.at(i);
+        let next = block.at(i + 1);
+        let opens = token.is_mark(b'<') && next.gap == Gap::None;
+        if opens && (next.kind == Kind::Word || next.is_any_mark(b"/?!")) {
+            let last = out.len().min(i + MAX_TAG_TOKENS);
+            if let Some(close) = (i + 1..last).find(|k| block.at(*k).is_any_mark(b"<>"))
+                && block.at(close).is_mark(b'>')
+            {
+                out.get_mut(i..close).unwrap_or_default().fill(true);
+                i = close;
+            }
+        } else if token.is_mark(b':') && block.before(i, 1).is_mark(b'"') {
+            let close = i - 1;
+            let first = close.saturating_sub(8);
+            if let Some(open) = (first..close).rev().find(|k| block.at(*k).is_mark(b'"')) {
+                out.get_mut(open..close).unwrap_or_default().fill(true);
+            }
+        }
+        i += 1;
+    }
 }
 
 /// The class of an identifier that starts at a token.
@@ -291,8 +400,10 @@ fn starts(block: &Block<'_>, i: usize, scores: &[Scores]) -> Option<Class> {
 
 /// The token after an identifier of a class that starts at a token.
 fn ends(block: &Block<'_>, start: usize, scores: &[Scores], class: Class) -> usize {
+    /// No name, address or date has more.
+    const MAX_TOKENS: usize = 32;
     let mut end = start + 1;
-    while let Some(score) = scores.get(end)
+    while let Some(score) = scores.get(end).filter(|_| end < start + MAX_TOKENS)
         && something(score) >= threshold(Tag::of(class))
         && best_inside(score) == Tag::of(class)
     {
