@@ -330,7 +330,7 @@ mod lines {
 /// Input on which a careless reader looks far ahead again and again.
 #[test]
 fn twice_the_text_takes_about_twice_the_time() {
-    use crate::{Detector, Part};
+    use crate::Part;
     const BYTES: usize = 1 << 17;
     let detector = super::super::tests::untrained();
     let deep_json = |n: usize| "{\"name\":[".repeat(n / 9);
