@@ -15,6 +15,8 @@ pub mod transform;
 pub use category::{Categories, Category, CategoryFinding};
 pub use class::Class;
 pub use detect::tagger::Tag;
-pub use detect::{Detector, Layers, Part, Seen, Unscannable};
+pub use detect::{
+    Detector, Layers, MAX_ROSTER_VALUES, Part, Roster, Seen, Unscannable, UnusableRoster,
+};
 pub use finding::{Confidence, Finding};
 pub use text::Text;

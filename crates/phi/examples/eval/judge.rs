@@ -3,7 +3,7 @@
 use crate::corpus::Corpus;
 use crate::{cpu, done};
 use phi::measure::{Document, Policy, Tally, score};
-use phi::{Class, Confidence, Detector, Finding, Part};
+use phi::{Class, Confidence, Detector, Finding, Layers, Part};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -55,9 +55,10 @@ pub(crate) struct Judge {
 }
 
 impl Judge {
-    pub(crate) fn new() -> Self {
+    /// With some of the layers, or all.
+    pub(crate) fn with(layers: Layers) -> Self {
         let begun = cpu::thread_seconds();
-        let detector = Detector::new();
+        let detector = Detector::with(layers);
         Self { detector, built: cpu::thread_seconds() - begun }
     }
 

@@ -9,8 +9,8 @@ mod judge;
 
 use corpus::Corpus;
 use judge::{Judge, Speed};
-use phi::Class;
 use phi::measure::{self, Detail, Labels, Policy, Report, Settings, Table};
+use phi::{Class, Layers};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::io::Write as _;
@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(file) = &options.export {
         return Ok(corpus::export(&corpora, file)?);
     }
-    let mut judge = Judge::new();
+    let mut judge = Judge::with(Layers::ALL);
     let mut measured = Vec::new();
     for corpus in &corpora {
         say(&json!({ "begin": corpus.name, "documents": corpus.documents.len() }));
@@ -69,6 +69,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     for (corpus, found) in corpora.iter().zip(&measured) {
         show.corpus(corpus, found);
+    }
+    for corpus in corpora.iter().filter(|corpus| corpus.name == "fixtures") {
+        show.layers(corpus)?;
     }
     let peers: Vec<judge::Peer> =
         options.peers.iter().map(|file| judge::peer(file)).collect::<Result<_, _>>()?;
@@ -144,6 +147,33 @@ impl Show {
                 table(&name, &Table::summary("style", &rows, self.detail));
             }
         }
+    }
+
+    /// What each layer finds alone, and what the layers find together, one after the other.
+    fn layers(&self, corpus: &Corpus) -> Result<(), Box<dyn Error>> {
+        let rules = Layers::STRUCTURE | Layers::NUMBERS | Layers::LISTS;
+        let scout = rules | Layers::SCOUT;
+        let judged = scout | Layers::JUDGE;
+        let sets = [
+            ("structure alone", Layers::STRUCTURE),
+            ("numbers alone", Layers::NUMBERS),
+            ("lists alone", Layers::LISTS),
+            ("scout alone", Layers::SCOUT),
+            ("scout and judge", Layers::SCOUT | Layers::JUDGE),
+            ("structure, numbers, lists", rules),
+            ("and scout", scout),
+            ("and judge", judged),
+            ("and document: all", Layers::ALL),
+        ];
+        let mut reports = Vec::with_capacity(sets.len());
+        for (name, layers) in sets {
+            let found = judge::Judge::with(layers).scan(corpus, true)?;
+            reports.push((name, self.report(corpus, &found, Policy::SafeHarbor)));
+        }
+        let rows: Vec<(&str, &Report)> = reports.iter().map(|(n, r)| (*n, r)).collect();
+        note(&format!("{}, by layer", Policy::SafeHarbor.name()));
+        table("fixtures/layers", &Table::summary("layers", &rows, self.detail));
+        Ok(())
     }
 
     /// Every detector on the very same texts, under the very same scorer.

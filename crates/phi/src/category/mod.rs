@@ -193,7 +193,7 @@ impl Categories {
     /// The categories that are present in a document: those whose threshold is reached, in the
     /// order of [`Category::ALL`]. Its parts add up.
     ///
-    /// It reads text of any length; [`crate::MAX_SCAN_BYTES`] is the detector's.
+    /// It reads text of any length; [`crate::detect::MAX_SCAN_BYTES`] is the detector's.
     #[must_use]
     pub fn of(&self, parts: &[Part<'_>]) -> Vec<CategoryFinding> {
         let mut found = self.weigh(parts);

@@ -5,6 +5,7 @@
 //! | structure | `structure`, `value`, `field` | names of JSON and XML fields, HL7 v2 positions, columns, `Label: value` |
 //! | numbers | `number`, `shape`, `date`, `checksum` | form, check digits, labels by whole word |
 //! | names, places | `name`, `place`, `lexicon` | word lists weighed against ordinary words, cues |
+//! | scout, judge | `tagger` | two small trained networks: words and those around them |
 //! | document | `resolve` | what was found once is found everywhere |
 //!
 //! Every layer reads each token a bounded number of times, so the cost is linear in the text.
@@ -23,6 +24,7 @@ mod name;
 mod number;
 mod place;
 mod resolve;
+mod roster;
 mod self_test;
 mod shape;
 mod structure;
@@ -39,6 +41,7 @@ use label::{Field, Labels};
 pub use layers::Layers;
 use lexicon::Lexicon;
 use resolve::Known;
+pub use roster::{MAX_ROSTER_VALUES, Roster, UnusableRoster};
 use structure::{Decoded, Escape, Value};
 use tagger::Tagger;
 use token::Block;
@@ -142,6 +145,18 @@ impl Detector {
     /// # Errors
     /// [`Unscannable`] when the detector cannot vouch for the whole.
     pub fn scan(&self, parts: &[Part<'_>]) -> Result<Vec<Vec<Finding>>, Unscannable> {
+        self.scan_with(parts, &Roster::default())
+    }
+
+    /// The same as [`Detector::scan`], and what is on the caller's list is found wherever it stands.
+    ///
+    /// # Errors
+    /// [`Unscannable`] when the detector cannot vouch for the whole.
+    pub fn scan_with(
+        &self,
+        parts: &[Part<'_>],
+        roster: &Roster,
+    ) -> Result<Vec<Vec<Finding>>, Unscannable> {
         let bytes = parts.iter().map(|p| p.text.len()).fold(0, usize::saturating_add);
         if bytes > MAX_SCAN_BYTES {
             return Err(Unscannable::TooLong { bytes, limit: MAX_SCAN_BYTES });
@@ -151,7 +166,8 @@ impl Detector {
         for part in parts {
             let folded = Folded::of(part.text);
             let text = folded.as_ref().map_or(part.text, |f| f.text.as_str());
-            let (candidates, doubts) = self.candidates(text, part.label);
+            let (mut candidates, doubts) = self.candidates(text, part.label);
+            roster.find(text, &mut candidates);
             let found = resolve::choose(text, candidates);
             if self.layers.has(Layers::DOCUMENT) {
                 known.note(text, &found, &self.lexicon);
@@ -306,11 +322,13 @@ impl Detector {
             field::photos(block, &mut out);
         }
         if let (Some(tagger), Some(features)) = (tagger, features) {
-            let scores = tagger.tag(block, &features, &out, self.layers.has(Layers::JUDGE));
+            let fielded = tagger::fielded(block, values);
+            let judge = self.layers.has(Layers::JUDGE);
+            let scores = tagger.tag(block, &features, &out, &fielded, judge);
             if let Some(doubts) = doubts {
                 doubts.extend(scores.iter().map(tagger::in_255ths));
             }
-            tagger::weigh(block, &features, &scores, values, &mut out);
+            tagger::weigh(block, &features, &scores, &fielded, &mut out);
         }
         out
     }

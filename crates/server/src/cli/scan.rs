@@ -7,11 +7,11 @@ use super::{Environment, Failure};
 use clap::Args;
 use indicatif::ProgressBar;
 use phi::quasi::{QuasiDetector, QuasiFinding};
-use phi::{Detector, Finding};
+use phi::{Class, Detector, Finding, Roster, Text};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
@@ -25,6 +25,10 @@ pub(super) struct Scan {
     /// The text itself, with each identifier between marks
     #[arg(long)]
     marked: bool,
+    /// What is known already, to be found wherever it stands: lines of a class, a tab and a value,
+    /// `NAME<tab>Ann Lee`. The file is PHI
+    #[arg(long, value_name = "FILE")]
+    known: Option<PathBuf>,
     /// Exit with 1 when an identifier was found
     #[arg(long)]
     fail_on_phi: bool,
@@ -44,6 +48,7 @@ struct Totals {
 struct Scanning<'a> {
     scan: &'a Scan,
     detector: Detector,
+    roster: Roster,
     quasi: QuasiDetector,
     style: Style,
     bar: Option<ProgressBar>,
@@ -64,6 +69,7 @@ impl Scan {
         let mut scanning = Scanning {
             scan: &self,
             detector,
+            roster: self.known.as_deref().map_or_else(|| Ok(Roster::default()), roster)?,
             quasi: QuasiDetector::new(),
             style,
             bar: input::bar(&inputs, 1),
@@ -146,7 +152,7 @@ impl Scanning<'_> {
         page: &mut Page,
     ) -> Result<Option<Unreadable>, Failure> {
         loop {
-            let window = match windows.next(&self.detector) {
+            let window = match windows.next(&self.detector, &self.roster) {
                 Ok(Some(window)) => window,
                 Ok(None) => return Ok(None),
                 Err(fault) => return Ok(Some(fault)),
@@ -293,4 +299,23 @@ impl Totals {
         )?;
         Ok(())
     }
+}
+
+/// Reads the list of what is known. A message names the line and never what stands on it.
+fn roster(file: &Path) -> Result<Roster, Failure> {
+    let usage = |message: String| Failure { code: 2, message };
+    let bytes = std::fs::read(file).map_err(|e| usage(format!("{}: {e}", file.display())))?;
+    let text = Text::from(
+        String::from_utf8(bytes).map_err(|_| usage(format!("{}: not UTF-8", file.display())))?,
+    );
+    let mut values = Vec::new();
+    for (number, line) in text.expose().lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
+        let value = line.split_once('\t').and_then(|(class, value)| {
+            Some((class.trim().parse::<Class>().ok()?, Text::from(value)))
+        });
+        let wrong =
+            || usage(format!("{}:{}: not a class, a tab and a value", file.display(), number + 1));
+        values.push(value.ok_or_else(wrong)?);
+    }
+    Roster::new(values).map_err(|e| usage(format!("{}: {e}", file.display())))
 }

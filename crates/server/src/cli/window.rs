@@ -8,7 +8,7 @@
 //! What is found once is looked for everywhere only within one piece.
 
 use super::input::Unreadable;
-use phi::{Detector, Finding, Part};
+use phi::{Detector, Finding, Part, Roster};
 use std::io::Read;
 
 /// How a text is cut.
@@ -69,7 +69,11 @@ impl<R: Read> Windows<R> {
     }
 
     /// The next window; `None` at the end of the text.
-    pub(super) fn next(&mut self, detector: &Detector) -> Result<Option<Window>, Unreadable> {
+    pub(super) fn next(
+        &mut self,
+        detector: &Detector,
+        roster: &Roster,
+    ) -> Result<Option<Window>, Unreadable> {
         self.fill()?;
         if self.ended && self.done == self.base + self.buffer.len() {
             return Ok(None);
@@ -88,7 +92,7 @@ impl<R: Read> Windows<R> {
                 self.lead.clear();
             }
         }
-        let found = self.scan(text, detector)?;
+        let found = self.scan(text, detector, roster)?;
         let found = united(found, std::mem::take(&mut self.pending), self.done);
         let seam = if self.ended { self.base + end } else { self.seam(text, &found) };
         let handed = text.get(self.done - self.base..seam - self.base).unwrap_or_default();
@@ -117,11 +121,16 @@ impl<R: Read> Windows<R> {
     }
 
     /// Scans a piece behind the first line of the text, and returns findings of the piece alone.
-    fn scan(&self, text: &str, detector: &Detector) -> Result<Vec<Finding>, Unreadable> {
+    fn scan(
+        &self,
+        text: &str,
+        detector: &Detector,
+        roster: &Roster,
+    ) -> Result<Vec<Finding>, Unreadable> {
         let behind = self.base > 0 && !self.lead.is_empty();
         let joined = if behind { format!("{}{text}", self.lead) } else { String::new() };
         let (scanned, lead) = if behind { (joined.as_str(), self.lead.len()) } else { (text, 0) };
-        let mut lists = detector.scan(&[Part { text: scanned, label: None }])?;
+        let mut lists = detector.scan_with(&[Part { text: scanned, label: None }], roster)?;
         let mut found = lists.pop().unwrap_or_default();
         found.retain(|it| it.end > lead);
         for finding in &mut found {
@@ -192,7 +201,7 @@ mod tests {
         let detector = Detector::new();
         let mut windows = Windows::new(bytes, cut);
         let (mut text, mut findings) = (String::new(), Vec::new());
-        while let Some(window) = windows.next(&detector)? {
+        while let Some(window) = windows.next(&detector, &Roster::default())? {
             assert_eq!(window.start, text.len());
             text.push_str(&window.text);
             assert!(

@@ -47,6 +47,11 @@ impl Tag {
         Self::Profession,
     ];
 
+    /// Whether words tell it, and not the form of a number.
+    const fn is_word(self) -> bool {
+        matches!(self, Self::Name | Self::Location | Self::Profession)
+    }
+
     /// The tag that stands for a class.
     #[must_use]
     pub const fn of(class: Class) -> Self {
@@ -82,7 +87,9 @@ static SCOUT: &[u8] = include_bytes!("../../../data/scout.safetensors");
 static JUDGE: &[u8] = include_bytes!("../../../data/judge.safetensors");
 
 /// Tokens around one in doubt that are judged with it, so that whole names are.
-const AROUND: usize = 6;
+const AROUND: usize = 3;
+/// Two stretches that lie nearer to each other are judged as one: what lies between is read anyway.
+const APART: usize = 24;
 
 impl Tagger {
     /// Opens both networks.
@@ -90,12 +97,13 @@ impl Tagger {
         Ok(Self { scout: Network::open(SCOUT)?, judge: Network::open(JUDGE)? })
     }
 
-    /// What every token of a block is, and how much of the block was looked at twice.
+    /// What every token of a block is, save those that stand in fields.
     pub(crate) fn tag(
         &self,
         block: &Block<'_>,
         features: &Features,
         found: &[Finding],
+        fielded: &[bool],
         judge: bool,
     ) -> Vec<Scores> {
         let mut scores = Vec::with_capacity(features.len());
@@ -103,57 +111,52 @@ impl Tagger {
         if !judge {
             return scores;
         }
-        let believed = believed(block, found);
-        let mut at = 0;
+        let believed = believed(block, found, fielded);
+        let doubtful: Vec<usize> =
+            (0..scores.len()).filter(|i| in_doubt(block, *i, &scores, &believed)).collect();
         let mut again = Vec::new();
-        while at < scores.len() {
-            if !in_doubt(block, at, &scores, &believed) {
-                at += 1;
-                continue;
-            }
-            let from = at.saturating_sub(AROUND);
-            let mut end = at + 1;
-            let mut quiet = 0;
-            while end < scores.len() && quiet <= 2 * AROUND {
-                quiet = if in_doubt(block, end, &scores, &believed) { 0 } else { quiet + 1 };
-                end += 1;
-            }
-            let to = (end + AROUND).saturating_sub(quiet).min(scores.len());
+        for stretch in doubtful.chunk_by(|a, b| b - a <= APART) {
+            let (Some(first), Some(last)) = (stretch.first(), stretch.last()) else { continue };
+            let from = first.saturating_sub(AROUND);
+            let to = (last + 1 + AROUND).min(scores.len());
             again.clear();
             self.judge.tag(features, from, to, &mut again);
             for (score, new) in scores.iter_mut().skip(from).zip(&again) {
                 *score = *new;
             }
-            at = to.max(at + 1);
         }
         scores
     }
 }
 
-/// What the other layers believe of each token.
-fn believed(block: &Block<'_>, found: &[Finding]) -> Vec<Tag> {
-    let mut tags = vec![Tag::Outside; block.len()];
+/// What the other layers believe of each token; `None` where the tagger has no say.
+fn believed(block: &Block<'_>, found: &[Finding], fielded: &[bool]) -> Vec<Option<Tag>> {
+    let mut tags: Vec<Option<Tag>> =
+        fielded.iter().map(|inside| (!inside).then_some(Tag::Outside)).collect();
     for f in found {
+        let tag = match Tag::of(f.class) {
+            tag @ (Tag::Outside | Tag::Name | Tag::Location | Tag::Profession) => Some(tag),
+            Tag::Date | Tag::Age | Tag::Contact | Tag::Id => None,
+        };
         let from = block.token_at(f.start);
         let to = block.token_at(f.end).max(from + 1);
-        for tag in tags.iter_mut().take(to).skip(from) {
-            *tag = Tag::of(f.class);
+        for old in tags.iter_mut().take(to).skip(from).filter(|old| old.is_some()) {
+            *old = tag;
         }
     }
     tags
 }
 
 /// Whether the small network is unsure of a token, or does not agree with the other layers.
-fn in_doubt(block: &Block<'_>, i: usize, scores: &[Scores], believed: &[Tag]) -> bool {
-    /// Below this probability that a token is nothing, or that it is something, it is in doubt.
-    const SURE: f32 = 0.95;
-    let Some(score) = scores.get(i) else { return false };
+fn in_doubt(block: &Block<'_>, i: usize, scores: &[Scores], believed: &[Option<Tag>]) -> bool {
+    /// Below this probability of its choice the scout is unsure.
+    const SURE: f32 = 0.92;
+    let (Some(score), Some(Some(other))) = (scores.get(i), believed.get(i)) else { return false };
     if !matches!(block.at(i).kind, Kind::Word | Kind::Digits | Kind::Mixed) {
         return false;
     }
     let (tag, probability) = best(score);
-    let other = believed.get(i).copied().unwrap_or(Tag::Outside);
-    probability < SURE || tag != other
+    probability < SURE || tag != *other && (tag.is_word() || other.is_word())
 }
 
 /// The likeliest tag and its probability.
@@ -210,10 +213,9 @@ pub(crate) fn weigh(
     block: &Block<'_>,
     features: &Features,
     scores: &[Scores],
-    values: &[Value],
+    fielded: &[bool],
     found: &mut Vec<Finding>,
 ) {
-    let fielded = fielded(block, values);
     found.retain(|f| {
         let soft = matches!(f.class, Class::Name | Class::Location | Class::Profession)
             && f.confidence.as_percent() < FIRM_PERCENT;
@@ -324,7 +326,7 @@ fn is_coded(block: &Block<'_>, i: usize) -> bool {
 }
 
 /// Whether each token stands in a field, or in a segment of a message, that is no prose.
-fn fielded(block: &Block<'_>, values: &[Value]) -> Vec<bool> {
+pub(crate) fn fielded(block: &Block<'_>, values: &[Value]) -> Vec<bool> {
     /// A longer value is prose, whatever its field is called.
     const MAX_FIELD_BYTES: usize = 80;
     let mut out = vec![false; block.len()];

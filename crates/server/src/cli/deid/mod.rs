@@ -20,7 +20,7 @@ use phi::transform::{
     Acknowledgement, Coverage, Day, DayShift, Found, Method, Realistic, Redactor, SafeHarbor,
     Transformed, shift, tokenize,
 };
-use phi::{Class, Detector, Finding, Text};
+use phi::{Class, Detector, Finding, Roster, Text};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -218,7 +218,7 @@ impl<'a> Run<'a> {
         } else {
             let mut windows = Windows::new(text.expose().as_bytes(), Cut::WHOLE);
             let mut findings = Vec::new();
-            while let Some(window) = windows.next(&self.detector)? {
+            while let Some(window) = windows.next(&self.detector, &Roster::default())? {
                 findings.extend(window.findings);
             }
             (findings, names::scan_together(&self.detector, "", &parts)?.1)
