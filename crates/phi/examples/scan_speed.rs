@@ -1,12 +1,13 @@
 //! Prints how fast the detector reads: `cargo run --release -p phi --example scan_speed -- FILE`.
 //!
-//! The file is read in documents of 4 KiB; one warm-up pass, then whole passes for three seconds.
+//! The file is read in documents of 4 KiB, with the rules alone, with the scout too, and with every
+//! layer: each time one warm-up pass, then whole passes for three seconds.
 
 use std::error::Error;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use phi::{Detector, Part};
+use phi::{Detector, Layers, Part};
 
 #[expect(clippy::disallowed_methods, reason = "an example that measures needs the real clock")]
 fn now() -> Instant {
@@ -16,12 +17,26 @@ fn now() -> Instant {
 fn main() -> Result<(), Box<dyn Error>> {
     let file = std::env::args().nth(1).ok_or("usage: scan_speed FILE")?;
     let text = String::from_utf8_lossy(&std::fs::read(file)?).into_owned();
-    let start = now();
-    let detector = Detector::new();
-    let built = start.elapsed();
     let documents = documents(&text);
+    let rules = Layers::ALL - Layers::SCOUT - Layers::JUDGE;
+    let always = Layers::ALL - Layers::JUDGE;
+    for (name, layers) in [("rules", rules), ("and scout", always), ("and judge", Layers::ALL)] {
+        measure(name, layers, &text, &documents)?;
+    }
+    Ok(())
+}
+
+fn measure(
+    name: &str,
+    layers: Layers,
+    text: &str,
+    documents: &[&str],
+) -> Result<(), Box<dyn Error>> {
+    let start = now();
+    let detector = Detector::with(layers);
+    let built = start.elapsed();
     let mut found = 0;
-    for document in &documents {
+    for document in documents {
         found += detector
             .scan(&[Part { text: document, label: None }])?
             .iter()
@@ -30,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let (mut passes, start) = (0_u32, now());
     while start.elapsed() < Duration::from_secs(3) {
-        for document in &documents {
+        for document in documents {
             detector.scan(&[Part { text: document, label: None }])?;
         }
         passes += 1;
@@ -40,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rate = megabytes / start.elapsed().as_secs_f64();
     writeln!(
         std::io::stdout(),
-        "{rate:.1} MB/s over {} documents, {found} findings in {} bytes; built in {built:?}",
+        "{name}: {rate:.1} MB/s over {} documents, {found} findings in {} bytes; built in {built:?}",
         documents.len(),
         text.len()
     )?;

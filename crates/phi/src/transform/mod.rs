@@ -5,7 +5,7 @@
 //! | [`Redactor`] | `[PATIENT]`, `[NAME_1]`, `[DATE_2]` | no | still PHI |
 //! | [`tokenize`] | random surrogates | exactly, by [`restore`] | still PHI |
 //! | [`Realistic`] | invented values of the same shape | no | still PHI |
-//! | [`mod@shift`] | dates of one subject, moved alike | by who knows the offset | still PHI |
+//! | `shift` | dates of one subject, moved alike | by who knows the offset | still PHI |
 //! | [`SafeHarbor`] | years, three digits of ZIP codes, states, `90+` | no | a claim |
 //!
 //! Every method reads a [`Found`]: a text with findings that are in order, apart and inside it. What

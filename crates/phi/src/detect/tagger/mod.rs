@@ -342,14 +342,19 @@ pub(crate) fn fielded(block: &Block<'_>, values: &[Value]) -> Vec<bool> {
         }
         *inside = segment;
     }
-    hide_names_of_fields(block, &mut out);
     for value in values {
         let long = value.end - value.start > MAX_FIELD_BYTES;
-        let prose = matches!(value.field, Field::Text(_) | Field::Unknown)
-            || value.field == Field::Neutral && long;
+        let before = value.start.checked_sub(2).and_then(|k| block.text.as_bytes().get(k));
+        let attribute = before == Some(&b'=');
+        let prose = match value.field {
+            Field::Text(_) => true,
+            Field::Unknown => !attribute || long,
+            field => field == Field::Neutral && long,
+        };
         let (from, to) = (block.token_at(value.start), block.token_at(value.end));
         out.get_mut(from..to.max(from)).unwrap_or_default().fill(!prose);
     }
+    hide_names_of_fields(block, &mut out);
     out
 }
 
@@ -358,6 +363,8 @@ pub(crate) fn fielded(block: &Block<'_>, values: &[Value]) -> Vec<bool> {
 fn hide_names_of_fields(block: &Block<'_>, out: &mut [bool]) {
     /// A longer tag is text with a stray `<`.
     const MAX_TAG_TOKENS: usize = 400;
+    /// A longer text between two tags is a sentence.
+    const MAX_CELL_TOKENS: usize = 8;
     let mut i = 0;
     while i < out.len() {
         let token = block.at(i);
@@ -368,7 +375,11 @@ fn hide_names_of_fields(block: &Block<'_>, out: &mut [bool]) {
             if let Some(close) = (i + 1..last).find(|k| block.at(*k).is_any_mark(b"<>"))
                 && block.at(close).is_mark(b'>')
             {
-                out.get_mut(i..close).unwrap_or_default().fill(true);
+                // The cell of a table is no sentence, and the networks have seen sentences only.
+                let cell = (close + 1..out.len().min(close + 1 + MAX_CELL_TOKENS))
+                    .find(|k| block.at(*k).is_mark(b'<'))
+                    .unwrap_or(close);
+                out.get_mut(i..cell.max(close)).unwrap_or_default().fill(true);
                 i = close;
             }
         } else if token.is_mark(b':') && block.before(i, 1).is_mark(b'"') {
