@@ -63,9 +63,7 @@ fn trim(text: &str, f: &mut Finding) -> bool {
     both.chars().filter(|c| c.is_alphanumeric()).count() >= 2
         && !matches!(both, "in" | "of" | "at" | "and" | "the")
         // `Kool, MD`: what is left of a town and its state when the town is a person.
-        && !(f.class == Class::Location
-            && both.len() == 2
-            && both.bytes().all(|b| b.is_ascii_uppercase()))
+        && !(f.class == Class::Location && both == "MD")
 }
 
 /// Cuts findings where the value of a field begins or ends: prose does not run on from one field of

@@ -123,7 +123,7 @@ fn town(block: &Block<'_>, lexicon: &Lexicon, i: usize, out: &mut Vec<Finding>) 
         }
     }
     if token.is(cue::KNOWN_FACILITY) && (token.is_upper() || token.end - token.start > 5) {
-        push(block, i, i + 1, 75, "place.facility", "known facility", out);
+        push(block, i, i + 1, 85, "place.facility", "known facility", out);
         return None;
     }
     if let Some(end) = county(block, i, out) {

@@ -346,11 +346,9 @@ pub(crate) fn fielded(block: &Block<'_>, values: &[Value]) -> Vec<bool> {
         let long = value.end - value.start > MAX_FIELD_BYTES;
         let before = value.start.checked_sub(2).and_then(|k| block.text.as_bytes().get(k));
         let attribute = before == Some(&b'=');
-        let prose = match value.field {
-            Field::Text(_) => true,
-            Field::Unknown => !attribute || long,
-            field => field == Field::Neutral && long,
-        };
+        let prose = matches!(value.field, Field::Text(_))
+            || value.field == Field::Unknown && (long || !attribute)
+            || value.field == Field::Neutral && long;
         let (from, to) = (block.token_at(value.start), block.token_at(value.end));
         out.get_mut(from..to.max(from)).unwrap_or_default().fill(!prose);
     }
@@ -422,7 +420,13 @@ fn ends(block: &Block<'_>, start: usize, scores: &[Scores], class: Class) -> usi
     {
         end += 1;
     }
-    while end > start + 1 && matches!(block.at(end - 1).kind, Kind::Mark(_) | Kind::Possessive) {
+    // `Ann's` names Ann, and `St. Vincent's` a hospital.
+    let ending = |kind: Kind| match kind {
+        Kind::Mark(_) => true,
+        Kind::Possessive => class == Class::Name,
+        Kind::Word | Kind::Digits | Kind::Mixed | Kind::Edge => false,
+    };
+    while end > start + 1 && ending(block.at(end - 1).kind) {
         end -= 1;
     }
     end
