@@ -167,6 +167,22 @@ def train(name, network, teacher, data, options, device, log):
     return {k: evaluate(network, r, t, device) for k, (r, t) in held.items()}
 
 
+def start_from(network, path):
+    """Puts the weights of an earlier training into a network of the same shape."""
+    raw = path.read_bytes()
+    size = struct.unpack("<Q", raw[:8])[0]
+    header = json.loads(raw[8:8 + size])
+    part = lambda name, kind: torch.from_numpy(np.frombuffer(raw[8 + size:][slice(*header[name]["data_offsets"])], kind).reshape(header[name]["shape"]).copy())
+    with torch.no_grad():
+        network.table[:ROWS] = part("table", np.int8).float() / SCALE
+        for i, layer in enumerate(network.layers):
+            layer.weight.copy_(part(f"layer.{i}.weight", np.float32).permute(2, 1, 0))
+            layer.bias.copy_(part(f"layer.{i}.bias", np.float32))
+        network.out.weight.copy_(part("out.weight", np.float32).t())
+        network.out.bias.copy_(part("out.bias", np.float32))
+    return network
+
+
 def save(network, path):
     """The safetensors form: a length, a JSON header, the bytes."""
     table = (network.table[:ROWS].detach().cpu() * SCALE).round().clamp(-127, 127).to(torch.int8).numpy()
@@ -199,6 +215,7 @@ def main():
     parser.add_argument("--drop", type=float, default=0.1)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--seed", type=int, default=20261126)
+    parser.add_argument("--start", type=Path, help="a folder with weights of an earlier training to go on from")
     parser.add_argument("--weights", default="", help="how often each file is read, by its number: 1,1,0.5")
     options = parser.parse_args()
     torch.manual_seed(options.seed)
@@ -224,9 +241,13 @@ def main():
     options.out.mkdir(parents=True, exist_ok=True)
     report = {}
     judge = Network(options.width, [(3, 1), (3, 2), (3, 4), (3, 8), (3, 1)])
+    if options.start:
+        start_from(judge, options.start / "judge.safetensors")
     report["judge"] = train("judge", judge, None, (r, t, windows, held), options, device, log)
     save(judge, options.out / "judge.safetensors")
     scout = Network(32, [(5, 1), (3, 3)])
+    if options.start:
+        start_from(scout, options.start / "scout.safetensors")
     report["scout"] = train("scout", scout, judge, (r, t, windows, held), options, device, log)
     save(scout, options.out / "scout.safetensors")
     (options.out / "training.json").write_text(json.dumps({"options": {k: str(v) for k, v in vars(options).items()}, "measured": report}, indent=1))

@@ -100,7 +100,7 @@ const LISTS: &[(u64, &str)] = &[
         CREDENTIAL,
         "md do rn np pa pac phd dds dmd lpn lvn cna lcsw lmsw lmft lpc psyd pharmd dpt fnp aprn \
          arnp crna cnm mph facs facp facc msw msn bsn dnp cnp acnp agnp pmhnp rph rd otr ccc dvm \
-         mbbs frcs frcp mba esq bcba emt ma",
+         mbbs frcs frcp mba esq bcba emt ma rnc rrt crt scphn slp rdn lmhc ccrn cma rma rvt anp lmp rdh",
     ),
     (SUFFIX, "jr sr ii iii iv esq"),
     (
@@ -113,7 +113,8 @@ const LISTS: &[(u64, &str)] = &[
          therapist psychiatrist cardiologist oncologist neurologist pediatrician dentist \
          pharmacist midwife clinician practitioner counselor psychologist radiologist pathologist \
          consultant anesthesiologist assistant caseworker worker interpreter employee student \
-         colleague intern fellow specialist coordinator manager child stepson stepdaughter \
+         colleague intern fellow specialist coordinator manager child gma gpa gson gdtr gdaughter husb hubby nana nan gran \
+         granny grandad granddad grammy papa abuela abuelo dtr bro nonna oma opa auntie tita tito stepson stepdaughter \
          stepfather stepmother teen teenager adult individual person user customer",
     ),
     (

@@ -324,11 +324,11 @@ impl Detector {
         if let (Some(tagger), Some(features)) = (tagger, features) {
             let fielded = tagger::fielded(block, values);
             let judge = self.layers.has(Layers::JUDGE);
-            let scores = tagger.tag(block, &features, &out, &fielded, judge);
+            let opinion = tagger.tag(block, &features, &out, &fielded, judge);
             if let Some(doubts) = doubts {
-                doubts.extend(scores.iter().map(tagger::in_255ths));
+                doubts.extend(opinion.doubts());
             }
-            tagger::weigh(block, &features, &scores, &fielded, &mut out);
+            tagger::weigh(block, &features, &opinion, &fielded, &mut out);
         }
         out
     }

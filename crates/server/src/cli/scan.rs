@@ -6,10 +6,11 @@ use super::window::{Cut, Window, Windows};
 use super::{Environment, Failure};
 use clap::Args;
 use indicatif::ProgressBar;
+use phi::category::{Categories, Category, Settings};
 use phi::quasi::{QuasiDetector, QuasiFinding};
-use phi::{Class, Detector, Finding, Roster, Text};
+use phi::{Class, Confidence, Detector, Finding, Part, Roster, Text};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -42,6 +43,8 @@ struct Totals {
     bytes: u64,
     classes: BTreeMap<&'static str, u64>,
     quasi: BTreeMap<&'static str, u64>,
+    /// In how many inputs each special category is present.
+    categories: BTreeMap<Category, u64>,
 }
 
 /// What a run needs for each input.
@@ -50,6 +53,7 @@ struct Scanning<'a> {
     detector: Detector,
     roster: Roster,
     quasi: QuasiDetector,
+    categories: Categories,
     style: Style,
     bar: Option<ProgressBar>,
     totals: Totals,
@@ -61,6 +65,8 @@ impl Scan {
         let mut inputs = input::collect(&self.inputs);
         let detector = Detector::new();
         detector.self_test().map_err(|error| Failure::control(&error))?;
+        let categories = Categories::new(&Settings::default()).map_err(|e| Failure::control(&e))?;
+        categories.self_test().map_err(|error| Failure::control(&error))?;
         let terminal = io::stdout().is_terminal();
         let style = Style {
             colour: environment.get("NO_COLOR").is_none() && terminal,
@@ -71,6 +77,7 @@ impl Scan {
             detector,
             roster: self.known.as_deref().map_or_else(|| Ok(Roster::default()), roster)?,
             quasi: QuasiDetector::new(),
+            categories,
             style,
             bar: input::bar(&inputs, 1),
             totals: Totals::default(),
@@ -121,6 +128,14 @@ struct Page {
     begun: bool,
     has_finding: bool,
     quasi: Vec<QuasiFinding>,
+    categories: BTreeMap<Category, Special>,
+}
+
+/// A special category of an input: of each window what it says most surely.
+struct Special {
+    score: Confidence,
+    mentions: usize,
+    groups: BTreeSet<&'static str>,
 }
 
 impl Scanning<'_> {
@@ -133,6 +148,7 @@ impl Scanning<'_> {
             begun: false,
             has_finding: false,
             quasi: Vec::new(),
+            categories: BTreeMap::new(),
         };
         if self.scan.marked && many {
             writeln!(self.out, "==> {} <==", page.source)?;
@@ -163,6 +179,7 @@ impl Scanning<'_> {
                 page.quasi.push(QuasiFinding { start, end, ..*quasi });
                 *self.totals.quasi.entry(quasi.kind.label()).or_default() += 1;
             }
+            page.note(&self.categories, &window.text);
             for finding in &window.findings {
                 *self.totals.classes.entry(finding.class.label()).or_default() += 1;
             }
@@ -193,6 +210,9 @@ impl Scanning<'_> {
     }
 
     fn finish(&mut self, page: &Page, fault: Option<Unreadable>) -> Result<(), Failure> {
+        for category in page.categories.keys() {
+            *self.totals.categories.entry(*category).or_default() += 1;
+        }
         let (source, out) = (&page.source, &mut self.out);
         // What cannot be read is an error, never "nothing found".
         if let Some(fault) = fault {
@@ -212,7 +232,12 @@ impl Scanning<'_> {
                 .iter()
                 .map(|it| json!({ "start": it.start, "end": it.end, "kind": it.kind.label() }))
                 .collect();
-            writeln!(out, "{begin}],\"quasi_identifiers\":{}}}", Value::from(quasi))?;
+            let special: Vec<Value> = page.categories.iter().map(special).collect();
+            let (quasi, special) = (Value::from(quasi), Value::from(special));
+            writeln!(
+                out,
+                "{begin}],\"quasi_identifiers\":{quasi},\"special_categories\":{special}}}"
+            )?;
         } else if self.scan.marked {
             writeln!(out)?;
         }
@@ -221,6 +246,20 @@ impl Scanning<'_> {
 }
 
 impl Page {
+    /// Adds the special categories of a window.
+    fn note(&mut self, categories: &Categories, text: &str) {
+        for found in categories.of(&[Part { text, label: None }]) {
+            let special = self.categories.entry(found.category).or_insert_with(|| Special {
+                score: found.score,
+                mentions: 0,
+                groups: BTreeSet::new(),
+            });
+            special.score = special.score.max(found.score);
+            special.mentions += found.mentions;
+            special.groups.extend(found.evidence.iter().map(|evidence| evidence.group));
+        }
+    }
+
     fn begin(&mut self, out: &mut dyn Write) -> io::Result<()> {
         if !std::mem::replace(&mut self.begun, true) {
             write!(out, "{}", begin(&self.source))?;
@@ -242,6 +281,17 @@ fn object(finding: &Finding) -> Value {
         "confidence": f64::from(finding.confidence.as_percent()) / 100.0,
         "recogniser": finding.recogniser,
         "why": finding.why,
+    })
+}
+
+/// Groups of terms, not terms: a scan's report may be kept where its text may not.
+fn special((category, special): (&Category, &Special)) -> Value {
+    json!({
+        "category": category.label(),
+        "law": category.citation(),
+        "score": f64::from(special.score.as_percent()) / 100.0,
+        "mentions": special.mentions,
+        "groups": special.groups,
     })
 }
 
@@ -291,6 +341,12 @@ impl Totals {
             )?;
             for (kind, count) in &self.quasi {
                 writeln!(out, "  {kind:14} {count}")?;
+            }
+        }
+        if !self.categories.is_empty() {
+            writeln!(out, "Inputs of a category that law protects beyond the rest of a record:")?;
+            for (category, count) in &self.categories {
+                writeln!(out, "  {:18} {count} ({})", category.label(), category.citation())?;
             }
         }
         writeln!(

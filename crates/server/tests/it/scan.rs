@@ -157,3 +157,21 @@ fn quasi_identifiers_are_reported_apart_from_identifiers() {
     let said = String::from_utf8(piped(note.as_bytes(), &[]).stdout).unwrap();
     assert!(said.contains("may single somebody out"), "{said}");
 }
+
+#[test]
+fn special_categories_of_the_whole_are_reported_without_its_words() {
+    let note = "Opioid use disorder, on buprenorphine since spring.\n";
+    let output = piped(note.as_bytes(), &["--json", "--fail-on-phi"]);
+    assert!(output.status.success(), "a category alone is no identifier");
+    let line: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let special = &line["special_categories"][0];
+    assert_eq!(special["category"], "SUBSTANCE_USE", "{line}");
+    assert_eq!(special["law"], "42 CFR Part 2", "{line}");
+    assert!(special["score"].as_f64().unwrap() >= 0.5, "{line}");
+    assert!(!line.to_string().contains("buprenorphine"), "{line}");
+    let said = String::from_utf8(piped(note.as_bytes(), &[]).stdout).unwrap();
+    assert!(said.contains("SUBSTANCE_USE") && said.contains("42 CFR Part 2"), "{said}");
+    let plain = piped(b"Blood pressure is fine.\n", &["--json"]);
+    let line: Value = serde_json::from_slice(&plain.stdout).unwrap();
+    assert_eq!(line["special_categories"], serde_json::json!([]));
+}

@@ -169,7 +169,8 @@ pub(crate) fn starts_written(
     }
     let whole = written::year_first(block, i)
         .map(|last| (last, block.str(i).parse().ok()))
-        .or_else(|| written::roman(block, i).map(|last| (last, block.str(last).parse().ok())));
+        .or_else(|| written::roman(block, i).map(|last| (last, block.str(last).parse().ok())))
+        .or_else(|| written::ordinals(block, i).map(|last| (last, block.str(last).parse().ok())));
     if let Some((last, year)) = whole {
         let span = (block.at(i).start, block.at(last).end);
         out.push(date_finding(block, labels, (i, span), 90, WHY, year));
@@ -181,17 +182,11 @@ pub(crate) fn starts_written(
 /// `Monday the 3rd`: the weekday.
 pub(crate) fn weekday(block: &Block<'_>, i: usize, out: &mut Vec<Finding>) -> bool {
     let k = i + 1 + usize::from(block.at(i + 1).is_mark(b','));
-    let text = block.str(k + 1);
-    let day = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let ordinal = block.at(k + 1).kind == Kind::Mixed
-        && ["st", "nd", "rd", "th"].iter().any(|t| text.ends_with(t))
-        && day.parse::<u8>().is_ok_and(|d| (1..=31).contains(&d));
-    let spoken = words::below_hundred(block, k + 1).filter(|n| n.2 && n.0 <= 31);
-    let last = if ordinal { Some(k + 1) } else { spoken.map(|n| n.1) };
+    let day = written::ordinal(block, k + 1).filter(|d| (1..=31).contains(&d.0));
     if !block.word_is(k, &["the"]) {
         return false;
     }
-    let Some(last) = last else { return false };
+    let Some((_, last)) = day else { return false };
     if block.word_is(last + 1, &["of"]) || block.at(last + 1).is(cue::MONTH) {
         return false;
     }

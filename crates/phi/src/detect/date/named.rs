@@ -116,6 +116,29 @@ const PAIRS: &[(&str, &[&str])] = &[
     ("mayo", &["de"]),
 ];
 
+/// Holidays that are dates only by the year after them.
+const YEARED: &[&str] = &[
+    "eid",
+    "lent",
+    "advent",
+    "tet",
+    "holi",
+    "onam",
+    "epiphany",
+    "ascension",
+    "rakhi",
+    "pentecost",
+    "michaelmas",
+    "navratri",
+    "nowruz",
+    "tabaski",
+    "vaisakhi",
+    "songkran",
+    "pesach",
+    "sukkot",
+    "shavuot",
+];
+
 /// The first token of a holiday whose last word, or only word, this is.
 fn holiday_name(block: &Block<'_>, i: usize) -> Option<usize> {
     let token = block.at(i);
@@ -145,8 +168,10 @@ fn holiday_name(block: &Block<'_>, i: usize) -> Option<usize> {
         let named = token.is_capital() && block.word_is(back, before);
         return named.then_some(back);
     }
-    let eid = block.word_is(i, &["eid"]);
-    (token.is_capital() && !eid).then_some(i)
+    if block.word_is(i, &["year"]) {
+        return i.checked_sub(2).filter(|k| block.word_is(*k, &["lunar", "chinese"]));
+    }
+    Some(i)
 }
 
 /// `Thanksgiving`, `Christmas 2020`, `New Year's Eve`; the token is a holiday or its last word.
@@ -154,8 +179,13 @@ pub(super) fn holiday(block: &Block<'_>, i: usize) -> Option<Written> {
     let first = holiday_name(block, i)?;
     let day = block.word_is(i + 1, &["day", "eve"]) && block.at(i + 1).gap == Gap::Space;
     let last = i + usize::from(day);
-    if let Some(year) = year_after(block, last) {
+    let days = usize::from(block.word_is(last + 1, &["weekend", "week"]));
+    if let Some(year) = year_after(block, last + days) {
         return Some(Written { first, last: year, percent: 92, year: Some(year) });
+    }
+    // These need a year to be dates: in lower case, or as words of every day.
+    if block.at(i).is_lower() || first == i && block.word_is(i, YEARED) {
+        return None;
     }
     if last > i || first < i {
         return Some(Written { first, last, percent: 92, year: None });

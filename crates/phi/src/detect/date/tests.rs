@@ -54,6 +54,37 @@ fn dates_of_digits_are_found() {
 }
 
 #[test]
+fn a_day_and_a_month_as_ordinals_are_a_date() {
+    each(
+        "born {} here",
+        Class::Date,
+        &[
+            "2nd of the 11th '58",
+            "2nd of the 11th 1958",
+            "third of the second fifty eight",
+            "twenty-first of the 3rd",
+        ],
+    );
+    none(&["the 2nd of the 15th", "third of the way", "first of the four"]);
+}
+
+#[test]
+fn a_holiday_is_a_date_by_its_year() {
+    each(
+        "since {} again",
+        Class::Date,
+        &[
+            "thanksgiving 2023",
+            "Labor Day weekend 2025",
+            "Lent 2025",
+            "Lunar New Year 2024",
+            "Christmas week 2019",
+        ],
+    );
+    none(&["he lent money", "the advent of insulin", "happy thanksgiving", "the year 2020"]);
+}
+
+#[test]
 fn dates_in_words_are_found() {
     each(
         "seen {} again",

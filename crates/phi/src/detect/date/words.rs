@@ -17,7 +17,9 @@ pub(crate) const CUES: &[(u64, &str)] = &[
     (
         cue::HOLIDAY,
         "thanksgiving christmas xmas easter halloween hanukkah chanukah ramadan diwali passover \
-         juneteenth kwanzaa purim eid day eve kippur hashanah friday wednesday gras mayo",
+         juneteenth kwanzaa purim eid day eve kippur hashanah friday wednesday gras mayo \
+         year lent advent pesach sukkot shavuot nowruz tabaski vaisakhi holi onam songkran tet michaelmas \
+         epiphany pentecost ascension rakhi navratri",
     ),
     (cue::QUARTER, "quarter"),
     (

@@ -393,3 +393,28 @@ fn spoken_part(block: &Block<'_>, i: usize) -> Option<(u32, usize, bool)> {
     let (value, last, ordinal) = below_hundred(block, k + slash)?;
     (!ordinal && value > 0 && (!zero || value < 10)).then_some((value, last, zero))
 }
+
+/// `2nd of the 11th '58`, `third of the second fifty eight`: a day and a month as ordinals; the last token.
+pub(super) fn ordinals(block: &Block<'_>, i: usize) -> Option<usize> {
+    let (day, last) = ordinal(block, i)?;
+    let the = last + 1 + usize::from(block.word_is(last + 1, &["of"]));
+    let of_the = block.word_is(last + 1, &["of"]) && block.word_is(the, &["the"]);
+    let (month, end) = ordinal(block, the + 1).filter(|_| of_the)?;
+    if !is_day(day) || !is_month(month) {
+        return None;
+    }
+    let comma = usize::from(block.at(end + 1).is_mark(b','));
+    Some(year_after(block, end + 1 + comma, true).map_or(end, |(year, _)| year))
+}
+
+/// `2nd`, `second`, `twenty-first`: its number and its last token.
+pub(super) fn ordinal(block: &Block<'_>, i: usize) -> Option<(u32, usize)> {
+    if let Some((value, last, _)) = below_hundred(block, i).filter(|n| n.2) {
+        return Some((value, last));
+    }
+    let text = block.str(i);
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let ends = text.get(digits.len()..).unwrap_or_default();
+    let said = block.at(i).kind == Kind::Mixed && ["st", "nd", "rd", "th"].contains(&ends);
+    said.then(|| digits.parse().ok()).flatten().map(|value| (value, i))
+}

@@ -205,7 +205,14 @@ fn more_groups(block: &Block<'_>, class: Class, (start, end): (usize, usize)) ->
     /// A first group that is longer is the whole number.
     const MAX_FIRST: usize = 4;
     let b = Bytes(block.text.as_bytes());
-    if end - start > MAX_FIRST
+    // `U4471 88210 02`: after letters and digits a long group goes on, if it is no year.
+    let next = block.at(block.token_at(end));
+    let goes_on = block.at(block.token_at(start)).kind == Kind::Mixed
+        && end - start <= 6
+        && next.kind == Kind::Digits
+        && (4..=6).contains(&(next.end - next.start))
+        && !(next.end - next.start == 4 && (1900..=2100).contains(&b.number(next.start, 4)));
+    if end - start > MAX_FIRST && !goes_on
         || !matches!(
             class,
             Class::Mrn

@@ -4,6 +4,12 @@ use crate::Class;
 use crate::detect::tests::{check, each, none};
 
 #[test]
+fn a_long_group_goes_on_after_letters_and_digits() {
+    check("insurance ID: <HEALTH_PLAN_ID>U4471 88210 02</HEALTH_PLAN_ID>, seen");
+    check("MRN <MRN>A12345</MRN> 2024 note");
+}
+
+#[test]
 fn social_security_numbers_are_found() {
     each(
         "SSN: {} on file",

@@ -97,7 +97,7 @@ impl Tagger {
         Ok(Self { scout: Network::open(SCOUT)?, judge: Network::open(JUDGE)? })
     }
 
-    /// What every token of a block is, save those that stand in fields.
+    /// What the networks think of every token of a block.
     pub(crate) fn tag(
         &self,
         block: &Block<'_>,
@@ -105,11 +105,12 @@ impl Tagger {
         found: &[Finding],
         fielded: &[bool],
         judge: bool,
-    ) -> Vec<Scores> {
+    ) -> Opinion {
         let mut scores = Vec::with_capacity(features.len());
         self.scout.tag(features, 0, features.len(), &mut scores);
+        let mut judged = Vec::new();
         if !judge {
-            return scores;
+            return Opinion { scores, judged };
         }
         let believed = believed(block, found, fielded);
         let doubtful: Vec<usize> =
@@ -124,8 +125,33 @@ impl Tagger {
             for (score, new) in scores.iter_mut().skip(from).zip(&again) {
                 *score = *new;
             }
+            judged.push((from, to));
         }
-        scores
+        Opinion { scores, judged }
+    }
+}
+
+/// What the networks think of the tokens of a block.
+#[derive(Debug)]
+pub(crate) struct Opinion {
+    scores: Vec<Scores>,
+    /// The stretches of tokens that the judge read too, in order.
+    judged: Vec<(usize, usize)>,
+}
+
+impl Opinion {
+    /// For each token how likely it is part of something, in 255ths.
+    pub(crate) fn doubts(&self) -> impl Iterator<Item = u8> {
+        self.scores.iter().map(in_255ths)
+    }
+
+    /// The network that decided on these tokens.
+    fn recogniser(&self, (from, to): (usize, usize)) -> &'static str {
+        let at = self.judged.partition_point(|stretch| stretch.1 <= from);
+        match self.judged.get(at) {
+            Some(stretch) if stretch.0 < to => "tagger.judge",
+            _ => "tagger.scout",
+        }
     }
 }
 
@@ -177,7 +203,7 @@ fn something(scores: &Scores) -> f32 {
 
 /// How likely a token is part of something, in 255ths.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0..=255")]
-pub(crate) fn in_255ths(scores: &Scores) -> u8 {
+fn in_255ths(scores: &Scores) -> u8 {
     (something(scores) * 255.0) as u8
 }
 
@@ -212,10 +238,11 @@ const fn threshold(tag: Tag) -> f32 {
 pub(crate) fn weigh(
     block: &Block<'_>,
     features: &Features,
-    scores: &[Scores],
+    opinion: &Opinion,
     fielded: &[bool],
     found: &mut Vec<Finding>,
 ) {
+    let scores = opinion.scores.as_slice();
     found.retain(|f| {
         let soft = matches!(f.class, Class::Name | Class::Location | Class::Profession)
             && f.confidence.as_percent() < FIRM_PERCENT;
@@ -241,7 +268,7 @@ pub(crate) fn weigh(
         let end = ends(block, i, scores, class);
         let listed = class == Class::Name && is_listed(features, i, end);
         if !listed && is_possible(block, (i, end), class, &taken) {
-            found.push(tagged(block, scores, (i, end), class));
+            found.push(tagged(block, opinion, (i, end), class));
         }
         i = end;
     }
@@ -434,11 +461,11 @@ fn ends(block: &Block<'_>, start: usize, scores: &[Scores], class: Class) -> usi
 
 fn tagged(
     block: &Block<'_>,
-    scores: &[Scores],
+    opinion: &Opinion,
     (from, to): (usize, usize),
     class: Class,
 ) -> Finding {
-    let inside = scores.get(from..to).unwrap_or_default();
+    let inside = opinion.scores.get(from..to).unwrap_or_default();
     let least = inside.iter().map(something).fold(1.0, f32::min);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0..=100")]
     let percent = (least * 100.0) as u8;
@@ -446,14 +473,37 @@ fn tagged(
         Tag::Outside | Tag::Name | Tag::Location | Tag::Profession => MOST_PERCENT,
         Tag::Date | Tag::Age | Tag::Contact | Tag::Id => MOST_PERCENT_FORM,
     };
+    let first = if class == Class::Name { from_initials(block, from) } else { from };
     Finding {
-        start: block.at(from).start,
+        start: block.at(first).start,
         end: block.before(to, 1).end,
         class,
         confidence: Confidence::percent(percent.min(most)),
-        recogniser: "tagger",
+        recogniser: opinion.recogniser((from, to)),
         why: "the word and those around it",
     }
+}
+
+/// The first token of a name with the initials before it: `T.` of `T. Vautour`.
+///
+/// The letter must begin a line or a sentence, or stand after another initial: that of
+/// `hepatitis C. Jones reports` belongs to what is before it.
+fn from_initials(block: &Block<'_>, from: usize) -> usize {
+    let mut first = from;
+    while block.at(first).gap <= Gap::Space {
+        let dot = usize::from(block.before(first, 1).is_mark(b'.'));
+        let Some(k) = first.checked_sub(1 + dot) else { break };
+        let initial = block.at(k);
+        if initial.case != Case::Initial || dot == 1 && block.at(k + 1).gap > Gap::None {
+            break;
+        }
+        first = k;
+    }
+    // The pronoun and the article are no initials without a full stop.
+    let dotted = block.at(first + 1).is_mark(b'.');
+    let word = !dotted && matches!(block.str(first), "I" | "A");
+    let begins = first < from && !word && block.starts_sentence(first);
+    if begins { first } else { from }
 }
 
 /// The likeliest tag but `Outside`.
@@ -463,4 +513,28 @@ fn best_inside(scores: &Scores) -> Tag {
         *outside = -1.0;
     }
     best(&scores).0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::cue::Cues;
+
+    #[test]
+    fn a_name_takes_the_initials_that_begin_its_line() {
+        for (text, name, want) in [
+            ("seen today.\n\nT. Vautour", "Vautour", "T."),
+            ("seen today. M Costigan", "Costigan", "M"),
+            ("J. R. Smith", "Smith", "J."),
+            ("hepatitis C. Jones reports", "Jones", "Jones"),
+            ("I Jones", "Jones", "Jones"),
+            ("seen.\nA Jones", "Jones", "Jones"),
+        ] {
+            let cues = Cues::new();
+            let block = Block::new(text, &cues);
+            let from = block.token_at(text.find(name).unwrap());
+            let first = block.at(from_initials(&block, from)).start;
+            assert!(text[first..].starts_with(want), "{text:?}: {:?}", &text[first..]);
+        }
+    }
 }
