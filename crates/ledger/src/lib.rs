@@ -10,6 +10,7 @@
 //! randomness. [`Clock`] and [`Entropy`] are arguments, and [`Journal`] is the one
 //! seam behind which a database does the durable part.
 
+pub mod anchor;
 pub mod bundle;
 mod canon;
 pub mod checkpoint;

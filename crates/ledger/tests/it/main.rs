@@ -12,4 +12,5 @@ mod content;
 mod forgery;
 mod format;
 mod sample;
+mod tokens;
 mod trusted;
