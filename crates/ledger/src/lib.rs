@@ -19,6 +19,7 @@ mod glance;
 mod head;
 mod id;
 mod journal;
+pub mod proof;
 mod record;
 #[cfg(test)]
 mod sample;
