@@ -23,6 +23,10 @@ const MAX_SIGNATURES: usize = 100;
 
 /// C2SP signed-note: the identifier of Ed25519 in keys and key hashes.
 const ED25519_TYPE: u8 = 0x01;
+/// C2SP tlog-cosignature: that of an Ed25519 cosignature with its time.
+const COSIGNATURE_TYPE: u8 = 0x04;
+/// The time before a cosignature: seconds since 1970, big-endian.
+const TIME_BYTES: usize = 8;
 const KEY_HASH_BYTES: usize = 4;
 const PUBLIC_KEY_BYTES: usize = 32;
 
@@ -90,8 +94,8 @@ fn check_name(name: &str) -> Result<(), MalformedName> {
 }
 
 /// The first four bytes of SHA-256(name, line feed, type, public key).
-fn key_hash(name: &str, public: &[u8]) -> [u8; KEY_HASH_BYTES] {
-    let hash = Hash::of_all([name.as_bytes(), b"\n", &[ED25519_TYPE], public]);
+fn key_hash(name: &str, kind: u8, public: &[u8]) -> [u8; KEY_HASH_BYTES] {
+    let hash = Hash::of_all([name.as_bytes(), b"\n", &[kind], public]);
     let [a, b, c, d, ..] = *hash.as_bytes();
     [a, b, c, d]
 }
@@ -136,7 +140,7 @@ impl Signer {
     /// The public key in the C2SP form `name+hash+base64(0x01 || key)`.
     #[must_use]
     pub fn verifier_key(&self) -> String {
-        encode_key(&self.name, self.pair.public_key().as_ref())
+        encode_key(&self.name, ED25519_TYPE, self.pair.public_key().as_ref())
     }
 
     /// The signed note of `checkpoint`.
@@ -147,16 +151,40 @@ impl Signer {
 
     /// A note over any text that ends with a line feed.
     fn sign_text(&self, text: &str) -> String {
-        let mut signature = key_hash(&self.name, self.pair.public_key().as_ref()).to_vec();
+        let public = self.pair.public_key();
+        let mut signature = key_hash(&self.name, ED25519_TYPE, public.as_ref()).to_vec();
         signature.extend_from_slice(self.pair.sign(text.as_bytes()).as_ref());
-        format!("{text}\n\u{2014} {} {}\n", self.name, BASE64.encode(&signature))
+        format!("{text}\n{}", signature_text(&self.name, &signature))
     }
 }
 
-fn encode_key(name: &str, public: &[u8]) -> String {
-    let mut typed = vec![ED25519_TYPE];
+/// A line of a note: the name and the signature with its key's hash.
+fn signature_text(name: &str, signature: &[u8]) -> String {
+    format!("\u{2014} {name} {}\n", BASE64.encode(signature))
+}
+
+fn encode_key(name: &str, kind: u8, public: &[u8]) -> String {
+    let mut typed = vec![kind];
     typed.extend_from_slice(public);
-    format!("{name}+{}+{}", HEXLOWER.encode(&key_hash(name, public)), BASE64.encode(&typed))
+    format!("{name}+{}+{}", HEXLOWER.encode(&key_hash(name, kind, public)), BASE64.encode(&typed))
+}
+
+/// The name and the public key of a verifier key of this kind, whose hash fits.
+fn decode_key(text: &str, kind: u8) -> Result<(String, [u8; PUBLIC_KEY_BYTES]), MalformedKey> {
+    let mut parts = text.splitn(3, '+');
+    let (Some(name), Some(hash), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(MalformedKey);
+    };
+    check_name(name).map_err(|_| MalformedKey)?;
+    let typed = BASE64.decode(key.as_bytes()).map_err(|_| MalformedKey)?;
+    let public: [u8; PUBLIC_KEY_BYTES] = typed
+        .strip_prefix(&[kind])
+        .and_then(|public| public.try_into().ok())
+        .ok_or(MalformedKey)?;
+    if hash != HEXLOWER.encode(&key_hash(name, kind, &public)) {
+        return Err(MalformedKey);
+    }
+    Ok((name.to_owned(), public))
 }
 
 /// A public key that checks signed notes, under the name of its log.
@@ -168,7 +196,7 @@ pub struct VerifierKey {
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&encode_key(&self.name, &self.public))
+        f.write_str(&encode_key(&self.name, ED25519_TYPE, &self.public))
     }
 }
 
@@ -198,20 +226,8 @@ impl VerifierKey {
     /// # Errors
     /// [`MalformedKey`], also for a key of another type than Ed25519.
     pub fn parse(text: &str) -> Result<Self, MalformedKey> {
-        let mut parts = text.splitn(3, '+');
-        let (Some(name), Some(hash), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(MalformedKey);
-        };
-        check_name(name).map_err(|_| MalformedKey)?;
-        let typed = BASE64.decode(key.as_bytes()).map_err(|_| MalformedKey)?;
-        let public: [u8; PUBLIC_KEY_BYTES] = typed
-            .strip_prefix(&[ED25519_TYPE])
-            .and_then(|public| public.try_into().ok())
-            .ok_or(MalformedKey)?;
-        if hash != HEXLOWER.encode(&key_hash(name, &public)) {
-            return Err(MalformedKey);
-        }
-        Ok(Self { name: name.to_owned(), public })
+        let (name, public) = decode_key(text, ED25519_TYPE)?;
+        Ok(Self { name, public })
     }
 
     /// The name: the origin of the checkpoints that it checks.
@@ -237,29 +253,147 @@ impl VerifierKey {
     }
 
     fn open_text<'a>(&self, note: &'a str) -> Result<&'a str, NoteError> {
-        let (text, signatures) = split_note(note).ok_or(NoteError::Malformed)?;
-        let hash = key_hash(&self.name, &self.public);
         let mut good = 0;
-        for (count, line) in signatures.lines().enumerate() {
-            let (name, signature) = signature_line(line).ok_or(NoteError::Malformed)?;
-            if count >= MAX_SIGNATURES {
-                return Err(NoteError::Malformed);
-            }
-            if name == self.name
-                && let Some(signature) = signature.strip_prefix(&hash)
-            {
-                self.check(text, signature)?;
+        let text =
+            each_signature(note, &self.name, ED25519_TYPE, &self.public, |text, signature| {
                 good += 1;
-            }
-        }
+                check(&self.public, text.as_bytes(), signature)
+            })?;
         if good == 0 { Err(NoteError::NotSigned) } else { Ok(text) }
     }
+}
 
-    fn check(&self, text: &str, signature: &[u8]) -> Result<(), NoteError> {
-        ParsedPublicKey::new(&ED25519, self.public)
-            .map_err(|_| NoteError::BadSignature)?
-            .verify_sig(text.as_bytes(), signature)
-            .map_err(|_| NoteError::BadSignature)
+/// Hands over every signature of a note that claims to be by this key, and returns the text.
+fn each_signature<'a>(
+    note: &'a str,
+    name: &str,
+    kind: u8,
+    public: &[u8],
+    mut take: impl FnMut(&str, &[u8]) -> Result<(), NoteError>,
+) -> Result<&'a str, NoteError> {
+    let (text, signatures) = split_note(note).ok_or(NoteError::Malformed)?;
+    let hash = key_hash(name, kind, public);
+    for (count, line) in signatures.lines().enumerate() {
+        let (signer, signature) = signature_line(line).ok_or(NoteError::Malformed)?;
+        if count >= MAX_SIGNATURES {
+            return Err(NoteError::Malformed);
+        }
+        if signer == name
+            && let Some(signature) = signature.strip_prefix(&hash)
+        {
+            take(text, signature)?;
+        }
+    }
+    Ok(text)
+}
+
+fn check(public: &[u8], message: &[u8], signature: &[u8]) -> Result<(), NoteError> {
+    ParsedPublicKey::new(&ED25519, public)
+        .map_err(|_| NoteError::BadSignature)?
+        .verify_sig(message, signature)
+        .map_err(|_| NoteError::BadSignature)
+}
+
+/// Cosigns checkpoints of other logs: what a witness does (C2SP tlog-cosignature, Ed25519).
+pub struct Cosigner {
+    name: String,
+    pair: Ed25519KeyPair,
+}
+
+impl fmt::Debug for Cosigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cosigner({})", self.name)
+    }
+}
+
+impl Cosigner {
+    /// A cosigner from the 32-byte Ed25519 seed, under a name such as `witness.example/w1`.
+    ///
+    /// # Errors
+    /// [`MalformedName`] when the name cannot stand in a note.
+    ///
+    /// # Panics
+    /// Never: every 32 bytes are a seed.
+    #[expect(clippy::expect_used, reason = "every 32 bytes are an Ed25519 seed")]
+    pub fn from_seed(name: &str, seed: &[u8; 32]) -> Result<Self, MalformedName> {
+        check_name(name)?;
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed).expect("32 bytes are a seed");
+        Ok(Self { name: name.to_owned(), pair })
+    }
+
+    /// The public key in the C2SP form `name+hash+base64(0x04 || key)`.
+    #[must_use]
+    pub fn verifier_key(&self) -> String {
+        encode_key(&self.name, COSIGNATURE_TYPE, self.pair.public_key().as_ref())
+    }
+
+    /// The signature line, with its line feed, over the text of a checkpoint at a time in seconds since
+    /// 1970.
+    #[must_use]
+    pub fn cosign(&self, checkpoint: &Checkpoint, seconds: u64) -> String {
+        let public = self.pair.public_key();
+        let mut signature = key_hash(&self.name, COSIGNATURE_TYPE, public.as_ref()).to_vec();
+        signature.extend_from_slice(&seconds.to_be_bytes());
+        let message = cosigned(&checkpoint.to_string(), seconds);
+        signature.extend_from_slice(self.pair.sign(message.as_bytes()).as_ref());
+        signature_text(&self.name, &signature)
+    }
+}
+
+/// What a cosignature is over.
+fn cosigned(text: &str, seconds: u64) -> String {
+    format!("cosignature/v1\ntime {seconds}\n{text}")
+}
+
+/// The public key of a witness.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WitnessKey {
+    name: String,
+    public: [u8; PUBLIC_KEY_BYTES],
+}
+
+impl fmt::Display for WitnessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&encode_key(&self.name, COSIGNATURE_TYPE, &self.public))
+    }
+}
+
+impl WitnessKey {
+    /// Reads a key in the C2SP form and checks its hash.
+    ///
+    /// # Errors
+    /// [`MalformedKey`], also for the key of a log.
+    pub fn parse(text: &str) -> Result<Self, MalformedKey> {
+        let (name, public) = decode_key(text, COSIGNATURE_TYPE)?;
+        Ok(Self { name, public })
+    }
+
+    /// The witness's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// When this witness cosigned a note, in seconds since 1970: of several times the latest.
+    ///
+    /// # Errors
+    /// [`NoteError::NotSigned`] when it did not; [`NoteError::BadSignature`] when a line claims so and
+    /// does not hold.
+    pub fn seconds_of(&self, note: &str) -> Result<u64, NoteError> {
+        let mut latest = None;
+        let (name, public) = (&self.name, &self.public);
+        each_signature(note, name, COSIGNATURE_TYPE, public, |text, signature| {
+            let (seconds, signature) =
+                signature.split_first_chunk::<TIME_BYTES>().ok_or(NoteError::BadSignature)?;
+            let seconds = u64::from_be_bytes(*seconds);
+            // A time of zero makes no statement on what was seen last.
+            if seconds == 0 || i64::try_from(seconds).is_err() {
+                return Err(NoteError::BadSignature);
+            }
+            latest = latest.max(Some(seconds));
+            check(public, cosigned(text, seconds).as_bytes(), signature)
+        })?;
+        latest.ok_or(NoteError::NotSigned)
     }
 }
 

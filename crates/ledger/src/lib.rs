@@ -28,6 +28,7 @@ pub mod seal;
 mod time;
 pub mod tree;
 pub mod verify;
+pub mod witness;
 
 pub use head::{Appended, Head};
 pub use id::{
