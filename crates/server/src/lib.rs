@@ -8,6 +8,7 @@ pub mod api;
 pub mod cli;
 mod listen;
 mod sidecar;
+mod witness;
 mod world;
 
 pub use listen::{ListenError, Listener, Tls};

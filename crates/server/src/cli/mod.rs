@@ -15,6 +15,7 @@ mod path;
 mod scan;
 mod serve;
 mod window;
+mod witness;
 
 use crate::world::{OsEntropy, SystemClock};
 use clap::{Args, Parser, Subcommand};
@@ -55,6 +56,7 @@ enum Command {
     Deid(deid::Deid),
     /// The audit log
     Audit(audit::Audit),
+    Witness(witness::WitnessCommand),
 }
 
 /// Reads one variable of the environment.
@@ -214,6 +216,7 @@ impl Cli {
                 Command::Key(key) => Box::pin(key.run(environment)).await,
                 Command::Path(path) => Box::pin(path.run(environment)).await,
                 Command::Audit(audit) => Box::pin(audit.run(environment)).await,
+                Command::Witness(witness) => Box::pin(witness.run(environment)).await,
                 // Scanning, measuring and transforming need neither keys nor a runtime.
                 Command::Scan(scan) => scan.run(environment),
                 Command::Eval(eval) => eval.run(environment),

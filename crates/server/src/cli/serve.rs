@@ -42,7 +42,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self, environment: &Environment) -> Result<ExitCode, Failure> {
-        self.start_log(environment);
+        start_log(environment, self.log_json);
         let house = self.data.open(environment).await?;
         let lock = house.lock_for_serving().map_err(|error| Failure::of_house(&error))?;
         let tls = self
@@ -117,18 +117,18 @@ impl Serve {
         }
         Ok(Some(LocalModel { program, weights, port: self.local_model_port }))
     }
+}
 
-    fn start_log(&self, environment: &Environment) {
-        let directives = environment.get("BULLA_LOG").unwrap_or_else(|| "info".to_owned());
-        let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
-        let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        let ansi = environment.get("NO_COLOR").is_none()
-            && std::io::IsTerminal::is_terminal(&std::io::stderr());
-        let set =
-            if self.log_json { lines.json().try_init() } else { lines.with_ansi(ansi).try_init() };
-        // Only a second subscriber in one process fails here, and the first one goes on.
-        drop(set);
-    }
+/// Writes what happens to standard error, as `BULLA_LOG` filters it.
+pub(super) fn start_log(environment: &Environment, json: bool) {
+    let directives = environment.get("BULLA_LOG").unwrap_or_else(|| "info".to_owned());
+    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let ansi = environment.get("NO_COLOR").is_none()
+        && std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let set = if json { lines.json().try_init() } else { lines.with_ansi(ansi).try_init() };
+    // Only a second subscriber in one process fails here, and the first one goes on.
+    drop(set);
 }
 
 async fn changed(mut stopped: watch::Receiver<bool>) {
@@ -137,7 +137,7 @@ async fn changed(mut stopped: watch::Receiver<bool>) {
 }
 
 /// Waits for a signal that asks to stop; says which.
-async fn termination() -> &'static str {
+pub(super) async fn termination() -> &'static str {
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {

@@ -39,3 +39,4 @@ mod scan;
 mod splits;
 mod tls;
 mod treatments;
+mod witness;
