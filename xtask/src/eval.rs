@@ -4,6 +4,7 @@
 //! and with `--peers` has other detectors read the same texts first.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,8 +16,9 @@ use crate::{target_folder, tools};
 
 /// Where the corpora are unless told, from the root.
 const CORPORA: &str = "../shared/corpora";
-/// The script that runs another detector.
-const PEER: &str = "tests/python/peers/presidio_eval.py";
+/// The scripts that run other detectors.
+const PRESIDIO: &str = "tests/python/peers/presidio_eval.py";
+const PHILTER: &str = "tests/python/peers/philter_eval.py";
 /// What other detectors read: they are slow.
 const PEER_CORPORA: [&str; 3] =
     ["fixtures", "regression/asq_phi/test", "regression/ambientmeta_context"];
@@ -35,7 +37,7 @@ pub(crate) struct Options {
     /// At most 200 documents of each corpus, one pass, rough intervals
     #[arg(long)]
     quick: bool,
-    /// Have Presidio read the same texts (installs it into target/)
+    /// Have Presidio and Philter read the same texts (installs them into target/)
     #[arg(long)]
     peers: bool,
     /// Only corpora whose name contains this
@@ -71,7 +73,7 @@ pub(crate) fn run(options: &Options, screen: Screen, stop: &Stop) -> Result<(), 
     if !present {
         absent(&corpora, screen);
     }
-    let mut arguments: Vec<std::ffi::OsString> = Vec::new();
+    let mut arguments: Vec<OsString> = Vec::new();
     if present {
         arguments.extend(["--corpora".into(), corpora.clone().into()]);
     }
@@ -121,7 +123,7 @@ fn absent(folder: &Path, screen: Screen) {
 
 /// Has the other detectors read, and returns what they wrote.
 fn peer_files(
-    arguments: &[std::ffi::OsString],
+    arguments: &[OsString],
     screen: Screen,
     stop: &Stop,
 ) -> Result<Vec<PathBuf>, Trouble> {
@@ -135,22 +137,28 @@ fn peer_files(
     let rows = std::fs::read_to_string(&all)?;
     let kept: Vec<&str> = rows.lines().filter(|row| is_for_peers(row)).collect();
     std::fs::write(&texts, kept.join("\n") + "\n")?;
-    let mut files = Vec::new();
-    for (name, options) in [("shipped", None), ("organization", Some("--organization"))] {
-        let out = folder.join(format!("presidio-{name}.jsonl"));
+    let file = |name: &str| folder.join(format!("{name}.jsonl"));
+    let (shipped, organization) = (file("presidio-shipped"), file("presidio-organization"));
+    let (philter, together) = (file("philter"), file("together"));
+    let read = |name: &str, script: &str, out: &Path, options: &[&OsStr]| {
         let mut command = Command::new(&python);
-        command.arg(root().join(PEER)).arg(&texts).arg(&out).args(options);
-        let bar = screen.bar(&format!("Presidio, {name}"), kept.len() as u64);
+        command.arg(root().join(script)).arg(&texts).arg(out).args(options);
+        let bar = screen.bar(name, kept.len() as u64);
         let mut said = Vec::new();
         let ran = run_read(&mut command, stop, |line| match done(line) {
             Some(at) => bar.set(at),
             None => said.push(line.to_owned()),
         });
         drop(bar);
-        ran.map_err(|Trouble(why)| Trouble(format!("{why}\n{}", said.join("\n"))))?;
-        files.push(out);
-    }
-    Ok(files)
+        ran.map_err(|Trouble(why)| Trouble(format!("{why}\n{}", said.join("\n"))))
+    };
+    read("Presidio, shipped", PRESIDIO, &shipped, &[])?;
+    let all = [OsStr::new("--organization")];
+    read("Presidio, organization", PRESIDIO, &organization, &all)?;
+    // What either of the two finds is a row of its own: the best that they can do together.
+    let beside = [OsStr::new("--beside"), shipped.as_os_str(), together.as_os_str()];
+    read("Philter", PHILTER, &philter, &beside)?;
+    Ok(vec![shipped, organization, philter, together])
 }
 
 fn is_for_peers(row: &str) -> bool {

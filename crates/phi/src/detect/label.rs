@@ -122,7 +122,7 @@ const STRONG: &[(Field, &str)] = &[
         "serial|serial number|sn|s n|device serial|udi|imei|meid|device identifier|implant|\
          pacemaker|icd device|pump serial|mac|mac address|model serial|pacemaker sn|\
          pacemaker serial|cgm|implant serial|device sn|glucometer|defibrillator|stimulator|\
-         device udi|lot number",
+         device udi|lot number|asset tag|asset|equipment tag",
     ),
     (
         id(Class::Biometric),

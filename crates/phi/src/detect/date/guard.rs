@@ -40,10 +40,10 @@ pub(super) fn in_context(
     found: Numeric,
     out: &[Finding],
 ) -> Option<u8> {
-    if is_measure(block, i, found.end) {
+    let b = Bytes(block.text.as_bytes());
+    if is_measure(block, i, found.end) || is_pressure(block, i) {
         return None;
     }
-    let b = Bytes(block.text.as_bytes());
     let start = block.at(i).start;
     let before = block.before(i, 1);
     let first = b.digits(start, 4);
@@ -76,6 +76,12 @@ pub(super) fn in_context(
     (slash && padded && found.year.is_none() && !score(parts) && alone(block, i)).then_some(56)
 }
 
+/// Whether a breathing machine or a tonometer stands before: `BiPAP from 14/6`.
+fn is_pressure(block: &Block<'_>, i: usize) -> bool {
+    const MACHINES: &[&str] = &["bipap", "cpap", "niv", "ipap", "epap", "iop", "iops", "bp", "pip"];
+    (1..=4).any(|back| block.word_is(i.wrapping_sub(back), MACHINES))
+}
+
 /// Words after which `3/14` can only be a day.
 const STRONG: &[&str] = &[
     "on",
@@ -86,6 +92,16 @@ const STRONG: &[&str] = &[
     "starting",
     "beginning",
     "effective",
+    "seen",
+    "lmp",
+    "edd",
+    "appt",
+    "booked",
+    "nxt",
+    "admitted",
+    "discharged",
+    "visited",
+    "died",
     "mon",
     "tue",
     "tues",
@@ -130,4 +146,77 @@ fn paired(block: &Block<'_>, i: usize, end: usize, out: &[Finding]) -> bool {
     let from = block.before(i, 2).end;
     let backward = joined && out.last().is_some_and(|f| f.class == Class::Date && f.end == from);
     forward || backward
+}
+
+/// Whether a sentence is about what happens every year, and not about somebody: `flu season usually peaks
+/// between December and February`.
+pub(super) fn is_general(block: &Block<'_>, i: usize) -> bool {
+    /// Sentences are longer, but what they are about stands near.
+    const REACH: usize = 24;
+    const GENERAL: &[&str] = &[
+        "season",
+        "seasons",
+        "seasonal",
+        "peak",
+        "peaks",
+        "annual",
+        "annually",
+        "yearly",
+        "awareness",
+        "campaign",
+        "busiest",
+        "closed",
+        "holidays",
+        "people",
+        "states",
+        "pollen",
+        "ragweed",
+        "mosquito",
+        "interns",
+        "deductibles",
+    ];
+    const SOMEBODY: &[&str] = &[
+        "he",
+        "she",
+        "they",
+        "i",
+        "we",
+        "me",
+        "my",
+        "his",
+        "her",
+        "him",
+        "their",
+        "them",
+        "our",
+        "us",
+        "hers",
+        "pt",
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "last",
+        "this",
+        "since",
+        "seen",
+        "admitted",
+        "diagnosed",
+        "born",
+        "died",
+        "started",
+        "began",
+        "scheduled",
+        "appointment",
+        "visit",
+        "surgery",
+    ];
+    let ends = |k: usize| block.starts_sentence(k);
+    let first =
+        (i.saturating_sub(REACH)..=i).rev().find(|k| ends(*k)).unwrap_or(i.saturating_sub(REACH));
+    let last = (i + 1..i + REACH).find(|k| ends(*k)).unwrap_or(i + REACH);
+    let any = |words: &[&str]| (first..last).any(|k| block.word_is(k, words));
+    let person =
+        (first..last).any(|k| block.at(k).is(cue::PERSON) && !block.word_is(k, &["people"]));
+    any(GENERAL) && !person && !any(SOMEBODY)
 }

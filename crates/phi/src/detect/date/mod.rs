@@ -65,10 +65,11 @@ fn is_birth(block: &Block<'_>, _labels: &Labels, first: usize) -> bool {
     })
 }
 
+const SHORT_WEEKDAYS: &[&str] =
+    &["mon", "tue", "tues", "wed", "weds", "thu", "thur", "thurs", "fri", "sat", "sun"];
+
 /// The first byte of a weekday that belongs to the date after it: `Friday, 11/02/07`.
 fn weekday_before(block: &Block<'_>, first: usize) -> Option<usize> {
-    const SHORT: &[&str] =
-        &["mon", "tue", "tues", "wed", "weds", "thu", "thur", "thurs", "fri", "sat", "sun"];
     let mut k = first.checked_sub(1)?;
     for _ in 0..2 {
         if block.at(k).is_any_mark(b",.") || block.word_is(k, &["the"]) {
@@ -77,7 +78,8 @@ fn weekday_before(block: &Block<'_>, first: usize) -> Option<usize> {
     }
     let near = block.at(first).gap <= Gap::Space && block.at(k + 1).gap <= Gap::Space;
     let weekday = block.at(k).is(cue::WEEKDAY)
-        || block.word_is(k, SHORT) && (!block.at(k).is_lower() || block.word_is(k, &["thurs"]));
+        || block.word_is(k, SHORT_WEEKDAYS)
+            && (!block.at(k).is_lower() || block.word_is(k, &["thurs"]));
     (weekday && near).then(|| block.at(k).start)
 }
 
@@ -124,6 +126,10 @@ pub(crate) fn at_word(
                 .map(|w| (w, ("date.quarter", "quarter of a year")))
         });
     if let Some((found, why)) = found {
+        // A month or a holiday alone says nothing of anybody in a general statement.
+        if found.year.is_none() && lone(block, &found) && guard::is_general(block, found.first) {
+            return true;
+        }
         push_written(block, labels, found, why, out);
         return true;
     }
@@ -136,6 +142,13 @@ pub(crate) fn at_word(
         return starts_written(block, labels, i, out);
     }
     false
+}
+
+/// Whether a date has neither a day nor a year: `June`, `Christmas Day`.
+fn lone(block: &Block<'_>, found: &Written) -> bool {
+    (found.first..=found.last).all(|k| {
+        !matches!(block.at(k).kind, Kind::Digits | Kind::Mixed) && !block.at(k).is(cue::NUMERAL)
+    })
 }
 
 /// `14 March 1962`, `12-14 March`, `twenty first of June`, `14.III.1962` begin with the day.
@@ -181,11 +194,12 @@ pub(crate) fn starts_written(
 
 /// `Monday the 3rd`: the weekday.
 pub(crate) fn weekday(block: &Block<'_>, i: usize, out: &mut Vec<Finding>) -> bool {
-    let k = i + 1 + usize::from(block.at(i + 1).is_mark(b','));
-    let day = written::ordinal(block, k + 1).filter(|d| (1..=31).contains(&d.0));
+    let k = i + 1 + usize::from(block.at(i + 1).is_any_mark(b",."));
     if !block.word_is(k, &["the"]) {
         return false;
     }
+    let named = block.at(i).is(cue::WEEKDAY) || block.word_is(i, SHORT_WEEKDAYS);
+    let day = written::ordinal(block, k + 1).filter(|d| named && (1..=31).contains(&d.0));
     let Some((_, last)) = day else { return false };
     if block.word_is(last + 1, &["of"]) || block.at(last + 1).is(cue::MONTH) {
         return false;

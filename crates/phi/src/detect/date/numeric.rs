@@ -39,7 +39,7 @@ pub(crate) fn numeric(b: Bytes<'_>, i: usize) -> Option<Numeric> {
     let pair = (1..=2).contains(&count) && (1..=2).contains(&second) && b.at(next - 1) == b'/';
     let dash = b.at(next + second) == b'-' || b.at(next + second + 1) == b'-';
     if pair && dash && is_month(month) && is_day(day) {
-        let found = range(b, month, next + second);
+        let found = range(b, (month, day), next + second);
         if found.is_some() {
             return found;
         }
@@ -124,11 +124,14 @@ fn two(
     let pair = short
         && (sep == b'/' || padded)
         && (is_month(n) && is_day(m) || padded && is_day(n) && is_month(m));
-    pair.then_some(Numeric { end: next, certain: false, year: None })
+    // `28/2` has its day first; sevenths and twelfths are weeks and years: `14/7`, `18/12`.
+    let day_first =
+        sep == b'/' && (13..=31).contains(&n) && is_month(m) && !matches!(m, 7 | 12) && second <= 2;
+    (pair || day_first).then_some(Numeric { end: next, certain: false, year: None })
 }
 
 /// The rest of `3/1-3/5/21` or `3/14-16/2024` after its first day.
-fn range(b: Bytes<'_>, month: u32, next: usize) -> Option<Numeric> {
+fn range(b: Bytes<'_>, (month, day): (u32, u32), next: usize) -> Option<Numeric> {
     let spaced = b.at(next) == b' ' && b.at(next + 1) == b'-' && b.at(next + 2) == b' ';
     let from = match (b.at(next), spaced) {
         (b'-', _) => next + 1,
@@ -143,6 +146,16 @@ fn range(b: Bytes<'_>, month: u32, next: usize) -> Option<Numeric> {
     let whole = without_range(b, from).filter(|d| d.year.is_some() && d.certain);
     if whole.is_some() && is_month(second) {
         return whole;
+    }
+    // `12/23-1/2` has no year, but a day later than any month; sixteenths are of an inch.
+    let days = from + count + 1;
+    let last = b.digits(days, 3);
+    let (end, until) = (days + last, b.number(days, last));
+    let late = |day: u32| (13..=31).contains(&day) && day != 16;
+    let pair =
+        b.at(days - 1) == b'/' && (1..=2).contains(&last) && b.ends(end) && b.at(end) != b'%';
+    if pair && is_month(second) && is_day(until) && (late(day) || late(until)) {
+        return Some(Numeric { end, certain: true, year: None });
     }
     // `3/14-16/2024` has a day where `3/1-3/5/21` has a month.
     let year = from + count + 1;

@@ -69,6 +69,28 @@ fn a_day_and_a_month_as_ordinals_are_a_date() {
 }
 
 #[test]
+fn days_without_a_year_are_found_by_what_stands_around() {
+    check("Next visit: <DATE>sat the 20th</DATE>.");
+    check("And your birthday? <DATE>Four, twenty-three, thirty-six</DATE>. Thanks.");
+    check("I typed <DATE>zero six, zero two, eighty-five</DATE>, and then");
+    none(&["levels four, twenty-three, thirty-six"]);
+    none(&[
+        "Flu season usually peaks between December and February.",
+        "The clinic is closed on Christmas Day and New Year's Day.",
+    ]);
+    check("She had the flu in <DATE>February</DATE>, as she usually does.");
+    check("Baker out <DATE>12/23-1/2</DATE>, Carpenter covers.");
+    check("Nxt <DATE>28/2</DATE>. U&E since <DATE>21/2</DATE>, seen <DATE>10/10</DATE> at home");
+    none(&[
+        "abx 14/7 and 18/12",
+        "5/16-7/16 inch",
+        "BiPAP from 14/6",
+        "up from the ground",
+        "sat on the chair",
+    ]);
+}
+
+#[test]
 fn a_holiday_is_a_date_by_its_year() {
     each(
         "since {} again",

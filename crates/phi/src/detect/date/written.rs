@@ -368,21 +368,45 @@ pub(super) fn roman(block: &Block<'_>, i: usize) -> Option<usize> {
     (digits && (full || short)).then_some(last)
 }
 
-/// `oh three fourteen sixty two`, `three fourteen nineteen sixty two`: a date spoken as numbers.
+/// `oh three fourteen sixty two`, `three fourteen nineteen sixty two`, and after a word of birth `four,
+/// twenty-three, thirty-six`: a date spoken as numbers.
 pub(super) fn spoken(block: &Block<'_>, i: usize) -> Option<usize> {
-    let (month, mut k, zero) = spoken_part(block, i)?;
-    let (day, last, _) = spoken_part(block, k + 1)?;
-    k = last;
+    let (month, last, zero) = spoken_part(block, i)?;
+    let (day_at, first_comma) = past_comma(block, last + 1);
+    let (day, last, again) = spoken_part(block, day_at)?;
     if !is_month(month) || !is_day(day) {
         return None;
     }
-    if let Some((year, end)) = words::year(block, k + 1) {
+    let (year_at, second_comma) = past_comma(block, last + 1);
+    let listed = first_comma || second_comma;
+    let zero = zero || again && listed;
+    // Numbers with commas between are a list, unless a zero or the question says that they are a date.
+    let born = || is_near_birth(block, i);
+    if listed && !zero && !born() {
+        return None;
+    }
+    if let Some((year, end)) = words::year(block, year_at) {
         return is_year(year).then_some(end);
     }
     // Two digits of a year are too little without the zero of a written date.
-    let (year, end, ordinal) = below_hundred(block, k + 1)?;
-    (zero && !ordinal && year >= 10 && !block.at(end + 1).is(cue::NUMERAL | cue::UNIT))
+    let (year, end, ordinal) = below_hundred(block, year_at)?;
+    let said = zero || born();
+    (said && !ordinal && year >= 10 && !block.at(end + 1).is(cue::NUMERAL | cue::UNIT))
         .then_some(end)
+}
+
+/// The token after a comma, and whether there was one.
+fn past_comma(block: &Block<'_>, i: usize) -> (usize, bool) {
+    let comma = block.at(i).is_mark(b',') && block.at(i).gap == Gap::None;
+    (i + usize::from(comma), comma)
+}
+
+/// Whether a word of birth stands before, also in the question that this answers.
+fn is_near_birth(block: &Block<'_>, i: usize) -> bool {
+    const BACK: usize = 16;
+    (1..=BACK).any(|back| {
+        block.word_is(i.wrapping_sub(back), &["dob", "born", "birth", "birthdate", "birthday"])
+    })
 }
 
 /// A part of a spoken date, with or without a zero before it.

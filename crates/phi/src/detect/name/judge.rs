@@ -222,9 +222,12 @@ pub(super) fn comma_form(
     }
     let given =
         unit(block, lexicon, comma + 1, 0, false, None).filter(|u| !u.initial && !u.not_name)?;
-    let surname = units.iter().any(|u| u.is_surname() || u.is_unknown());
+    // `BISAP, APACHE II` are letters of scores: in capitals an unknown word needs more beside it.
+    let begins = block.starts_sentence(units.first()?.first) || left.strength >= 2;
+    let surname = units.iter().any(|u| u.is_surname() || u.is_unknown() && (!u.upper || begins));
     let shape = last.upper || block.starts_sentence(units.first()?.first) || left.strength >= 2;
-    if !(surname && given.is_given() && shape && last.entry.place() < 2) {
+    let state = given.region || units.iter().any(|u| u.region);
+    if !(surname && given.is_given() && shape && last.entry.place() < 2) || state {
         return None;
     }
     let mut end = given.end;

@@ -183,17 +183,20 @@ fn labelled_from(block: &Block<'_>, labels: &Labels, i: usize) -> (usize, Option
         return (i, found);
     }
     let own = context(block, labels, i - 1).filter(|c| {
-        matches!(
-            c.class(),
-            Some(
-                Class::Vehicle
-                    | Class::License
-                    | Class::HealthPlanId
-                    | Class::Mrn
-                    | Class::Account
-                    | Class::DeviceId
+        // `ID: W 2231 09874`.
+        let plain = c.marked && c.class() == Some(Class::OtherId);
+        plain
+            || matches!(
+                c.class(),
+                Some(
+                    Class::Vehicle
+                        | Class::License
+                        | Class::HealthPlanId
+                        | Class::Mrn
+                        | Class::Account
+                        | Class::DeviceId
+                )
             )
-        )
     });
     if own.is_some() { (i - 1, own) } else { (i, None) }
 }

@@ -97,7 +97,7 @@ const DATED: u64 =
     cue::MONTH | cue::MONTH_ABROAD | cue::SEASON | cue::HOLIDAY | cue::NUMERAL | cue::QUARTER;
 
 /// Words at which anything but a code is looked for.
-const RARE: u64 = DATED | cue::WEEKDAY | cue::DOT | cue::LOGIN | cue::DECADE;
+const RARE: u64 = DATED | cue::WEEKDAY | cue::SINCE | cue::DOT | cue::LOGIN | cue::DECADE;
 
 fn word(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec<Finding>) {
     let token = block.at(i);
@@ -151,7 +151,7 @@ fn at_cue(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec<Finding>) 
     if token.is(DATED) && date::at_word(block, labels, i, out) {
         return true;
     }
-    if token.is(cue::WEEKDAY) && date::weekday(block, i, out) {
+    if token.is(cue::WEEKDAY | cue::SINCE) && date::weekday(block, i, out) {
         return true;
     }
     if token.is(cue::NUMERAL)

@@ -11,7 +11,12 @@ use crate::{Class, Finding};
 
 /// Finds a telephone number that begins at this digit, bracket or plus sign.
 pub(super) fn phone(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec<Finding>) -> bool {
+    const CODES: &[&str] = &["ndc", "loinc", "snomed", "upc", "isbn", "cpt", "hcpcs"];
     let b = Bytes(block.text.as_bytes());
+    let marked = usize::from(block.before(i, 1).is_any_mark(b":#"));
+    if block.word_is(i.wrapping_sub(1 + marked), CODES) {
+        return false;
+    }
     plan::phone(b, block.at(i).start).is_some_and(|found| push(block, labels, i, found, out))
 }
 
@@ -208,7 +213,7 @@ pub(super) fn is_short(block: &Block<'_>, i: usize) -> bool {
     (1..=3).any(|back| block.word_is(i.wrapping_sub(back), WORDS))
 }
 
-/// `x4471` after a word for calling.
+/// `x4471` after a word for calling, and `extension 6620`.
 pub(super) fn extension(block: &Block<'_>, i: usize, out: &mut Vec<Finding>) -> bool {
     let text = block.str(i).as_bytes();
     let digits = text.iter().skip(1).all(u8::is_ascii_digit) && (4..=6).contains(&text.len());
@@ -217,7 +222,12 @@ pub(super) fn extension(block: &Block<'_>, i: usize, out: &mut Vec<Finding>) -> 
         && (is_called(block, i)
             || is_short(block, i)
             || block.word_is(i.wrapping_sub(1), &["at", "or"]) && text.len() >= 5);
-    if found {
+    // The extension of a knee has at most three digits.
+    let mark = usize::from(block.before(i, 1).is_any_mark(b".:"));
+    let named = (4..=6).contains(&text.len())
+        && text.iter().all(u8::is_ascii_digit)
+        && block.word_is(i.wrapping_sub(1 + mark), &["extension", "extn", "ext"]);
+    if found || named {
         let span = (block.at(i).start, block.at(i).end);
         out.push(finding(
             span,
@@ -227,5 +237,5 @@ pub(super) fn extension(block: &Block<'_>, i: usize, out: &mut Vec<Finding>) -> 
             "extension after a word for calling",
         ));
     }
-    found
+    found || named
 }

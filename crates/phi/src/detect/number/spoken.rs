@@ -5,7 +5,7 @@ use super::{finding, phone};
 use crate::detect::cue;
 use crate::detect::date::{self, Size, numeral};
 use crate::detect::label::{Field, Labels};
-use crate::detect::token::{Block, Gap, Kind};
+use crate::detect::token::{Block, Case, Gap, Kind};
 use crate::{Class, Finding};
 
 /// What was said: its last token and how many digits it has.
@@ -14,13 +14,17 @@ struct Run {
     digits: usize,
     /// Whether it counts up: `one two three four five`.
     counts: bool,
+    /// Whether each word is one digit.
+    single: bool,
+    /// Letters that are said between them: `Z Z Z zero zero four four`.
+    letters: usize,
 }
 
 /// Reads words of digits from a token on.
 fn run(block: &Block<'_>, i: usize) -> Run {
     /// No number that is said has more words.
     const MAX_TOKENS: usize = 60;
-    let mut run = Run { last: i, digits: 0, counts: true };
+    let mut run = Run { last: i, digits: 0, counts: true, single: true, letters: 0 };
     let mut before = None;
     let mut k = i;
     let mut times = 1;
@@ -44,6 +48,7 @@ fn run(block: &Block<'_>, i: usize) -> Run {
         let single = token.kind == Kind::Digits && token.end - token.start == 1;
         if let Some(word) = said {
             let mut count = if word.size == Size::Digit { 1 } else { 2 };
+            run.single &= word.size == Size::Digit;
             run.counts &= before.is_none_or(|b| word.value == b + 1);
             before = Some(word.value);
             run.last = k;
@@ -65,6 +70,8 @@ fn run(block: &Block<'_>, i: usize) -> Run {
             run.last = k;
             run.counts = false;
             times = 1;
+        } else if token.case == Case::Initial && is_said(block, k + 1) {
+            run.letters += 1;
         } else if block.word_is(k, &["o"]) && run.digits > 0 {
             run.digits += times;
             run.last = k;
@@ -79,15 +86,45 @@ fn run(block: &Block<'_>, i: usize) -> Run {
     run
 }
 
+/// A letter that is said as one: `Z`, and not the article or the pronoun.
+fn is_letter(block: &Block<'_>, k: usize) -> bool {
+    block.at(k).case == Case::Initial && !matches!(block.str(k), "A" | "I")
+}
+
+/// Whether a digit or another letter is said here, past a comma.
+fn is_said(block: &Block<'_>, k: usize) -> bool {
+    let k = k + usize::from(block.at(k).is_mark(b','));
+    block.at(k).gap <= Gap::Space
+        && (numeral(block, k).is_some_and(|n| n.size == Size::Digit && !n.ordinal)
+            || is_letter(block, k))
+}
+
+/// The first of the letters that are said before a number.
+fn letters_before(block: &Block<'_>, i: usize) -> usize {
+    /// Codes that are spelled begin with no more.
+    const MOST: usize = 4;
+    let mut first = i;
+    while first + MOST > i && block.at(first).gap <= Gap::Space {
+        let Some(k) = first.checked_sub(1).filter(|k| is_letter(block, *k)) else { break };
+        first = k;
+    }
+    first
+}
+
 /// Finds a number that is said digit by digit from this word on.
 pub(super) fn spoken(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec<Finding>) -> bool {
     /// Fewer digits under a label are a count.
     const LEAST: usize = 4;
     let run = run(block, i);
-    if run.digits < LEAST {
+    let first = letters_before(block, i);
+    let letters = run.letters + i - first;
+    // A code that is spelled: letters and digits, one word each.
+    let spelled = letters > 0 && run.single && run.digits >= 2 && run.digits + letters > LEAST;
+    if run.digits < LEAST && !spelled {
         return false;
     }
-    let span = (block.at(i).start, block.at(run.last).end);
+    let from = if spelled { first } else { i };
+    let span = (block.at(from).start, block.at(run.last).end);
     let found = context(block, labels, i);
     let why = "digits in words";
     let class = found.and_then(Context::class).filter(|_| {
@@ -110,6 +147,8 @@ pub(super) fn spoken(block: &Block<'_>, labels: &Labels, i: usize, out: &mut Vec
         7 | 10 | 11 if phone::is_called(block, i) => (Class::Phone, 85),
         10 | 11 => (Class::Phone, 76),
         9 => (Class::Ssn, 60),
+        _ if spelled => (Class::OtherId, 54),
+        5 | 6 if run.single => (Class::OtherId, 50),
         7..=20 => (Class::OtherId, 56),
         _ => return false,
     };

@@ -4,6 +4,23 @@ use crate::Class;
 use crate::detect::tests::{check, each, none};
 
 #[test]
+fn codes_that_are_spelled_are_found() {
+    check("Band reads <OTHER_ID>seven seven one oh four, dash, nine</OTHER_ID>. Matches.");
+    check("the code <OTHER_ID>Z Z Z zero zero four four</OTHER_ID>, right?");
+    check("<OTHER_ID>One X X zero, Q zero zero, B B nine nine</OTHER_ID>, okay.");
+    check("interpreter number <OTHER_ID>two two eight one four</OTHER_ID>");
+    check("call me direct, extension <PHONE>6620</PHONE>");
+    check("asset tag <DEVICE_ID>TAB-0417-LC</DEVICE_ID>");
+    none(&[
+        "count one two three four five",
+        "plan B two tablets",
+        "vitamin D five drops",
+        "knee extension 130",
+        "NDC 00071-0155-23 is on backorder",
+    ]);
+}
+
+#[test]
 fn a_long_group_goes_on_after_letters_and_digits() {
     check("insurance ID: <HEALTH_PLAN_ID>U4471 88210 02</HEALTH_PLAN_ID>, seen");
     check("MRN <MRN>A12345</MRN> 2024 note");

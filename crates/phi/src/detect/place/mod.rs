@@ -103,6 +103,7 @@ fn town(block: &Block<'_>, lexicon: &Lexicon, i: usize, out: &mut Vec<Finding>) 
         }
         if titled
             && (entry.is_facility() || place >= 1)
+            && !is_questionnaire(block, end)
             && !is_title_case_prose(block, lexicon, i, end)
         {
             let tail = state_zip(block, end);
@@ -137,6 +138,14 @@ fn town(block: &Block<'_>, lexicon: &Lexicon, i: usize, out: &mut Vec<Finding>) 
 
 fn is_state_name(block: &Block<'_>, i: usize, end: usize) -> bool {
     end == i + 2 && state(block, i) == Some(end)
+}
+
+/// `Kansas City Cardiomyopathy Questionnaire`: a town in the name of something else.
+fn is_questionnaire(block: &Block<'_>, end: usize) -> bool {
+    let named = |k: usize| block.at(k).is_capital() && block.at(k).gap == Gap::Space;
+    named(end)
+        && (block.at(end).is(cue::EPONYM_TAIL)
+            || named(end + 1) && block.at(end + 1).is(cue::EPONYM_TAIL))
 }
 
 /// Whether all words are ordinary ones, as in a heading: `Long Island` is none, `High Point` is.
@@ -239,6 +248,10 @@ fn with_state(
     // `Hope Best, MD`: an ordinary word is a town only after a word of place.
     let ordinary = lexicon.word(block.str(k - 1)).word() >= 4 && !block.before(i, 1).is(cue::PLACE);
     if credential && ordinary && !zipped {
+        return None;
+    }
+    // `Tennessee, Texas and Ohio` are states.
+    if !coded && state(block, i) == Some(k) {
         return None;
     }
     let known = (i..k).any(|j| lexicon.word(block.str(j)).place() > 0);

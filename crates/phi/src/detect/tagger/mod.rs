@@ -215,6 +215,10 @@ const REPORT_FORM: f32 = 0.6;
 const DENY: f32 = 0.03;
 /// Below this a weak one is dropped: by a label in running text, or by word lists alone.
 const DENY_WEAK: f32 = 0.06;
+/// Below this a loose date is dropped.
+const DENY_LOOSE: f32 = 0.3;
+/// A date up to this confidence is loose: a month or a holiday alone, which general statements have too.
+const LOOSE_PERCENT: u8 = 62;
 /// A finding below this confidence is weak, and so is every one by a label before it.
 const WEAK_PERCENT: u8 = 80;
 /// A finding of at least this confidence rests on more than word lists.
@@ -244,16 +248,23 @@ pub(crate) fn weigh(
 ) {
     let scores = opinion.scores.as_slice();
     found.retain(|f| {
-        let soft = matches!(f.class, Class::Name | Class::Location | Class::Profession)
-            && f.confidence.as_percent() < FIRM_PERCENT;
+        let percent = f.confidence.as_percent();
+        let loose = f.class == Class::Date && percent <= LOOSE_PERCENT;
+        let soft = loose
+            || matches!(f.class, Class::Name | Class::Location | Class::Profession)
+                && percent < FIRM_PERCENT;
         let from = block.token_at(f.start);
         let to = block.token_at(f.end).max(from + 1);
         if !soft || fielded.get(from) == Some(&true) {
             return true;
         }
         let inside = scores.get(from..to.min(scores.len())).unwrap_or_default();
-        let weak = f.confidence.as_percent() < WEAK_PERCENT || f.recogniser == "name.field";
-        let deny = if weak { DENY_WEAK } else { DENY };
+        let weak = percent < WEAK_PERCENT || f.recogniser == "name.field";
+        let deny = match (loose, weak) {
+            (true, _) => DENY_LOOSE,
+            (false, true) => DENY_WEAK,
+            (false, false) => DENY,
+        };
         inside.iter().any(|s| something(s) >= deny)
     });
     let mut taken: Vec<(usize, usize)> = found.iter().map(|f| (f.start, f.end)).collect();
@@ -266,7 +277,8 @@ pub(crate) fn weigh(
             continue;
         };
         let end = ends(block, i, scores, class);
-        let listed = class == Class::Name && is_listed(features, i, end);
+        let listed = class == Class::Name && is_listed(features, i, end)
+            || class == Class::Location && is_instrument(block, end);
         if !listed && is_possible(block, (i, end), class, &taken) {
             found.push(tagged(block, opinion, (i, end), class));
         }
@@ -321,6 +333,22 @@ fn is_listed(features: &Features, from: usize, to: usize) -> bool {
     let others = (from.saturating_sub(AROUND)..from).chain(to..to + AROUND);
     (from..to).any(|k| features.is_eponym(k))
         && others.filter(|k| features.is_eponym(*k)).count() >= OTHERS
+}
+
+/// `Cincinnati Prehospital Stroke Scale`: a place in the name of what is measured with.
+fn is_instrument(block: &Block<'_>, end: usize) -> bool {
+    const WORDS: usize = 3;
+    const INSTRUMENTS: &[&str] = &[
+        "scale",
+        "score",
+        "questionnaire",
+        "inventory",
+        "criteria",
+        "classification",
+        "checklist",
+    ];
+    let named = |k: usize| block.at(k).is_capital() && block.at(k).gap == Gap::Space;
+    (end..=end + WORDS).take_while(|k| named(*k)).any(|k| block.word_is(k, INSTRUMENTS))
 }
 
 /// `R.N.`: letters with stops between are an abbreviation when one more stop follows.
