@@ -329,6 +329,23 @@ impl<'a> Members<'a> {
                 (Field::Expires, expires),
                 (Field::Days, days),
             ]),
+            Event::Anchored { size, authority, stamped, sha256 } => self.put([
+                (Field::Kind, &Kind::Anchored),
+                (Field::Size, size),
+                (Field::Authority, authority),
+                (Field::Stamped, stamped),
+                (Field::Sha256, sha256),
+            ]),
+            Event::AnchorFailing { authority, reason } => self.put([
+                (Field::Kind, &Kind::AnchorFailing),
+                (Field::Authority, authority),
+                (Field::Reason, reason),
+            ]),
+            Event::ClockSkewed { authority, stamped } => self.put([
+                (Field::Kind, &Kind::ClockSkewed),
+                (Field::Authority, authority),
+                (Field::Stamped, stamped),
+            ]),
         }
     }
 
@@ -586,6 +603,18 @@ mod tests {
                     expires: self.time(),
                     days: u32::from_be_bytes(self.bytes()),
                 },
+                Kind::Anchored => Event::Anchored {
+                    size: self.number(),
+                    authority: self.text(),
+                    stamped: self.time(),
+                    sha256: self.hash(),
+                },
+                Kind::AnchorFailing => {
+                    Event::AnchorFailing { authority: self.text(), reason: self.text() }
+                }
+                Kind::ClockSkewed => {
+                    Event::ClockSkewed { authority: self.text(), stamped: self.time() }
+                }
             }
         }
 

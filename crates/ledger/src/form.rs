@@ -66,6 +66,9 @@ table! {
     Started = "service.started",
     Stopped = "service.stopped",
     AgreementExpiring = "agreement.expiring",
+    Anchored = "log.anchored",
+    AnchorFailing = "anchor.failing",
+    ClockSkewed = "clock.skewed",
 }
 
 table! {
@@ -74,6 +77,7 @@ table! {
     Actor = "actor",
     Agreement = "agreement",
     Api = "api",
+    Authority = "authority",
     Changes = "changes",
     Code = "code",
     Conversation = "conversation",
@@ -105,6 +109,7 @@ table! {
     Seq = "seq",
     Sha256 = "sha256",
     Size = "size",
+    Stamped = "stamped",
     Stream = "stream",
     Surface = "surface",
     Surrogates = "surrogates",
@@ -220,6 +225,11 @@ impl Kind {
             Self::AgreementExpiring => {
                 (Fields::of([Field::Agreement, Field::Expires, Field::Days]), NONE)
             }
+            Self::Anchored => {
+                (Fields::of([Field::Size, Field::Authority, Field::Stamped, Field::Sha256]), NONE)
+            }
+            Self::AnchorFailing => (Fields::of([Field::Authority, Field::Reason]), NONE),
+            Self::ClockSkewed => (Fields::of([Field::Authority, Field::Stamped]), NONE),
         }
     }
 }

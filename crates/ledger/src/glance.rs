@@ -42,6 +42,11 @@ pub(crate) enum Body<'a> {
         intent: Option<u64>,
         reply: Option<Answer>,
     },
+    Anchored {
+        /// SHA-256 of the token.
+        token: Hash,
+    },
+    Skewed,
     Other,
 }
 
@@ -70,6 +75,7 @@ struct Parts<'a, 'k> {
     prompt: Option<Hash>,
     intent: Option<u64>,
     reply: Option<Answer>,
+    sha256: Option<Hash>,
     version_is_number: bool,
 }
 
@@ -119,8 +125,9 @@ impl<'a> Parts<'a, '_> {
             Field::Actor => actor(scanner)?,
             Field::Conversation => drop(parsed::<ConversationId>(scanner)?),
             Field::Key => drop(parsed::<ApiKeyId>(scanner)?),
-            Field::Policy | Field::Sha256 => drop(parsed::<Hash>(scanner)?),
-            Field::Expires => drop(time(scanner)?),
+            Field::Sha256 => self.sha256 = Some(parsed(scanner)?),
+            Field::Policy => drop(parsed::<Hash>(scanner)?),
+            Field::Expires | Field::Stamped => drop(time(scanner)?),
             Field::Days => drop(u32::try_from(scanner.integer()?).map_err(|_| Refused)?),
             Field::Count | Field::Size => drop(scanner.integer()?),
             Field::Stream => drop(scanner.boolean()?),
@@ -133,6 +140,7 @@ impl<'a> Parts<'a, '_> {
             Field::Usage => numbers(scanner, ["completion", "prompt"])?,
             Field::Agreement
             | Field::Api
+            | Field::Authority
             | Field::Code
             | Field::Decision
             | Field::Destination
@@ -171,6 +179,8 @@ impl<'a> Parts<'a, '_> {
                 intent: self.intent,
                 reply: self.reply,
             },
+            Kind::ClockSkewed => Body::Skewed,
+            Kind::Anchored => Body::Anchored { token: self.sha256.ok_or(Refused)? },
             Kind::ConfigurationApplied
             | Kind::ApiKeyCreated
             | Kind::ApiKeyRevoked
@@ -179,7 +189,8 @@ impl<'a> Parts<'a, '_> {
             | Kind::AccessRefused
             | Kind::Started
             | Kind::Stopped
-            | Kind::AgreementExpiring => Body::Other,
+            | Kind::AgreementExpiring
+            | Kind::AnchorFailing => Body::Other,
         };
         Ok(Glance {
             log: self.log,

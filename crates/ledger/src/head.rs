@@ -1,6 +1,7 @@
 //! The growing end of a log: all that must be known to seal its next record.
 
-use crate::tree::{Frontier, leaf_hash};
+use crate::proof::TILE_LEVELS;
+use crate::tree::{Complete, Frontier, leaf_hash};
 use crate::{Event, Hash, LogId, Record, Time, Unrecorded};
 
 /// The first byte of a stored head, so that another layout can be told apart.
@@ -26,6 +27,8 @@ pub struct Appended {
     pub leaf: Hash,
     /// The position, from 0.
     pub seq: u64,
+    /// Subtrees of 256, 65,536, ... leaves that it completes: what proofs are made of.
+    pub complete: Vec<Complete>,
 }
 
 impl Default for Head {
@@ -83,9 +86,22 @@ impl Head {
         // that seals a record repeats it.
         debug_assert!(crate::is_canonical(&bytes), "a sealed record is canonical");
         let leaf = leaf_hash(&bytes);
-        self.frontier.push(leaf);
+        let complete = self.push(leaf);
+        Ok(Appended { bytes, leaf, seq, complete })
+    }
+
+    /// Moves the head behind a leaf that is no record of this log: a checkpoint of another one.
+    ///
+    /// Returns the subtrees of 256, 65,536, ... leaves that it completes.
+    pub fn push(&mut self, leaf: Hash) -> Vec<Complete> {
+        let mut complete = Vec::new();
+        self.frontier.push_and_tell(leaf, |subtree| {
+            if subtree.level.is_multiple_of(TILE_LEVELS) {
+                complete.push(subtree);
+            }
+        });
         self.last = leaf;
-        Ok(Appended { bytes, leaf, seq })
+        complete
     }
 
     /// The head as bytes for one row of storage: at most 2,089.

@@ -194,6 +194,37 @@ pub enum Event {
         /// The warning threshold that was crossed: 90, 60, 30 or 7.
         days: u32,
     },
+    /// An authority stamped a checkpoint of the deployment's log that holds this log's checkpoint.
+    /// What stands after this record was written after the stamp, because the token was not known
+    /// before.
+    #[serde(rename = "log.anchored")]
+    Anchored {
+        /// Records of this log that the stamp covers: positions `0 <= i < size`.
+        size: u64,
+        /// The authority, as the configuration names it.
+        authority: String,
+        /// The time that the authority gave.
+        stamped: Time,
+        /// SHA-256 of the token.
+        sha256: Hash,
+    },
+    /// An authority does not answer, or not with a time stamp that holds. Told once until it does
+    /// again; what was to be stamped waits.
+    #[serde(rename = "anchor.failing")]
+    AnchorFailing {
+        /// The authority, as the configuration names it.
+        authority: String,
+        /// What is wrong, from a short list.
+        reason: String,
+    },
+    /// The clock of this machine and that of an authority are further apart than they may be.
+    #[serde(rename = "clock.skewed")]
+    ClockSkewed {
+        /// The authority, as the configuration names it.
+        authority: String,
+        /// The time that the authority gave. The record's own is that of this machine.
+        stamped: Time,
+    },
 }
 
 impl Event {
@@ -212,7 +243,10 @@ impl Event {
             | Self::AccessRefused { .. }
             | Self::Started { .. }
             | Self::Stopped { .. }
-            | Self::AgreementExpiring { .. } => None,
+            | Self::AgreementExpiring { .. }
+            | Self::Anchored { .. }
+            | Self::AnchorFailing { .. }
+            | Self::ClockSkewed { .. } => None,
         }
     }
 }
@@ -519,6 +553,17 @@ mod tests {
                 expires: Time::from_micros(-62_167_219_200_000_001),
                 days: u32::MAX,
             },
+            Event::Anchored {
+                size: 20,
+                authority: "example".to_owned(),
+                stamped: Time::from_micros(1_401_000),
+                sha256: Hash::of(b"token"),
+            },
+            Event::AnchorFailing {
+                authority: "example".to_owned(),
+                reason: "unreachable".to_owned(),
+            },
+            Event::ClockSkewed { authority: "example".to_owned(), stamped: Time::from_micros(0) },
         ];
         events.append(&mut intents);
         events.append(&mut outcomes);

@@ -121,6 +121,17 @@ pub struct Frontier {
     roots: Vec<Hash>,
 }
 
+/// A complete subtree, which never changes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Complete {
+    /// It has `2^level` leaves.
+    pub level: u32,
+    /// It is the `number`-th of its size, from 0.
+    pub number: u64,
+    /// Its root.
+    pub hash: Hash,
+}
+
 impl Frontier {
     /// The frontier of a tree with `size` leaves; absent when `roots` has not one hash per set bit.
     #[must_use]
@@ -142,10 +153,16 @@ impl Frontier {
 
     /// Adds a leaf.
     pub fn push(&mut self, leaf: Hash) {
+        self.push_and_tell(leaf, |_| {});
+    }
+
+    /// Adds a leaf, and tells of each subtree that it completes, the smallest first.
+    pub fn push_and_tell(&mut self, leaf: Hash, mut tell: impl FnMut(Complete)) {
         let mut hash = leaf;
-        for _ in 0..self.size.trailing_ones() {
+        for level in 1..=self.size.trailing_ones() {
             if let Some(left) = self.roots.pop() {
                 hash = node_hash(&left, &hash);
+                tell(Complete { level, number: self.size >> level, hash });
             }
         }
         self.roots.push(hash);

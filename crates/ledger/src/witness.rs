@@ -210,12 +210,12 @@ mod tests {
     fn a_request_is_lines_and_a_note_and_comes_back() {
         let request = request(&mut Leaves(1), 3, 5);
         let head = request.to_string().split_once("\n\n").map(|it| it.0.to_owned()).unwrap();
-        expect![[r#"
+        expect![[r"
             old 3
             rksygOVuL6+D9BSm49q+nV++GJdlRMBf7RIazLhbU/w=
             t0TWAPvjhTcCl47HJsFm0mJ0/nsJssYA3fLX2JVmeyQ=
             afYQEoYXclHOGJ0zvKOxeXOtXDk/5puErncQAkTUisg=
-            PweNO34iyJROVWGQmiNq5ItIp+pC8o3YYcIrb2TX6Xs="#]]
+            PweNO34iyJROVWGQmiNq5ItIp+pC8o3YYcIrb2TX6Xs="]]
         .assert_eq(&head);
         assert_eq!(request.to_string().parse(), Ok(request.clone()));
         let text = request.to_string();

@@ -89,7 +89,7 @@ fn read_trust(path: &Path) -> Result<Trust, Box<dyn std::error::Error>> {
         return Err("the file is longer than a trust file may be".into());
     }
     let trust = Trust::parse(&text)?;
-    if trust.is_empty() { Err("there is no key and no checkpoint in it".into()) } else { Ok(trust) }
+    if trust.is_empty() { Err("there is nothing to trust in it".into()) } else { Ok(trust) }
 }
 
 /// The files of a folder, in the order of a bundle.
@@ -224,6 +224,32 @@ fn facts(verdict: &Verdict) -> Vec<(&'static str, String)> {
     }
     if verdict.earlier_inside > 0 {
         rows.push(("checkpoints", format!("{} earlier ones fit", verdict.earlier_inside)));
+    }
+    if let Some(last) = verdict.stamps.last() {
+        let count = verdict.stamps.len();
+        let rest = verdict.records.saturating_sub(last.size);
+        rows.push((
+            "stamped",
+            format!(
+                "{} records by {}, says {}; {count} stamp(s) hold, {rest} newer record(s) have none",
+                last.size, last.time, last.authority
+            ),
+        ));
+    }
+    if let Some(exposure) = verdict.exposure {
+        rows.push((
+            "exposure",
+            format!(
+                "{} s at the longest between a record (position {}) and the first stamp over it",
+                exposure.seconds, exposure.at
+            ),
+        ));
+    }
+    if let Some(last) = verdict.witnessed.last() {
+        rows.push((
+            "witnessed",
+            format!("{} records by {}, saw {}", last.size, last.time, last.witness),
+        ));
     }
     rows
 }

@@ -9,7 +9,7 @@
 
 mod write;
 
-pub use write::{Committed, Subject, WriteError, Writer};
+pub use write::{Anchor, Committed, Inclusion, MalformedInclusion, Subject, WriteError, Writer};
 
 use crate::{Blob, BlobPart, ContentKeyId, ExchangeId, Hash, LogId, Time};
 use serde::{Deserialize, Serialize};
@@ -31,8 +31,12 @@ pub enum Part {
     Checkpoint,
     /// `checkpoints/<size>`: an earlier signed note, ten or more digits.
     EarlierCheckpoint(u64),
-    /// `anchors/...`: the place of RFC 3161 tokens over checkpoints; this version writes none.
-    Anchor,
+    /// `authorities/<authority>.pem`: certificates and revocation lists of an authority, as they were
+    /// when it stamped. Nothing in them is believed for being here.
+    Archive,
+    /// `anchors/<size>.<kind>`: who outside of the deployment vouches for the checkpoint of that size of
+    /// the deployment's log.
+    Anchor(u64, AnchorFile),
     /// `blobs/<exchange>/prompt` and `blobs/<exchange>/window-000000`: sealed content.
     Blob(ExchangeId, BlobPart),
     /// `records.jsonl`: the exact bytes of each record and a line feed.
@@ -41,6 +45,26 @@ pub enum Part {
     Manifest,
     /// Anything else.
     Unknown,
+}
+
+/// The files of one anchor, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AnchorFile {
+    /// `checkpoint`: the signed note of the deployment's log, exactly as it was stamped.
+    Checkpoint,
+    /// `cosignatures`: signature lines of witnesses over that note.
+    Cosignatures,
+    /// `inclusion`: where a checkpoint of this log is in the deployment's log, and the proof.
+    Inclusion,
+    /// `<authority>.tst`: an RFC 3161 token over the note.
+    Stamp,
+}
+
+/// Whether a text can name an authority in a file's name: 1 to 64 small letters, digits, `-` and `_`.
+#[must_use]
+pub fn is_authority_name(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
+    (1..=64).contains(&text.len()) && text.bytes().all(plain)
 }
 
 impl Part {
@@ -59,7 +83,23 @@ impl Part {
     fn in_folder(name: &str) -> Option<Self> {
         let (folder, rest) = name.split_once('/')?;
         let part = match folder {
-            "anchors" => Self::Anchor,
+            "authorities" => {
+                let name = rest.strip_suffix(".pem")?;
+                return is_authority_name(name).then_some(Self::Archive);
+            }
+            "anchors" => {
+                let (size, kind) = rest.split_once('.')?;
+                let kind = match kind {
+                    "checkpoint" => AnchorFile::Checkpoint,
+                    "cosignatures" => AnchorFile::Cosignatures,
+                    "inclusion" => AnchorFile::Inclusion,
+                    _ if is_authority_name(kind.strip_suffix(".tst")?) => AnchorFile::Stamp,
+                    _ => return None,
+                };
+                let size: u64 = size.parse().ok()?;
+                let fits = rest.starts_with(&format!("{size:010}."));
+                return fits.then_some(Self::Anchor(size, kind));
+            }
             "checkpoints" => Self::EarlierCheckpoint(rest.parse().ok()?),
             "blobs" => {
                 let (exchange, part) = rest.split_once('/')?;
@@ -73,18 +113,26 @@ impl Part {
             _ => return None,
         };
         // One name for one thing: `window-0` is not another spelling of `window-000000`.
-        (part == Self::Anchor || part.to_string() == name).then_some(part)
+        (part.to_string() == name).then_some(part)
     }
 }
 
 impl fmt::Display for Part {
-    /// The file's name; of anchors and unknown files, the folder's or nothing.
+    /// The file's name; of those that are named by an authority, without that.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Instructions => f.write_str("VERIFY.md"),
             Self::Checkpoint => f.write_str("checkpoint"),
             Self::EarlierCheckpoint(size) => write!(f, "checkpoints/{size:010}"),
-            Self::Anchor => f.write_str("anchors/"),
+            Self::Archive => f.write_str("authorities/"),
+            Self::Anchor(size, AnchorFile::Checkpoint) => {
+                write!(f, "anchors/{size:010}.checkpoint")
+            }
+            Self::Anchor(size, AnchorFile::Cosignatures) => {
+                write!(f, "anchors/{size:010}.cosignatures")
+            }
+            Self::Anchor(size, AnchorFile::Inclusion) => write!(f, "anchors/{size:010}.inclusion"),
+            Self::Anchor(size, AnchorFile::Stamp) => write!(f, "anchors/{size:010}."),
             Self::Blob(exchange, BlobPart::Prompt) => write!(f, "blobs/{exchange}/prompt"),
             Self::Blob(exchange, BlobPart::Window(window)) => {
                 write!(f, "blobs/{exchange}/window-{window:06}")

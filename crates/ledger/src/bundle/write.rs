@@ -1,10 +1,14 @@
 //! Writing a bundle as a tar stream, in one pass and with flat memory.
 
-use super::{FORMAT, Listed, ListedBlobs, Manifest, Part, blob_head};
+use super::{AnchorFile, FORMAT, Listed, ListedBlobs, Manifest, Part, blob_head};
+use crate::proof::MAX_PROOF_HASHES;
 use crate::{Blob, BlobPart, Event, ExchangeId, Hash, LogId, MAX_RECORD_BYTES, Time};
 use aws_lc_rs::digest;
+use data_encoding::BASE64;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Write};
+use std::str::FromStr;
 
 const BLOCK: usize = 512;
 
@@ -40,7 +44,10 @@ impl Committed {
             | Event::AccessRefused { .. }
             | Event::Started { .. }
             | Event::Stopped { .. }
-            | Event::AgreementExpiring { .. } => 0,
+            | Event::AgreementExpiring { .. }
+            | Event::Anchored { .. }
+            | Event::AnchorFailing { .. }
+            | Event::ClockSkewed { .. } => 0,
         };
         if about.prompt.is_some() || windows > 0 {
             let parts = self.exchanges.entry(about.exchange).or_default();
@@ -99,6 +106,66 @@ pub enum WriteError {
     /// An earlier checkpoint or other small file is longer than any reader accepts.
     #[error("a file of the bundle is longer than a reader accepts")]
     TooLong,
+}
+
+/// Who outside of the deployment vouches for a checkpoint of its log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Anchor {
+    /// Records of the deployment's log.
+    pub size: u64,
+    /// Its signed note, as it was stamped.
+    pub note: String,
+    /// Signature lines of witnesses, each ended.
+    pub cosignatures: String,
+    /// Where a checkpoint of this log is in it.
+    pub inclusion: Inclusion,
+    /// Tokens by the names of their authorities.
+    pub stamps: BTreeMap<String, Vec<u8>>,
+}
+
+/// Where a checkpoint of one log is in the deployment's log, whose leaves are signed notes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inclusion {
+    /// Records that the checkpoint is over; its note is in the bundle.
+    pub of: u64,
+    /// Its position in the deployment's log.
+    pub index: u64,
+    /// The proof, RFC 9162 section 2.1.3.
+    pub path: Vec<Hash>,
+}
+
+impl fmt::Display for Inclusion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "checkpoint {}\nindex {}", self.of, self.index)?;
+        self.path.iter().try_for_each(|hash| writeln!(f, "{}", BASE64.encode(hash.as_bytes())))
+    }
+}
+
+/// The text is not that of an inclusion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an inclusion of the form: checkpoint, index, hashes")]
+pub struct MalformedInclusion;
+
+impl FromStr for Inclusion {
+    type Err = MalformedInclusion;
+
+    fn from_str(text: &str) -> Result<Self, MalformedInclusion> {
+        let mut lines = text.lines();
+        let mut number = |word| {
+            let line = lines.next().and_then(|line| line.strip_prefix(word));
+            line.and_then(|number| number.parse().ok()).ok_or(MalformedInclusion)
+        };
+        let (of, index) = (number("checkpoint ")?, number("index ")?);
+        let hash = |line: &str| {
+            let bytes = BASE64.decode(line.as_bytes()).ok()?;
+            Some(Hash::from_bytes(bytes.try_into().ok()?))
+        };
+        let path = lines.map(hash).collect::<Option<Vec<_>>>().ok_or(MalformedInclusion)?;
+        let this = Self { of, index, path };
+        // One text for one meaning.
+        let short = this.path.len() <= MAX_PROOF_HASHES;
+        if short && this.to_string() == text { Ok(this) } else { Err(MalformedInclusion) }
+    }
 }
 
 /// Writes a bundle: first what [`Writer::new`] takes, then earlier checkpoints, content, records.
@@ -164,6 +231,49 @@ impl<W: Write> Writer<W> {
     pub fn earlier_checkpoint(&mut self, size: u64, note: &str) -> Result<(), WriteError> {
         self.advance(Part::EarlierCheckpoint(size))?;
         self.small(Part::EarlierCheckpoint(size), note.as_bytes())
+    }
+
+    /// Adds the certificates and revocation lists of an authority, in ascending order of name.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn archive(&mut self, authority: &str, pem: &str) -> Result<(), WriteError> {
+        let name = format!("authorities/{authority}.pem");
+        self.named(Part::Archive, name, pem.as_bytes())
+    }
+
+    /// Adds an anchor, in ascending order of the size of the deployment's log. Of its stamps, each is
+    /// under the name of its authority, in ascending order.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn anchor(&mut self, anchor: &Anchor) -> Result<(), WriteError> {
+        let part = |file| Part::Anchor(anchor.size, file);
+        let mut small = |file, bytes: &[u8]| {
+            self.advance(part(file))?;
+            self.small(part(file), bytes)
+        };
+        small(AnchorFile::Checkpoint, anchor.note.as_bytes())?;
+        if !anchor.cosignatures.is_empty() {
+            small(AnchorFile::Cosignatures, anchor.cosignatures.as_bytes())?;
+        }
+        small(AnchorFile::Inclusion, anchor.inclusion.to_string().as_bytes())?;
+        for (authority, token) in &anchor.stamps {
+            let part = part(AnchorFile::Stamp);
+            self.named(part, format!("{part}{authority}.tst"), token)?;
+        }
+        Ok(())
+    }
+
+    /// A file whose name its part does not say alone.
+    fn named(&mut self, part: Part, name: String, bytes: &[u8]) -> Result<(), WriteError> {
+        let last = self.files.last().map(|file| file.name.as_str());
+        let after = part > self.last || part == self.last && last < Some(name.as_str());
+        if !after || Part::of(&name) != part {
+            return Err(WriteError::OutOfOrder);
+        }
+        self.last = part;
+        self.small_file(name, bytes)
     }
 
     /// Adds sealed content, in ascending order of exchange and part.
@@ -258,7 +368,11 @@ impl<W: Write> Writer<W> {
     }
 
     fn small(&mut self, part: Part, bytes: &[u8]) -> Result<(), WriteError> {
-        let (name, size) = (part.to_string(), bytes.len() as u64);
+        self.small_file(part.to_string(), bytes)
+    }
+
+    fn small_file(&mut self, name: String, bytes: &[u8]) -> Result<(), WriteError> {
+        let size = bytes.len() as u64;
         if size > super::MAX_SMALL_FILE_BYTES {
             return Err(WriteError::TooLong);
         }

@@ -11,6 +11,7 @@ impl Verification {
         self.finish_chain();
         self.finish_signature();
         self.finish_marks();
+        self.finish_anchors();
         self.finish_files();
         if self.broken.is_none()
             && self.verdict.records > 0
@@ -162,6 +163,36 @@ impl Verification {
             }
         }
         self.finish_trust();
+    }
+
+    fn finish_anchors(&mut self) {
+        let deployment = self.log.map(|log| format!("bulla/{}", log.deployment));
+        let strange =
+            self.anchors.origins().iter().any(|origin| Some(origin) != deployment.as_ref());
+        if strange && self.broken.is_none() {
+            self.fault(ProblemKind::Anchor, "an anchor is of another deployment than the log");
+        }
+        self.verdict.stamps = std::mem::take(&mut self.anchors.stamps);
+        self.verdict.stamps.sort_by_key(|stamp| (stamp.size, stamp.time));
+        self.verdict.exposure = self.bounds.longest();
+        self.verdict.witnessed = std::mem::take(&mut self.anchors.witnessed);
+        if self.anchors.unchecked > 0 {
+            let words = format!(
+                "{} time stamps were not checked: no authority is in the trust file",
+                self.anchors.unchecked
+            );
+            self.warn(words);
+        }
+        if self.anchors.untrusted > 0 {
+            let words = format!(
+                "{} time stamps are by authorities that are not in the trust file",
+                self.anchors.untrusted
+            );
+            self.warn(words);
+        }
+        if self.misdated > 1 {
+            self.warn(format!("{} records are dated against a time stamp", self.misdated));
+        }
     }
 
     fn finish_trust(&mut self) {

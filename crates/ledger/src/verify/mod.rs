@@ -5,16 +5,19 @@
 //! signs; the key that signs is the one that the first record names, and the trusted one when one
 //! is given; every earlier checkpoint fits the log's beginning; every outcome ends an intent that
 //! is open, of the same exchange; content in the bundle is what the records commit to; the manifest
-//! says what the log says.
+//! says what the log says; every anchor leads from a checkpoint of this log to a stamp that holds, and no
+//! record is dated against one.
 //!
 //! What no log can show: what was never recorded.
 
+mod anchors;
 mod content;
 mod diagnosis;
 mod finish;
 mod trust;
 mod verdict;
 
+pub use anchors::{Anchored, Exposure, MAX_SKEW_SECONDS, Witnessed};
 pub use trust::{MAX_TRUST_BYTES, MalformedTrust, Trust};
 pub use verdict::{KeySource, Problem, ProblemKind, Verdict};
 
@@ -23,6 +26,7 @@ use crate::checkpoint::{self, Checkpoint, VerifierKey};
 use crate::glance::{Body, Glance};
 use crate::tree::Frontier;
 use crate::{ExchangeId, Hash, LogId, MAX_RECORD_BYTES};
+use anchors::{Anchors, Bounds};
 use aws_lc_rs::digest;
 use content::Content;
 use diagnosis::{Break, Fitted, Line, RECENT};
@@ -63,11 +67,15 @@ pub struct Verification {
     marks: Vec<Mark>,
     next_mark: usize,
     last_part: Option<Part>,
+    last_name: String,
     seen: Vec<Listed>,
     note: Option<String>,
     claimed: Option<Checkpoint>,
     manifest: Option<Manifest>,
     content: Content,
+    anchors: Anchors,
+    bounds: Bounds,
+    misdated: u64,
     log: Option<LogId>,
     log_text: String,
     frontier: Frontier,
@@ -83,7 +91,8 @@ impl Verification {
     /// Begins a verification by someone who trusts `trust`.
     #[must_use]
     pub fn new(trust: Trust) -> Self {
-        let trust_given = !trust.is_empty();
+        let trust_given = trust.vouches();
+        let anchors = Anchors::new(&trust);
         let mark = |note| Mark { note, trusted: true, fits: None };
         Self {
             trust_given,
@@ -91,11 +100,15 @@ impl Verification {
             marks: trust.checkpoints.into_iter().map(mark).collect(),
             next_mark: 0,
             last_part: None,
+            last_name: String::new(),
             seen: Vec::new(),
             note: None,
             claimed: None,
             manifest: None,
             content: Content::default(),
+            anchors,
+            bounds: Bounds::default(),
+            misdated: 0,
             log: None,
             log_text: String::new(),
             frontier: Frontier::default(),
@@ -150,12 +163,13 @@ impl Verification {
         if part == Part::Unknown {
             return self.unknown_file(name, content);
         }
-        if self.last_part.is_some_and(|last| part < last || (part == last && part != Part::Anchor))
-        {
+        let before = |last| part < last || part == last && name <= self.last_name.as_str();
+        if self.last_part.is_some_and(before) {
             self.fault(ProblemKind::Format, &format!("{name} stands twice or out of order"));
             return Ok(());
         }
         self.last_part = Some(part);
+        name.clone_into(&mut self.last_name);
         if let Part::Blob(exchange, which) = part {
             return match self.content.read(exchange, which, content)? {
                 Ok(()) => Ok(()),
@@ -197,12 +211,29 @@ impl Verification {
                     self.fault(ProblemKind::Format, "manifest.json is not a manifest");
                 }
             }
-            Part::Instructions | Part::Anchor | Part::Blob(..) | Part::Unknown => {
+            Part::Archive => {
+                let bytes = self.small_bytes(name, &mut content)?;
+                if let Err(problem) = self.anchors.archive(&bytes) {
+                    self.problem(problem);
+                }
+            }
+            Part::Anchor(size, file) => {
+                let bytes = self.small_bytes(name, &mut content)?;
+                let (last, marks) = (self.note.as_ref().zip(self.claimed.as_ref()), &self.marks);
+                let note = |size| {
+                    let here = last.filter(|(_, claimed)| claimed.size == size);
+                    let mut earlier =
+                        marks.iter().filter(|mark| !mark.trusted && mark.note.claimed.size == size);
+                    here.map(|(note, _)| note.clone())
+                        .or_else(|| earlier.next().map(|mark| mark.note.text.clone()))
+                };
+                if let Err(problem) = self.anchors.file(size, file, &bytes, note) {
+                    self.problem(problem);
+                }
+            }
+            Part::Instructions | Part::Blob(..) | Part::Unknown => {
                 io::copy(&mut content, &mut io::sink())?;
             }
-        }
-        if part == Part::Anchor {
-            self.warn(format!("{name}: time stamps are not checked by this version"));
         }
         self.seen.push(content.listed(name));
         Ok(())
@@ -214,21 +245,31 @@ impl Verification {
         Ok(())
     }
 
-    /// A file that is held in memory. One that is too long, or not text, is a fault and empty.
-    fn small(&mut self, name: &str, content: &mut dyn Read) -> io::Result<String> {
+    /// A file that is held in memory. One that is too long is a fault and empty.
+    fn small_bytes(&mut self, name: &str, content: &mut dyn Read) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         content.take(MAX_SMALL_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-        let fits = bytes.len() as u64 <= MAX_SMALL_FILE_BYTES;
-        let text = String::from_utf8(bytes).ok().filter(|_| fits);
-        if text.is_none() {
-            self.fault(ProblemKind::Format, &format!("{name} is too long or not UTF-8"));
+        if bytes.len() as u64 > MAX_SMALL_FILE_BYTES {
+            self.fault(ProblemKind::Format, &format!("{name} is too long"));
             io::copy(content, &mut io::sink())?;
+            bytes.clear();
+        }
+        Ok(bytes)
+    }
+
+    /// As [`Verification::small_bytes`], of a file that must be text.
+    fn small(&mut self, name: &str, content: &mut dyn Read) -> io::Result<String> {
+        let bytes = self.small_bytes(name, content)?;
+        let text = String::from_utf8(bytes).ok();
+        if text.is_none() {
+            self.fault(ProblemKind::Format, &format!("{name} is not UTF-8"));
         }
         Ok(text.unwrap_or_default())
     }
 
     fn records(&mut self, content: &mut dyn Read) -> io::Result<()> {
         self.content.close_windows();
+        self.bounds = self.anchors.bounds();
         self.marks.sort_by_key(|mark| mark.note.claimed.size);
         self.check_marks();
         // The leaf hash is over a zero byte and the record: with the zero in front of each line it
@@ -323,10 +364,23 @@ impl Verification {
             }
         }
         self.verdict.last = Some(latest.max(glance.time));
+        if let Some(misdated) = self.bounds.check(at, glance.time) {
+            self.misdated += 1;
+            if self.misdated == 1 && misdated.told {
+                self.warn(format!(
+                    "from position {at} on the clock is wrong, as the log says itself: {}",
+                    misdated.words
+                ));
+            } else if !misdated.told {
+                self.fault_at(at, ProblemKind::Misdated, &misdated.words);
+            }
+        }
         match &glance.body {
             Body::Opened { .. } if at > 0 => {
                 self.fault_at(at, ProblemKind::Inconsistent, "the log begins a second time");
             }
+            Body::Anchored { token } => self.bounds.anchored(token, glance.time),
+            Body::Skewed => self.bounds.skewed(),
             Body::Opened { .. } | Body::Other => {}
             Body::Intent { exchange, prompt } => {
                 self.verdict.intents += 1;

@@ -1,15 +1,20 @@
 //! What the person who verifies already knows, from somewhere else than the bundle.
 
-use crate::checkpoint::{self, Checkpoint, VerifierKey};
+use crate::anchor::{Authority, UnusableAuthority};
+use crate::checkpoint::{self, Checkpoint, VerifierKey, WitnessKey};
 
 /// The longest trust file that is read: 1 MiB, thousands of checkpoints.
 pub const MAX_TRUST_BYTES: u64 = 1 << 20;
 
 /// Keys and earlier checkpoints that the verifier trusts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Trust {
+    /// Of this log or of its deployment's.
     pub(crate) keys: Vec<VerifierKey>,
     pub(crate) checkpoints: Vec<Note>,
+    pub(crate) witnesses: Vec<WitnessKey>,
+    /// Roots of authorities whose time stamps are believed, and the policies under which.
+    pub(crate) authority: Option<Authority>,
 }
 
 /// A signed note and the checkpoint that it claims.
@@ -21,7 +26,9 @@ pub(crate) struct Note {
 
 /// A line of the trust file is neither a key nor part of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line} is neither a verifier key nor the begin of a signed checkpoint")]
+#[error(
+    "line {line} is no key, no policy, no certificate and not the begin of a signed checkpoint"
+)]
 pub struct MalformedTrust {
     /// The line, from 1.
     pub line: usize,
@@ -37,10 +44,17 @@ impl Trust {
     /// Whether nothing is trusted.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.keys.is_empty() && self.checkpoints.is_empty()
+        !self.vouches() && self.witnesses.is_empty() && self.authority.is_none()
     }
 
-    /// Reads a trust file: C2SP verifier keys, one a line, and signed checkpoints as they are.
+    /// Whether anything says whose log this is.
+    pub(crate) const fn vouches(&self) -> bool {
+        !(self.keys.is_empty() && self.checkpoints.is_empty())
+    }
+
+    /// Reads a trust file: C2SP verifier keys of logs and of witnesses, one a line; signed checkpoints as
+    /// they are; root certificates of time-stamping authorities in PEM; and `policy 1.2.3`, one a line,
+    /// for the policies that they must stamp under.
     /// Empty lines and lines that begin with `#` are passed over.
     ///
     /// # Errors
@@ -48,6 +62,7 @@ impl Trust {
     /// part would trust less than its owner thinks.
     pub fn parse(text: &str) -> Result<Self, MalformedTrust> {
         let mut trust = Self::none();
+        let (mut roots, mut policies) = (String::new(), Vec::new());
         let mut lines = text.lines().enumerate().peekable();
         while let Some((number, line)) = lines.next() {
             let line = line.trim_end();
@@ -56,6 +71,27 @@ impl Trust {
             }
             if let Ok(key) = VerifierKey::parse(line) {
                 trust.keys.push(key);
+                continue;
+            }
+            if let Ok(key) = WitnessKey::parse(line) {
+                trust.witnesses.push(key);
+                continue;
+            }
+            if let Some(policy) = line.strip_prefix("policy ") {
+                policies.push(policy.trim());
+                continue;
+            }
+            if line == "-----BEGIN CERTIFICATE-----" {
+                let mut pem = format!("{line}\n");
+                for (_, line) in lines.by_ref() {
+                    pem = pem + line.trim_end() + "\n";
+                    if line.trim_end() == "-----END CERTIFICATE-----" {
+                        break;
+                    }
+                }
+                Authority::from_roots(pem.as_bytes())
+                    .map_err(|_| MalformedTrust { line: number + 1 })?;
+                roots.push_str(&pem);
                 continue;
             }
             let mut note = format!("{line}\n");
@@ -71,6 +107,13 @@ impl Trust {
             }
             let claimed = checkpoint::claimed(&note).ok_or(MalformedTrust { line: number + 1 })?;
             trust.checkpoints.push(Note { text: note, claimed });
+        }
+        if !roots.is_empty() || !policies.is_empty() {
+            // A policy without a root is no use to anybody, and a mistake.
+            let authority = Authority::from_roots(roots.as_bytes())
+                .and_then(|authority| authority.with_policies(policies))
+                .map_err(|_: UnusableAuthority| MalformedTrust { line: text.lines().count() })?;
+            trust.authority = Some(authority);
         }
         Ok(trust)
     }
@@ -108,7 +151,7 @@ mod tests {
             (format!("\n\n{key}x\n"), 3),
             ("log\n1\n".to_owned(), 1),
         ] {
-            assert_eq!(Trust::parse(&text), Err(MalformedTrust { line }), "{text}");
+            assert_eq!(Trust::parse(&text).unwrap_err(), MalformedTrust { line }, "{text}");
         }
     }
 }

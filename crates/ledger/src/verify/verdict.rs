@@ -1,5 +1,6 @@
 //! What verification found, as data.
 
+use super::{Anchored, Exposure, Witnessed};
 use crate::{Hash, Time};
 use serde::Serialize;
 use std::fmt;
@@ -26,6 +27,10 @@ pub enum ProblemKind {
     Inconsistent,
     /// Sealed content is not what the records commit to.
     Content,
+    /// A record's time contradicts a time stamp.
+    Misdated,
+    /// An anchor does not hold.
+    Anchor,
     /// A signature does not hold, or is by a key that is not trusted.
     Signature,
     /// The bundle is not of the format.
@@ -44,6 +49,8 @@ impl fmt::Display for ProblemKind {
             Self::Rewritten => "rewritten",
             Self::Inconsistent => "inconsistent",
             Self::Content => "content",
+            Self::Misdated => "misdated",
+            Self::Anchor => "anchor",
             Self::Signature => "signature",
             Self::Format => "format",
         })
@@ -112,6 +119,13 @@ pub struct Verdict {
     pub earlier_trusted: Vec<u64>,
     /// Earlier checkpoints inside the bundle that fit, counted.
     pub earlier_inside: u64,
+    /// Stamps of trusted authorities that hold, by the number of records that they cover.
+    pub stamps: Vec<Anchored>,
+    /// The longest time from what a record says to the first stamp over it: until then it could have
+    /// been written anew.
+    pub exposure: Option<Exposure>,
+    /// Cosignatures of trusted witnesses that hold.
+    pub witnessed: Vec<Witnessed>,
     /// Time of the first record.
     pub first: Option<Time>,
     /// Latest time of any record.

@@ -102,7 +102,7 @@ fn a_trust_file_is_used() {
     let longer = sample::seal([sample::events(), vec![sample::started()]].concat());
     check(run(&note(&longer, 21)), 1, &["BAD", "truncated at position 20"]);
     check(run("nonsense"), 2, &["line 1"]);
-    check(run("# nothing\n"), 2, &["no key and no checkpoint"]);
+    check(run("# nothing\n"), 2, &["nothing to trust"]);
 }
 
 #[test]

@@ -7,6 +7,8 @@
     reason = "a test that cannot go on must stop"
 )]
 
+mod anchored;
+mod authority;
 mod binary;
 mod content;
 mod forgery;

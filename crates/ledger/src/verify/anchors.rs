@@ -1,0 +1,344 @@
+//! Who outside of the deployment vouches for the log, and since when.
+//!
+//! An anchor is a chain of three links: a signed checkpoint of this log is a leaf of the deployment's log;
+//! a signed checkpoint of that one has the leaf in its tree; an authority stamped that checkpoint, or a
+//! witness cosigned it. The first link is checked with the records, the others here, before them.
+//!
+//! From there two things follow for the times in the records. What a stamp covers was there by the time
+//! of the stamp, so it cannot be dated later. And what stands after a record that names a token was
+//! written after the token was made, so it cannot be dated earlier.
+
+use super::{Problem, ProblemKind};
+use crate::anchor::{self, Authority, NotAStamp};
+use crate::bundle::{AnchorFile, Inclusion};
+use crate::checkpoint::{self, Checkpoint, NoteError, WitnessKey};
+use crate::proof::check_inclusion;
+use crate::tree::leaf_hash;
+use crate::{Hash, Time};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// How far the clock of the machine may be from that of an authority, in seconds, beyond the accuracy of
+/// the stamp. Ordinary synchronisation keeps it within one.
+pub const MAX_SKEW_SECONDS: i64 = 60;
+
+/// A stamp that holds, over records of this log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Anchored {
+    /// Records that it covers: positions `0 <= i < size`.
+    pub size: u64,
+    /// They were there by this time, by the word of the authority.
+    pub time: Time,
+    /// How far the true time may lie from it, in microseconds; absent when the authority did not say.
+    pub accuracy: Option<u64>,
+    /// The authority, by the name in its certificate.
+    pub authority: String,
+}
+
+/// A cosignature that holds, over records of this log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Witnessed {
+    /// Records that it covers.
+    pub size: u64,
+    /// The witness saw that the deployment's log only grew, by this time of its clock.
+    pub time: Time,
+    /// The witness's name.
+    pub witness: String,
+}
+
+/// The anchors of a bundle, while they are handed over.
+#[derive(Debug, Default)]
+pub(super) struct Anchors {
+    authority: Option<Authority>,
+    witnesses: Vec<WitnessKey>,
+    deployment_keys: Vec<checkpoint::VerifierKey>,
+    current: Option<Current>,
+    origins: Vec<String>,
+    /// Stamps that hold, by the SHA-256 of their tokens.
+    tokens: BTreeMap<Hash, (Time, i64)>,
+    pub(super) stamps: Vec<Anchored>,
+    pub(super) witnessed: Vec<Witnessed>,
+    /// Tokens that were not checked because no authority is trusted, or are by another one.
+    pub(super) unchecked: u64,
+    pub(super) untrusted: u64,
+}
+
+/// The anchor whose files are being handed over.
+#[derive(Debug)]
+struct Current {
+    size: u64,
+    note: String,
+    checkpoint: Checkpoint,
+    /// Records of this log that it covers, once the proof of inclusion holds.
+    covers: Option<u64>,
+    cosignatures: String,
+}
+
+fn fault(words: impl AsRef<str>) -> Problem {
+    Problem::nowhere(ProblemKind::Anchor, words.as_ref())
+}
+
+impl Anchors {
+    pub(super) fn new(trust: &super::Trust) -> Self {
+        Self {
+            authority: trust.authority.clone(),
+            witnesses: trust.witnesses.clone(),
+            deployment_keys: trust.keys.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes the archive of an authority: certificates and lists, none of which is believed.
+    pub(super) fn archive(&mut self, pem: &[u8]) -> Result<(), Problem> {
+        let Some(authority) = self.authority.take() else { return Ok(()) };
+        let before = authority.clone();
+        match authority.with_archive(pem) {
+            Ok(more) => {
+                self.authority = Some(more);
+                Ok(())
+            }
+            Err(error) => {
+                self.authority = Some(before);
+                Err(fault(format!("the archive of an authority: {error}")))
+            }
+        }
+    }
+
+    /// Takes a file of an anchor. `note` finds the signed note of a checkpoint of this log by its size.
+    pub(super) fn file(
+        &mut self,
+        size: u64,
+        file: AnchorFile,
+        bytes: &[u8],
+        note: impl Fn(u64) -> Option<String>,
+    ) -> Result<(), Problem> {
+        let which = format!("the anchor of size {size}");
+        if file == AnchorFile::Checkpoint {
+            self.current = None;
+            let text = std::str::from_utf8(bytes).unwrap_or_default().to_owned();
+            let claimed = checkpoint::claimed(&text).filter(|claimed| claimed.size == size);
+            let Some(checkpoint) = claimed else {
+                return Err(fault(format!("{which} is not a signed checkpoint of that size")));
+            };
+            self.check_signature(&which, &checkpoint, &text)?;
+            self.origins.push(checkpoint.origin.clone());
+            let cosignatures = String::new();
+            self.current =
+                Some(Current { size, note: text, checkpoint, covers: None, cosignatures });
+            return Ok(());
+        }
+        let Some(current) = self.current.as_mut().filter(|current| current.size == size) else {
+            return Err(fault(format!("{which} has no checkpoint")));
+        };
+        match file {
+            AnchorFile::Checkpoint => Ok(()),
+            AnchorFile::Cosignatures => {
+                let text = std::str::from_utf8(bytes).unwrap_or_default();
+                text.clone_into(&mut current.cosignatures);
+                Ok(())
+            }
+            AnchorFile::Inclusion => {
+                let text = std::str::from_utf8(bytes).unwrap_or_default();
+                let Ok(inclusion) = text.parse::<Inclusion>() else {
+                    return Err(fault(format!("{which}: the inclusion is not of its form")));
+                };
+                let Some(note) = note(inclusion.of) else {
+                    let words = format!("{which}: its checkpoint of {} is not here", inclusion.of);
+                    return Err(fault(words));
+                };
+                let leaf = leaf_hash(note.as_bytes());
+                let root = &current.checkpoint.root;
+                check_inclusion(&leaf, inclusion.index, size, &inclusion.path, root)
+                    .map_err(|error| fault(format!("{which}: {error}")))?;
+                current.covers = Some(inclusion.of);
+                self.check_cosignatures(&which)
+            }
+            AnchorFile::Stamp => self.check_stamp(&which, bytes),
+        }
+    }
+
+    /// The deployment's own signature, when its key is trusted.
+    fn check_signature(
+        &self,
+        which: &str,
+        checkpoint: &Checkpoint,
+        note: &str,
+    ) -> Result<(), Problem> {
+        let mut keys = self.deployment_keys.iter().filter(|key| key.name() == checkpoint.origin);
+        match keys.next() {
+            None => Ok(()),
+            Some(first) => {
+                let held = first.open(note).is_ok() || keys.any(|key| key.open(note).is_ok());
+                let words = || fault(format!("{which} is not signed by the deployment's key"));
+                if held { Ok(()) } else { Err(words()) }
+            }
+        }
+    }
+
+    fn check_cosignatures(&mut self, which: &str) -> Result<(), Problem> {
+        let Some(current) = &self.current else { return Ok(()) };
+        let note = format!("{}{}", current.note, current.cosignatures);
+        let Some(size) = current.covers else { return Ok(()) };
+        for witness in &self.witnesses {
+            match witness.seconds_of(&note) {
+                Ok(seconds) => self.witnessed.push(Witnessed {
+                    size,
+                    time: Time::from_micros(0).plus_seconds(seconds.cast_signed()),
+                    witness: witness.name().to_owned(),
+                }),
+                Err(NoteError::NotSigned) => {}
+                Err(error) => {
+                    return Err(fault(format!("{which}, {}: {error}", witness.name())));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_stamp(&mut self, which: &str, token: &[u8]) -> Result<(), Problem> {
+        let Some(current) = &self.current else { return Ok(()) };
+        let Some(size) = current.covers else {
+            return Err(fault(format!("{which} has a stamp and no inclusion")));
+        };
+        let Some(authority) = &self.authority else {
+            self.unchecked += 1;
+            return Ok(());
+        };
+        match anchor::check(token, current.note.as_bytes(), None, authority) {
+            Ok(stamp) => {
+                self.tokens.insert(Hash::of(token), (stamp.time, leeway(stamp.accuracy)));
+                self.stamps.push(Anchored {
+                    size,
+                    time: stamp.time,
+                    accuracy: stamp.accuracy,
+                    authority: stamp.authority,
+                });
+                Ok(())
+            }
+            // Another authority's word is nothing to who does not trust it, and no fault.
+            Err(NotAStamp::Path) => {
+                self.untrusted += 1;
+                Ok(())
+            }
+            Err(error) => Err(fault(format!("{which}: {error}"))),
+        }
+    }
+
+    /// What the times of records are held to, after the last anchor.
+    pub(super) fn bounds(&mut self) -> Bounds {
+        let mut upper: Vec<(u64, Upper)> = self
+            .stamps
+            .iter()
+            .map(|stamp| {
+                let slack = MAX_SKEW_SECONDS.saturating_add(leeway(stamp.accuracy));
+                (stamp.size, Upper { stamped: stamp.time, limit: stamp.time.plus_seconds(slack) })
+            })
+            .collect();
+        upper.sort_unstable();
+        // A record is held to the earliest of all stamps that cover it.
+        let mut least: Option<Upper> = None;
+        for (_, upper) in upper.iter_mut().rev() {
+            let earliest = least.map_or(*upper, |least| least.min(*upper));
+            *upper = earliest;
+            least = Some(earliest);
+        }
+        Bounds { upper, tokens: std::mem::take(&mut self.tokens), ..Bounds::default() }
+    }
+
+    /// The name of the deployment's log in every anchor.
+    pub(super) fn origins(&self) -> &[String] {
+        &self.origins
+    }
+}
+
+/// How far a stamp may be from the true time, in whole seconds; of an unknown accuracy, one.
+fn leeway(accuracy: Option<u64>) -> i64 {
+    let seconds = accuracy.map_or(1, |micros| micros / 1_000_000 + 1);
+    i64::try_from(seconds).unwrap_or(MAX_SKEW_SECONDS)
+}
+
+/// A stamp over a record, and the latest time that the record may state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Upper {
+    limit: Time,
+    stamped: Time,
+}
+
+/// How long a record could have been written anew before a stamp covered it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Exposure {
+    /// From the time that the record states to the first stamp over it.
+    pub seconds: i64,
+    /// The record's position.
+    pub at: u64,
+}
+
+/// What the times of records are held to.
+#[derive(Debug, Default)]
+pub(super) struct Bounds {
+    /// Records before each size are not later than its limit; ascending.
+    upper: Vec<(u64, Upper)>,
+    next: usize,
+    tokens: BTreeMap<Hash, (Time, i64)>,
+    /// Records from here on are not earlier than this.
+    floor: Option<Time>,
+    /// The log itself says that its clock is wrong.
+    told: bool,
+    longest: Option<Exposure>,
+}
+
+/// A record whose time contradicts a stamp.
+pub(super) struct Misdated {
+    pub(super) words: String,
+    /// The log said so itself before: a clock that is wrong, and no forgery.
+    pub(super) told: bool,
+}
+
+impl Bounds {
+    /// Checks the time of the record at a position.
+    pub(super) fn check(&mut self, at: u64, time: Time) -> Option<Misdated> {
+        while self.upper.get(self.next).is_some_and(|(size, _)| *size <= at) {
+            self.next += 1;
+        }
+        let upper = self.upper.get(self.next);
+        if let Some((_, upper)) = upper {
+            let micros = upper.stamped.as_micros().saturating_sub(time.as_micros());
+            let exposure = Exposure { seconds: (micros / 1_000_000).max(0), at };
+            if self.longest.is_none_or(|longest| exposure.seconds > longest.seconds) {
+                self.longest = Some(exposure);
+            }
+        }
+        let late = upper.filter(|(_, upper)| time > upper.limit);
+        let early = self.floor.filter(|floor| time < *floor);
+        let words = match (late, early) {
+            (Some((size, upper)), _) => format!(
+                "the record says {time}; a stamp over {size} records shows that it was there by {}",
+                upper.stamped
+            ),
+            (None, Some(floor)) => format!(
+                "the record says {time}; it stands after a record that could not be written before {floor}"
+            ),
+            (None, None) => return None,
+        };
+        Some(Misdated { words, told: self.told })
+    }
+
+    /// A record names a token: what follows is later than its stamp.
+    pub(super) fn anchored(&mut self, token: &Hash, time: Time) {
+        let Some((stamped, leeway)) = self.tokens.get(token).copied() else { return };
+        let slack = MAX_SKEW_SECONDS.saturating_add(leeway);
+        let floor = stamped.plus_seconds(-slack);
+        self.floor = self.floor.max(Some(floor));
+        self.told &= time < floor || time > stamped.plus_seconds(slack);
+    }
+
+    /// The log says that its clock is wrong, until an anchor shows that it is right again.
+    pub(super) fn skewed(&mut self) {
+        self.told = true;
+    }
+
+    /// The longest time that a record stood without a stamp.
+    pub(super) const fn longest(&self) -> Option<Exposure> {
+        self.longest
+    }
+}
