@@ -121,7 +121,7 @@ fn checkpoint_row(row: &Row<'_>) -> rusqlite::Result<CheckpointRow> {
     })
 }
 
-fn at(
+pub(crate) fn at(
     connection: &Connection,
     tenant: TenantId,
     size: u64,

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 /// `bulla apply` holds it for one commit; ten seconds is far beyond the slowest disk's fsync.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Statements kept compiled per connection: more than the crate has texts.
-const STATEMENTS: usize = 64;
+const STATEMENTS: usize = 96;
 /// Page cache of the writer, in KiB: index pages of the hot tables, well inside the 64 MB budget.
 const WRITER_CACHE_KIB: i64 = 8192;
 /// Page cache of a reader, in KiB.
@@ -123,6 +123,7 @@ pub(crate) fn migrate(connection: &Connection) -> Result<DeploymentId, Error> {
         for step in MIGRATIONS.iter().skip(done) {
             connection.execute_batch(step).map_err(&failed)?;
         }
+        crate::deployment::fill_subtrees(connection)?;
         connection.execute(sql::SET_SCHEMA_VERSION, params![known_schema()]).map_err(&failed)?;
         connection.execute_batch(sql::COMMIT).map_err(&failed)?;
     }

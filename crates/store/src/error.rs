@@ -57,6 +57,18 @@ pub enum Error {
         /// The log.
         log: LogId,
     },
+    /// The database does not contain the last anchor that was signed from it.
+    #[error(
+        "the deployment's log was rolled back: an anchor of {anchor} checkpoints was signed, and the \
+         database does not contain it"
+    )]
+    AnchorRolledBack {
+        /// Leaves under the anchor in the file beside the database.
+        anchor: u64,
+    },
+    /// Anchors were signed, and the file beside the database is gone.
+    #[error("the anchor file is missing, and anchors were signed")]
+    AnchorMissing,
     /// The checkpoint file is not a list of signed notes.
     #[error("the checkpoint file is malformed")]
     CheckpointMalformed,

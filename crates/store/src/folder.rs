@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `bulla.db`, `bulla.db-wal`, `bulla.db-shm` | the database |
 //! | `checkpoint` | the last signed checkpoint of each log, as C2SP notes one after another |
+//! | `anchor` | the last signed checkpoint of the deployment's own log, a C2SP note |
 //! | `lock` | held by the one process that serves |
 //! | `turn` | held by the process that begins the next write transaction |
 
@@ -181,6 +182,35 @@ impl Folder {
     pub(crate) fn put_checkpoints(&self) -> Result<(), Error> {
         std::fs::rename(self.prepared_checkpoint(), self.checkpoint())
             .map_err(Error::file("replace the checkpoint file"))?;
+        self.sync()
+    }
+
+    /// The note of the anchor file; absent when it was never written.
+    pub(crate) fn read_anchor(&self) -> Result<Option<String>, Error> {
+        match std::fs::read_to_string(self.path.join("anchor")) {
+            Ok(note) => Ok(Some(note)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::file("read the anchor file")(error)),
+        }
+    }
+
+    /// Writes a note beside the anchor file, durably; [`Folder::put_anchor`] makes it the file.
+    pub(crate) fn prepare_anchor(&self, note: &str) -> Result<(), Error> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(FILE_MODE)
+            .open(self.path.join("anchor.new"))
+            .map_err(Error::file("write the anchor file"))?;
+        file.write_all(note.as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(Error::file("write the anchor file"))
+    }
+
+    pub(crate) fn put_anchor(&self) -> Result<(), Error> {
+        std::fs::rename(self.path.join("anchor.new"), self.path.join("anchor"))
+            .map_err(Error::file("replace the anchor file"))?;
         self.sync()
     }
 

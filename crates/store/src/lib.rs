@@ -16,6 +16,7 @@
 
 mod checkpoints;
 mod connection;
+mod deployment;
 mod error;
 mod folder;
 mod number;
@@ -26,6 +27,7 @@ mod store;
 mod tenant;
 mod writer;
 
+pub use deployment::{AnchorRow, Deployment, LeafRow, StampRow};
 pub use error::{Error, StopReason};
 pub use folder::ServeLock;
 pub use rows::{

@@ -6,7 +6,8 @@
 
 /// The schema, one step per version, forward only. A step is never edited once released; a change
 /// is a further step.
-pub(crate) const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+pub(crate) const MIGRATIONS: &[&str] =
+    &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// What a PostgreSQL back end would say differently.
 pub(crate) mod dialect {
@@ -101,6 +102,42 @@ texts! {
     LAST_CHECKPOINT = "SELECT size, root, note FROM checkpoints
         WHERE tenant = $1 ORDER BY size DESC LIMIT 1";
     CHECKPOINT_COUNT = "SELECT count(*) FROM checkpoints WHERE tenant = $1";
+
+    DEPLOYMENT_HEAD = "SELECT head FROM deployment_head";
+    SET_DEPLOYMENT_HEAD = "INSERT INTO deployment_head (one, head) VALUES (1, $1)
+        ON CONFLICT (one) DO UPDATE SET head = excluded.head";
+    NEW_LEAVES = "SELECT c.tenant, c.size, c.note FROM tenants t
+        JOIN checkpoints c ON c.tenant = t.id
+        AND c.size = (SELECT max(size) FROM checkpoints WHERE tenant = t.id)
+        WHERE NOT EXISTS (SELECT 1 FROM leaves l WHERE l.tenant = c.tenant AND l.size = c.size)
+        ORDER BY c.tenant";
+    ADD_LEAF = "INSERT INTO leaves (seq, tenant, size, leaf) VALUES ($1, $2, $3, $4)";
+    LEAF_HASHES = "SELECT leaf FROM leaves WHERE seq >= $1 ORDER BY seq LIMIT $2";
+    LEAVES_OF = "SELECT max(seq), max(size) FROM leaves WHERE tenant = $1 AND seq < $2";
+    RECORD_LEAVES = "SELECT leaf FROM records
+        WHERE tenant = $1 AND seq >= $2 ORDER BY seq LIMIT $3";
+    ADD_SUBTREE = "INSERT INTO subtrees (log, level, number, hash) VALUES ($1, $2, $3, $4)";
+    SUBTREES = "SELECT hash FROM subtrees
+        WHERE log = $1 AND level = $2 AND number >= $3 ORDER BY number LIMIT $4";
+    SUBTREE_COUNT = "SELECT count(*) FROM subtrees WHERE log = $1 AND level = 1";
+
+    ADD_ANCHOR = "INSERT INTO anchors (size, root, note, made) VALUES ($1, $2, $3, $4)";
+    LAST_ANCHOR = "SELECT size, root, note, made FROM anchors ORDER BY size DESC LIMIT 1";
+    ANCHOR_AT = "SELECT size, root, note, made FROM anchors WHERE size = $1";
+    ANCHOR_COUNT = "SELECT count(*) FROM anchors";
+    UNSTAMPED = "SELECT a.size, a.root, a.note, a.made FROM anchors a
+        WHERE a.size > coalesce((SELECT max(size) FROM stamps WHERE authority = $1), 0)
+        ORDER BY a.size DESC LIMIT 1";
+    ADD_STAMP = "INSERT INTO stamps (size, authority, stamped, ends, token)
+        VALUES ($1, $2, $3, $4, $5)";
+    STAMPS_AT = "SELECT authority, stamped, ends, token FROM stamps
+        WHERE size = $1 ORDER BY authority";
+    STAMPED_ANCHORS = "SELECT a.size, a.root, a.note, a.made FROM anchors a
+        WHERE EXISTS (SELECT 1 FROM stamps s WHERE s.size = a.size) ORDER BY a.size";
+    ADD_COSIGNATURE = "INSERT INTO cosignatures (size, witness, line) VALUES ($1, $2, $3)";
+    COSIGNATURES_AT = "SELECT witness, line FROM cosignatures
+        WHERE size = $1 ORDER BY witness";
+    LAST_COSIGNED = "SELECT coalesce(max(size), 0) FROM cosignatures WHERE witness = $1";
 
     ADD_NOTICE = "INSERT INTO notices (tenant, name) VALUES ($1, $2)";
     NOTICE = "SELECT 1 FROM notices WHERE tenant = $1 AND name = $2";

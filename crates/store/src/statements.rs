@@ -1,9 +1,11 @@
 //! The statements of one job, each in the transaction of its batch.
 
+use crate::deployment::{self, NO_TENANT, NewAnchor, StampRow};
 use crate::error::Fault;
 use crate::number::Number;
 use crate::rows::{ApiKeyRow, CheckpointRow, ConfigurationRow, Effect, TenantRow};
 use crate::sql;
+use ledger::tree::Complete;
 use ledger::{Blob, Event, Hash, Head, SealedSurrogate, TenantId, Time, WrappedKey};
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, Params, params};
@@ -110,7 +112,10 @@ pub(crate) fn index_intent(
         | Event::AccessRefused { .. }
         | Event::Started { .. }
         | Event::Stopped { .. }
-        | Event::AgreementExpiring { .. } => Ok(()),
+        | Event::AgreementExpiring { .. }
+        | Event::Anchored { .. }
+        | Event::AnchorFailing { .. }
+        | Event::ClockSkewed { .. } => Ok(()),
     }
 }
 
@@ -215,6 +220,67 @@ pub(crate) fn add_checkpoint(
 ) -> Result<u64, Fault> {
     let values = params![tenant.as_bytes(), Number(row.size), row.root.as_bytes(), row.note];
     run(connection, sql::ADD_CHECKPOINT, values, "adding a checkpoint")
+}
+
+/// A subtree of a log is complete once; a second one at its place would be another tree.
+pub(crate) fn add_subtree(
+    connection: &Connection,
+    log: TenantId,
+    subtree: &Complete,
+) -> Result<(), Fault> {
+    let during = "adding a subtree";
+    match deployment::add_subtree(connection, log, subtree).map_err(Fault::during(during)) {
+        Ok(_) => Ok(()),
+        Err(Fault::Conflict) => Err(Fault::stop("adding a subtree at a taken place")),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Adds leaves to the deployment's log and its signed checkpoint, if nobody else did meanwhile.
+pub(crate) fn add_anchor(connection: &Connection, new: &NewAnchor) -> Result<u64, Fault> {
+    let during = "adding an anchor";
+    let head = deployment::head(connection).map_err(|_| Fault::stop(during))?;
+    if head.size() != new.before {
+        return Err(Fault::Conflict);
+    }
+    for (seq, leaf) in (new.before..).zip(&new.leaves) {
+        let values =
+            params![Number(seq), leaf.tenant.as_bytes(), Number(leaf.size), leaf.leaf.as_bytes()];
+        run(connection, sql::ADD_LEAF, values, during)?;
+    }
+    for subtree in &new.complete {
+        add_subtree(connection, NO_TENANT, subtree)?;
+    }
+    run(connection, sql::SET_DEPLOYMENT_HEAD, params![new.head.to_bytes()], during)?;
+    let anchor = &new.anchor;
+    let values =
+        params![Number(anchor.size), anchor.root.as_bytes(), anchor.note, anchor.made.as_micros()];
+    run(connection, sql::ADD_ANCHOR, values, during)
+}
+
+pub(crate) fn add_stamp(
+    connection: &Connection,
+    size: u64,
+    stamp: &StampRow,
+) -> Result<u64, Fault> {
+    let values = params![
+        Number(size),
+        stamp.authority,
+        stamp.stamped.as_micros(),
+        stamp.ends.as_micros(),
+        stamp.token,
+    ];
+    run(connection, sql::ADD_STAMP, values, "adding a stamp")
+}
+
+pub(crate) fn add_cosignature(
+    connection: &Connection,
+    size: u64,
+    witness: &str,
+    line: &str,
+) -> Result<u64, Fault> {
+    let values = params![Number(size), witness, line];
+    run(connection, sql::ADD_COSIGNATURE, values, "adding a cosignature")
 }
 
 pub(crate) fn probe(connection: &Connection) -> Result<u64, Fault> {

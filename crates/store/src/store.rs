@@ -2,6 +2,7 @@
 
 use crate::checkpoints;
 use crate::connection::{self, Readers};
+use crate::deployment::{self, Deployment};
 use crate::error::{Error, StopReason};
 use crate::folder::{Folder, ServeLock};
 use crate::rows::TenantRow;
@@ -61,6 +62,7 @@ impl Store {
         let connection = connection::open_writer(&folder)?;
         let deployment = connection::migrate(&connection)?;
         checkpoints::verify(&folder, &connection, deployment)?;
+        deployment::verify(&folder, &connection)?;
         Self::start(folder, connection, deployment)
     }
 
@@ -172,6 +174,12 @@ impl Store {
     #[must_use]
     pub fn tenant(&self, id: TenantId) -> Tenant {
         Tenant::new(self.clone(), id)
+    }
+
+    /// The handle on the deployment's own log.
+    #[must_use]
+    pub fn own_log(&self) -> Deployment {
+        Deployment::new(self.clone())
     }
 
     pub(crate) fn folder(&self) -> &Folder {

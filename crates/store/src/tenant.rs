@@ -1,6 +1,7 @@
 //! The handle on one organisation: its log, its sealed content, its rules.
 
 use crate::checkpoints;
+use crate::deployment::{Leaves, Of};
 use crate::error::Error;
 use crate::folder::{Folder, parse_note, replace_note};
 use crate::number::Number;
@@ -11,6 +12,7 @@ use crate::sql;
 use crate::store::{Store, receipt};
 use crate::writer::{Done, Work};
 use ledger::checkpoint::{Checkpoint, Signer};
+use ledger::proof::{self, Tiles};
 use ledger::{
     ApiKeyId, Blob, BlobPart, ContentKeyId, ConversationId, Entry, ExchangeId, Hash, Head, Journal,
     LogId, Receipt, TenantId, Time, Unrecorded, WrappedKey,
@@ -297,6 +299,41 @@ impl Tenant {
                 one(connection, sql::RECORD, values, |row| row.get(0), "reading a record")
             })
             .await
+    }
+
+    /// The proof that a record is under a checkpoint of `size` records; absent when it is not.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when a subtree cannot be read.
+    pub async fn inclusion(&self, seq: u64, size: u64) -> Result<Option<Vec<Hash>>, Error> {
+        let of = Of::Tenant(self.id);
+        self.store
+            .read(move |connection| {
+                proof::inclusion(&mut Tiles::new(Leaves { connection, of }, size), seq, size)
+            })
+            .await
+    }
+
+    /// The proof that the log of `new` records grew from that of `old`; absent when `old` is larger.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when a subtree cannot be read.
+    pub async fn consistency(&self, old: u64, new: u64) -> Result<Option<Vec<Hash>>, Error> {
+        let of = Of::Tenant(self.id);
+        self.store
+            .read(move |connection| {
+                proof::consistency(&mut Tiles::new(Leaves { connection, of }, new), old, new)
+            })
+            .await
+    }
+
+    /// A published checkpoint by its size.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when it cannot be read.
+    pub async fn checkpoint(&self, size: u64) -> Result<Option<CheckpointRow>, Error> {
+        let id = self.id;
+        self.store.read(move |connection| checkpoints::at(connection, id, size)).await
     }
 
     /// The sealed content of an exchange: the prompt, then the windows in order.

@@ -6,6 +6,7 @@
 //! lock first and then reads the head again if anyone else has committed.
 
 use crate::connection::BUSY_TIMEOUT;
+use crate::deployment::{NewAnchor, StampRow};
 use crate::error::{Error, Fault, StopReason};
 use crate::folder::Turn;
 use crate::rows::{CheckpointRow, Effect, TenantRow};
@@ -57,6 +58,16 @@ pub(crate) enum Work {
     AddCheckpoint {
         tenant: TenantId,
         row: CheckpointRow,
+    },
+    AddAnchor(Box<NewAnchor>),
+    AddStamp {
+        size: u64,
+        stamp: StampRow,
+    },
+    AddCosignature {
+        size: u64,
+        witness: String,
+        line: String,
     },
     PurgeSurrogates {
         tenant: TenantId,
@@ -216,7 +227,11 @@ fn weight(work: &Work) -> usize {
         }
         Work::Keep { window, .. } => window.sealed.len(),
         Work::AddTenant { entry, .. } => entry_weight(entry),
-        Work::AddCheckpoint { .. } | Work::PurgeSurrogates { .. } => 0,
+        Work::AddStamp { stamp, .. } => stamp.token.len(),
+        Work::AddCheckpoint { .. }
+        | Work::AddAnchor(_)
+        | Work::AddCosignature { .. }
+        | Work::PurgeSurrogates { .. } => 0,
         Work::Probe => PROBE_BYTES,
         #[cfg(test)]
         Work::Poke(_) => 0,
@@ -404,6 +419,11 @@ impl Writer {
             Work::AddCheckpoint { tenant, row } => {
                 statements::add_checkpoint(connection, *tenant, row)?
             }
+            Work::AddAnchor(new) => statements::add_anchor(connection, new)?,
+            Work::AddStamp { size, stamp } => statements::add_stamp(connection, *size, stamp)?,
+            Work::AddCosignature { size, witness, line } => {
+                statements::add_cosignature(connection, *size, witness, line)?
+            }
             Work::PurgeSurrogates { tenant, now } => {
                 statements::purge_surrogates(connection, *tenant, *now)?
             }
@@ -452,6 +472,9 @@ impl Writer {
         }
         statements::index_intent(connection, tenant, &entry.event, sealed.seq)?;
         statements::add_record(connection, tenant, sealed.seq, sealed.leaf, &sealed.bytes)?;
+        for subtree in &sealed.complete {
+            statements::add_subtree(connection, tenant, subtree)?;
+        }
         Ok(Ok(Done::Appended(Receipt { log, seq: sealed.seq, leaf: sealed.leaf })))
     }
 

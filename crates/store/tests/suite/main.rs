@@ -5,6 +5,7 @@
     reason = "helpers of tests stand outside of test functions, and a failed test panics"
 )]
 
+mod anchors;
 mod append;
 mod content;
 mod crash;
