@@ -6,6 +6,7 @@
 pub(crate) mod destination;
 pub(crate) mod endpoint;
 pub(crate) mod name;
+mod outside;
 
 use crate::agreement::{Agreement, Evidence, RawAgreement, RawEvidence, Registry};
 use crate::path::{CoveredBy, CoveredPath, Features, Gap, Hop, Path, RawHop, Role};
@@ -20,8 +21,10 @@ use std::sync::Arc;
 
 pub use destination::{Credential, Destination, Dialect, Route, Target};
 pub use name::{Day, Malformed, Name, Slug, Title};
+pub use outside::{TimeAuthority, Witness};
 
 use destination::{RawDestination, RawRoute};
+use outside::{RawAnchoring, RawAuthority, RawWitness};
 
 /// Largest governed file in bytes: some thousand objects. Larger ones are generated, and a person
 /// who answers for the file could not read them.
@@ -102,6 +105,9 @@ pub struct Rules {
     destinations: BTreeMap<Slug, Arc<Destination>>,
     routes: BTreeMap<Name, Route>,
     policy: Policy,
+    authorities: BTreeMap<Slug, TimeAuthority>,
+    witnesses: BTreeMap<Slug, Witness>,
+    anchor_seconds: u32,
     /// Every object as written, for [`Rules::diff`].
     objects: BTreeMap<String, toml::Value>,
 }
@@ -127,6 +133,9 @@ impl Rules {
         let registry = registry(&raw)?;
         let hops = hops(&raw.hop, &registry)?;
         let hosting = hosting(raw.hosting.as_ref(), &hops)?;
+        let (authorities, witnesses) = outsiders(&raw, &hops)?;
+        let anchor_seconds = outside::interval(raw.anchoring.as_ref())
+            .map_err(|fault| RulesError::object("anchoring", fault))?;
         let destinations = Assembly { organisation: organisation.as_ref(), hosting, hops }
             .destinations(&raw.destination)?;
         let routes = routes(&raw.route, &destinations)?;
@@ -139,6 +148,9 @@ impl Rules {
             destinations,
             routes,
             policy,
+            authorities,
+            witnesses,
+            anchor_seconds,
             objects: objects(table),
         })
     }
@@ -196,6 +208,22 @@ impl Rules {
     /// Every route, in order of its model name.
     pub fn routes(&self) -> impl Iterator<Item = &Route> {
         self.routes.values()
+    }
+
+    /// Every authority that stamps the log, in order of id.
+    pub fn authorities(&self) -> impl Iterator<Item = &TimeAuthority> {
+        self.authorities.values()
+    }
+
+    /// Every witness that cosigns the log, in order of id.
+    pub fn witnesses(&self) -> impl Iterator<Item = &Witness> {
+        self.witnesses.values()
+    }
+
+    /// Seconds between two anchors of the log, from 1 to 900.
+    #[must_use]
+    pub const fn anchor_seconds(&self) -> u32 {
+        self.anchor_seconds
     }
 
     pub(crate) const fn policy(&self) -> &Policy {
@@ -347,6 +375,25 @@ fn hosting(
         None => Err("there is no [[hop]] with this id"),
     }
     .map_err(|problem| RulesError::object("hosting", Fault::new("hop", problem)))
+}
+
+/// Authorities and witnesses.
+type Outsiders = (BTreeMap<Slug, TimeAuthority>, BTreeMap<Slug, Witness>);
+
+fn outsiders(raw: &RawRules, hops: &BTreeMap<Slug, Arc<Hop>>) -> Result<Outsiders, RulesError> {
+    let authorities = each(
+        "authority",
+        &raw.authority,
+        |raw| &raw.id,
+        |raw| Ok((word("id", &raw.id)?, TimeAuthority::parse(raw, hops)?)),
+    )?;
+    let witnesses = each(
+        "witness",
+        &raw.witness,
+        |raw| &raw.id,
+        |raw| Ok((word("id", &raw.id)?, Witness::parse(raw, hops)?)),
+    )?;
+    Ok((authorities, witnesses))
 }
 
 /// What destinations are put together from.
@@ -504,6 +551,11 @@ struct RawRules {
     policy: Vec<RawRow>,
     #[serde(default)]
     cedar: Vec<RawCedar>,
+    anchoring: Option<RawAnchoring>,
+    #[serde(default)]
+    authority: Vec<RawAuthority>,
+    #[serde(default)]
+    witness: Vec<RawWitness>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -41,6 +41,12 @@ const MAX_ANSWER_BYTES: usize = 2 * gate::stream::MAX_ANSWER_BYTES;
 /// that sends comments for ever must end too.
 const MAX_STREAM_BYTES: usize = 256 << 20;
 
+/// A time stamp or a cosignature that takes longer is asked for again later.
+const OUTSIDE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An answer of a time-stamping authority or a witness is a few kilobytes.
+const MAX_OUTSIDE_BYTES: usize = 128 << 10;
+
 /// The longest request id of a model server that is kept.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
@@ -153,6 +159,45 @@ impl Providers {
                 .map_err(|_| UpstreamFailure::TimedOut)??;
             openai::answer(&body, content_escape, upstream_request).map(Reply::Whole)
         }
+    }
+
+    /// Posts bytes that hold hashes only, to a party outside that signs what it says; returns the status
+    /// and the body.
+    ///
+    /// # Errors
+    /// [`UpstreamFailure`]. Every status is an answer.
+    pub async fn post_hashes(
+        &self,
+        endpoint: &Endpoint,
+        below: &str,
+        content_type: &'static str,
+        body: Vec<u8>,
+    ) -> Result<(u16, Vec<u8>), UpstreamFailure> {
+        let wire = Wire {
+            credential: None,
+            authority_pem: None,
+            answer_timeout: OUTSIDE_TIMEOUT,
+            idle_timeout: OUTSIDE_TIMEOUT,
+        };
+        let client = self.client(endpoint, &wire)?;
+        let exchange = async {
+            let request =
+                client.post(format!("{endpoint}{below}")).header(CONTENT_TYPE, content_type);
+            let response = request.body(body).send().await.map_err(|error| failure(&error))?;
+            let status = response.status().as_u16();
+            let mut pieces = response.bytes_stream();
+            let mut bytes = Vec::new();
+            while let Some(piece) = pieces.next().await {
+                bytes.extend_from_slice(&piece.map_err(|error| failure(&error))?);
+                if bytes.len() > MAX_OUTSIDE_BYTES {
+                    return Err(UpstreamFailure::TooLarge);
+                }
+            }
+            Ok((status, bytes))
+        };
+        tokio::time::timeout(OUTSIDE_TIMEOUT, exchange)
+            .await
+            .map_err(|_| UpstreamFailure::TimedOut)?
     }
 
     fn client(&self, endpoint: &Endpoint, wire: &Wire) -> Result<reqwest::Client, UpstreamFailure> {

@@ -6,6 +6,7 @@ use ledger::seal::{Place, Unsealable};
 use ledger::{Actor, Blob, BlobPart, Entry, Event, ExchangeId, Record};
 use phi::Text;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::io::Write;
 
 /// Records read at once.
@@ -95,9 +96,10 @@ impl House {
         let before = self.tenant.head().await?.size();
         let event = Event::Exported { actor, size: before };
         self.tenant.append_with(Entry::bare(now, event), Vec::new()).await.map_err(Error::from)?;
-        let note = self.tenant.publish_checkpoint(&self.signer).await?;
+        self.tenant.publish_checkpoint(&self.signer).await?;
         let checkpoint = self.tenant.last_checkpoint().await?.ok_or(Error::Empty)?;
-        let records = checkpoint.size;
+        let (records, note) = (checkpoint.size, checkpoint.note);
+        self.anchor().await?;
 
         // A tar states the length of a file before it, so the records are read twice.
         let mut record_bytes = 0;
@@ -119,6 +121,20 @@ impl House {
             created: now,
         };
         let mut writer = Writer::new(out, subject, &note)?;
+        let anchors = self.anchors(records).await?;
+        let earlier: BTreeSet<u64> = anchors.iter().map(|anchor| anchor.inclusion.of).collect();
+        for size in earlier.into_iter().filter(|size| *size < records) {
+            let row = self.tenant.checkpoint(size).await?.ok_or(Error::Empty)?;
+            writer.earlier_checkpoint(size, &row.note)?;
+        }
+        if !anchors.is_empty() {
+            for (authority, pem) in self.archives() {
+                writer.archive(&authority, &pem)?;
+            }
+        }
+        for anchor in &anchors {
+            writer.anchor(anchor)?;
+        }
         // Windows of an answer that is still running have no record yet that commits to them.
         for exchange in committed.exchanges() {
             for blob in self.tenant.blobs(exchange).await? {

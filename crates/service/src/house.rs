@@ -1,5 +1,6 @@
 //! One data directory, opened: the keys, the log, the rules in force.
 
+use crate::anchoring::Told;
 use crate::identity::{KeyRing, is_name};
 use crate::tasks::Tasks;
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -31,6 +32,9 @@ const OPERATOR_KEY_FILE: &str = "operator.key";
 
 /// The log's signing key, sealed under the operator's key.
 const SIGNER_FILE: &str = "signer.sealed";
+
+/// The signing key of the deployment's own log, sealed in the same way.
+const DEPLOYMENT_SIGNER_FILE: &str = "deployment-signer.sealed";
 
 /// A key file is one line; anything longer is not one.
 const MAX_KEY_FILE_BYTES: u64 = 4096;
@@ -182,6 +186,8 @@ pub struct House {
     pub(crate) organisation: String,
     pub(crate) tenant_key: ContentKey,
     pub(crate) signer: Signer,
+    pub(crate) deployment_signer: Signer,
+    pub(crate) told: Told,
     pub(crate) detector: Detector,
     pub(crate) providers: Providers,
     pub(crate) in_force: ArcSwapOption<InForce>,
@@ -240,14 +246,7 @@ impl House {
         };
         let store = Store::create(&setup.dir, log.deployment)?;
         let operator = write_operator_key(&setup.key_path(), &setup)?;
-        let mut seed = Zeroizing::new([0; 32]);
-        entropy.fill(seed.as_mut());
-        let signer = Signer::from_seed(&log.to_string(), &seed).map_err(|_| Error::Empty)?;
-        let sealed = operator.seal_small(&signer_binding(log), seed.as_ref(), entropy);
-        write_new(
-            &setup.dir.join(SIGNER_FILE),
-            data_encoding::HEXLOWER.encode(&sealed).as_bytes(),
-        )?;
+        let signer = make_signer(&setup, SIGNER_FILE, &operator, &log.to_string())?;
 
         let mut bytes = Zeroizing::new([0; 32]);
         entropy.fill(bytes.as_mut());
@@ -286,7 +285,8 @@ impl House {
         let tenant = store.tenant(log.tenant);
         let wrapped = tenant.content_key(root_key_id(log.tenant)).await?.ok_or(Error::Empty)?;
         let tenant_key = operator.unwrap(&wrapped)?;
-        let signer = read_signer(&setup.dir.join(SIGNER_FILE), &operator, log)?;
+        let signer = read_signer(&setup.dir.join(SIGNER_FILE), &operator, &log.to_string())?;
+        let deployment_signer = deployment_signer(&setup, &operator, log)?;
         let house = Self {
             store,
             tenant,
@@ -294,6 +294,8 @@ impl House {
             organisation,
             tenant_key,
             signer,
+            deployment_signer,
+            told: Told::default(),
             detector: Detector::new(),
             providers: Providers::new(),
             in_force: ArcSwapOption::empty(),
@@ -321,6 +323,12 @@ impl House {
     #[must_use]
     pub fn organisation(&self) -> &str {
         &self.organisation
+    }
+
+    /// The C2SP verifier key of the deployment's own log, to be given to witnesses and auditors.
+    #[must_use]
+    pub fn deployment_key(&self) -> String {
+        self.deployment_signer.verifier_key()
     }
 
     /// The C2SP verifier key of the log, to be given to auditors.
@@ -404,6 +412,10 @@ impl House {
         let event = Event::Stopped { actor };
         self.tenant.append_with(Entry::bare(self.clock.now(), event), Vec::new()).await?;
         self.tenant.publish_checkpoint(&self.signer).await?;
+        // The last word is vouched for too; who does not answer must not hold up the end.
+        if timeout(STOP_TIMEOUT, self.anchor()).await.is_err() {
+            tracing::warn!("the last records are not anchored; the next start has them anchored");
+        }
         Ok(())
     }
 }
@@ -413,8 +425,37 @@ const fn root_key_id(tenant: TenantId) -> ContentKeyId {
     ContentKeyId::from_bytes(*tenant.as_bytes())
 }
 
-fn signer_binding(log: LogId) -> String {
-    format!("bulla-signer-1|{log}")
+fn signer_binding(name: &str) -> String {
+    format!("bulla-signer-1|{name}")
+}
+
+/// Makes a signing key and seals it under the operator's.
+fn make_signer(
+    setup: &Setup,
+    file: &str,
+    operator: &ContentKey,
+    name: &str,
+) -> Result<Signer, Error> {
+    let mut seed = Zeroizing::new([0; 32]);
+    setup.entropy.fill(seed.as_mut());
+    let signer = Signer::from_seed(name, &seed).map_err(|_| Error::Empty)?;
+    let sealed = operator.seal_small(&signer_binding(name), seed.as_ref(), &*setup.entropy);
+    write_new(&setup.dir.join(file), data_encoding::HEXLOWER.encode(&sealed).as_bytes())?;
+    Ok(signer)
+}
+
+/// The key of the deployment's own log, which is made when it is first needed.
+fn deployment_signer(setup: &Setup, operator: &ContentKey, log: LogId) -> Result<Signer, Error> {
+    let name = format!("bulla/{}", log.deployment);
+    let path = setup.dir.join(DEPLOYMENT_SIGNER_FILE);
+    if path.exists() {
+        return read_signer(&path, operator, &name);
+    }
+    match make_signer(setup, DEPLOYMENT_SIGNER_FILE, operator, &name) {
+        // Another process made it a moment ago.
+        Err(Error::KeyFile { .. }) if path.exists() => read_signer(&path, operator, &name),
+        made => made,
+    }
 }
 
 /// Refuses a place where the operator's key cannot be written before anything else is made: a data
@@ -457,14 +498,14 @@ fn read_operator_key(path: &Path) -> Result<ContentKey, Error> {
     Ok(ContentKey::from_bytes(id, Zeroizing::new(bytes)))
 }
 
-fn read_signer(path: &Path, operator: &ContentKey, log: LogId) -> Result<Signer, Error> {
+fn read_signer(path: &Path, operator: &ContentKey, name: &str) -> Result<Signer, Error> {
     let malformed = || Error::KeyFileMalformed { path: path.to_owned() };
     let text = read_private(path)?;
     let sealed = data_encoding::HEXLOWER.decode(text.trim().as_bytes()).map_err(|_| malformed())?;
-    let opened = operator.open_small(&signer_binding(log), &sealed)?;
+    let opened = operator.open_small(&signer_binding(name), &sealed)?;
     let seed: Zeroizing<[u8; 32]> =
         Zeroizing::new(opened.as_slice().try_into().map_err(|_| malformed())?);
-    Signer::from_seed(&log.to_string(), &seed).map_err(|_| malformed())
+    Signer::from_seed(name, &seed).map_err(|_| malformed())
 }
 
 fn read_private(path: &Path) -> Result<Zeroizing<String>, Error> {

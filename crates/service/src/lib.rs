@@ -3,6 +3,7 @@
 //! The surfaces (programmatic API, and later Assistant and Studio) and the command line call the
 //! same methods, so that no surface has controls of its own. Nothing here knows HTTP.
 
+mod anchoring;
 mod configuration;
 mod converse;
 mod export;

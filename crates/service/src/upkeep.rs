@@ -131,11 +131,38 @@ impl House {
         let mut watch = interval(WATCH_INTERVAL);
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut due = Due::new();
-        loop {
-            tokio::select! {
-                () = &mut stop => return,
-                _ = watch.tick() => Box::pin(self.tend(&mut due)).await,
+        let tending = async {
+            loop {
+                tokio::select! {
+                    () = &mut stop => return,
+                    _ = watch.tick() => {}
+                }
+                Box::pin(self.tend(&mut due)).await;
             }
+        };
+        // Outsiders take their time, and nothing else waits for them. Both go on at once: one may hold
+        // the lock that the other wants.
+        tokio::select! {
+            () = tending => {}
+            () = self.keep_anchored() => {}
+        }
+    }
+
+    /// Anchors the log again and again.
+    async fn keep_anchored(&self) {
+        /// Until there is a configuration, and after that at the most.
+        const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+        let mut last: Option<Instant> = None;
+        loop {
+            let seconds = self.in_force.load().as_ref().map(|it| it.rules.anchor_seconds());
+            let every = seconds.map(|seconds| Duration::from_secs(u64::from(seconds)));
+            if let Some(every) = every
+                && last.is_none_or(|last| last.elapsed() >= every)
+            {
+                last = Some(Instant::now());
+                log_failure("anchoring the log", self.anchor().await);
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
         }
     }
 

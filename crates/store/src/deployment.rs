@@ -173,12 +173,21 @@ impl Deployment {
             .await
     }
 
-    /// Anchors with at least one stamp, in ascending order.
+    /// The stamped or cosigned anchors that an export shows, ascending: the last of each day, and the
+    /// newest hundred.
     ///
     /// # Errors
     /// [`Error::Database`] when they cannot be read.
-    pub async fn stamped_anchors(&self) -> Result<Vec<AnchorRow>, Error> {
-        self.store.read(|connection| all(connection, sql::STAMPED_ANCHORS, [], anchor)).await
+    pub async fn shown_anchors(&self) -> Result<Vec<AnchorRow>, Error> {
+        self.store.read(|connection| all(connection, sql::SHOWN_ANCHORS, [], anchor)).await
+    }
+
+    /// The newest anchor with a stamp.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when it cannot be read.
+    pub async fn last_stamped(&self) -> Result<Option<AnchorRow>, Error> {
+        self.store.read(|connection| one(connection, sql::LAST_STAMPED, [], anchor)).await
     }
 
     /// The stamps over an anchor, ascending by authority.

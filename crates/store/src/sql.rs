@@ -132,8 +132,16 @@ texts! {
         VALUES ($1, $2, $3, $4, $5)";
     STAMPS_AT = "SELECT authority, stamped, ends, token FROM stamps
         WHERE size = $1 ORDER BY authority";
-    STAMPED_ANCHORS = "SELECT a.size, a.root, a.note, a.made FROM anchors a
-        WHERE EXISTS (SELECT 1 FROM stamps s WHERE s.size = a.size) ORDER BY a.size";
+    LAST_STAMPED = "SELECT a.size, a.root, a.note, a.made FROM anchors a
+        WHERE a.size = (SELECT max(size) FROM stamps)";
+    SHOWN_ANCHORS = "SELECT a.size, a.root, a.note, a.made FROM anchors a
+        WHERE a.size IN (
+            SELECT max(v.size) FROM (SELECT size FROM stamps UNION SELECT size FROM cosignatures) v
+            JOIN anchors d ON d.size = v.size GROUP BY d.made / 86400000000)
+        OR a.size IN (
+            SELECT size FROM (SELECT size FROM stamps UNION SELECT size FROM cosignatures)
+            ORDER BY size DESC LIMIT 100)
+        ORDER BY a.size";
     ADD_COSIGNATURE = "INSERT INTO cosignatures (size, witness, line) VALUES ($1, $2, $3)";
     COSIGNATURES_AT = "SELECT witness, line FROM cosignatures
         WHERE size = $1 ORDER BY witness";

@@ -52,7 +52,7 @@ impl FromStr for Credential {
     }
 }
 
-fn absolute(text: &str) -> Option<PathBuf> {
+pub(super) fn absolute(text: &str) -> Option<PathBuf> {
     let path = PathBuf::from(text);
     (path.is_absolute() && !text.chars().any(char::is_control)).then_some(path)
 }

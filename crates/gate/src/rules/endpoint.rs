@@ -191,9 +191,13 @@ impl Endpoint {
     }
 }
 
-impl FromStr for Endpoint {
-    type Err = Malformed;
-    fn from_str(text: &str) -> Result<Self, Malformed> {
+impl Endpoint {
+    /// Reads the address of a party that gets hashes only and signs what it says: plain `http` will do.
+    pub(crate) fn of_hashes(text: &str) -> Result<Self, Malformed> {
+        Self::parse(text, true)
+    }
+
+    fn parse(text: &str, plain: bool) -> Result<Self, Malformed> {
         let (secure, rest) = if let Some(rest) = text.strip_prefix("https://") {
             (true, rest)
         } else if let Some(rest) = text.strip_prefix("http://") {
@@ -203,12 +207,19 @@ impl FromStr for Endpoint {
         };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let authority = Authority::parse(authority, if secure { HTTPS_PORT } else { HTTP_PORT })?;
-        if !secure && !authority.host.is_loopback() {
+        if !secure && !plain && !authority.host.is_loopback() {
             return Err(Malformed::new(
                 "plain http is for this machine only (127.0.0.1, [::1] or localhost); use https",
             ));
         }
         Ok(Self { secure, authority, path: parse_path(path)?, inside: false })
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = Malformed;
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        Self::parse(text, false)
     }
 }
 

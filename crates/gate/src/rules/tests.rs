@@ -67,6 +67,7 @@ fn the_manual_holds_the_schema_that_is_in_force_and_names_every_key() {
         .filter(|key| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
         .collect();
     keys.extend(["terminated", "ca_file", "document_sha256", "abuse_review"]);
+    keys.extend(["roots_file", "archive_file", "policies", "every_seconds", "key"]);
     for key in keys {
         assert!(MANUAL.contains(&format!("`{key}`")), "{key}");
     }
@@ -85,7 +86,7 @@ fn a_key_that_nobody_knows_is_refused_with_its_line() {
         "[hosting]",
         "[hostign]",
         &expect![
-            "line 19: unknown field `hostign`, expected one of `schema`, `organisation`, `hosting`, `purpose`, `agreement`, `evidence`, `hop`, `destination`, `route`, `policy`, `cedar`"
+            "line 19: unknown field `hostign`, expected one of `schema`, `organisation`, `hosting`, `purpose`, `agreement`, `evidence`, `hop`, `destination`, `route`, `policy`, `cedar`, `anchoring`, `authority`, `witness`"
         ],
     );
     check(
@@ -567,4 +568,61 @@ fn everything_in_a_first_file_is_new() {
             "schema",
         ]
     );
+}
+
+const OUTSIDE: &str = r#"
+[[hop]]
+id = "tsa"
+entity = "Example Authority (synthetic)"
+role = "timestamp"
+sees = "hashes"
+boundary = "outside"
+hosts = ["tsa.example:80"]
+
+[[authority]]
+id = "example"
+hop = "tsa"
+url = "http://tsa.example/stamp"
+roots_file = "/etc/bulla/roots.pem"
+policies = ["1.2.3"]
+
+[[witness]]
+id = "auditor"
+hop = "tsa"
+url = "http://tsa.example"
+key = "KEY"
+"#;
+
+fn outside(from: &str, to: &str) -> Result<Rules, RulesError> {
+    let key = ledger::checkpoint::Cosigner::from_seed("w", &[1; 32]).unwrap().verifier_key();
+    assert!(OUTSIDE.contains(from), "{from}");
+    Rules::parse(&format!("{CLINIC}{}", OUTSIDE.replacen(from, to, 1).replace("KEY", &key)))
+}
+
+#[test]
+fn authorities_and_witnesses_are_hops_that_see_hashes_alone() {
+    let rules = outside("", "").unwrap();
+    let authority = rules.authorities().next().unwrap();
+    assert_eq!(authority.endpoint().to_string(), "http://tsa.example:80/stamp");
+    assert_eq!(authority.policies().collect::<Vec<_>>(), ["1.2.3"]);
+    assert_eq!(rules.witnesses().next().unwrap().id(), "auditor");
+    assert_eq!(rules.anchor_seconds(), 60);
+    let refused = |from, to| outside(from, to).unwrap_err().to_string();
+    for (from, to, words) in [
+        ("hop = \"tsa\"", "hop = \"clinic-model\"", "the hop has role = \"timestamp\""),
+        ("hop = \"tsa\"", "hop = \"nobody\"", "there is no [[hop]] with this id"),
+        ("http://tsa.example/stamp", "http://other.example/stamp", "not among the \"hosts\""),
+        ("/etc/bulla/roots.pem", "roots.pem", "write an absolute path"),
+        ("key = \"KEY\"", "key = \"x\"", "the key of a witness"),
+        ("[[witness]]", "[anchoring]\nevery_seconds = 901\n[[witness]]", "seconds from 1 to 900"),
+    ] {
+        let said = refused(from, to);
+        assert!(said.contains(words), "{to}: {said}");
+    }
+}
+
+#[test]
+fn plain_http_outside_of_this_machine_is_for_hashes_only() {
+    let said = refused(&[("url = \"https://", "url = \"http://")]);
+    assert!(said.contains("plain http is for this machine only"), "{said}");
 }

@@ -2,6 +2,7 @@
 
 use crate::authority::LocalAuthority;
 use crate::sample::{self, log, note, signer};
+use ledger::anchor::{NONCE_BYTES, Request, token_of};
 use ledger::bundle::{Anchor, Inclusion, Subject, Writer};
 use ledger::checkpoint::{Checkpoint, Cosigner, Signer};
 use ledger::proof::{Subtrees, inclusion};
@@ -12,6 +13,12 @@ use std::convert::Infallible;
 use std::sync::LazyLock;
 
 static AUTHORITY: LazyLock<LocalAuthority> = LazyLock::new(LocalAuthority::new);
+
+/// A token over a message, at the time of the test.
+fn stamp(message: &[u8]) -> Vec<u8> {
+    let request = Request::new(message, [1; NONCE_BYTES]);
+    token_of(&AUTHORITY.answer(request.as_bytes())).unwrap().to_vec()
+}
 
 /// The time of the test, as the stamps have it.
 #[expect(clippy::disallowed_methods, reason = "the authority's clock is the real one")]
@@ -59,7 +66,7 @@ fn anchor(records: &[Vec<u8>], of: usize) -> Anchor {
         size: 3,
         cosignatures: witness().cosign(&checkpoint, seconds),
         inclusion: Inclusion { of: of as u64, index: 1, path },
-        stamps: [("example".to_owned(), AUTHORITY.stamp(note.as_bytes()))].into(),
+        stamps: [("example".to_owned(), stamp(note.as_bytes()))].into(),
         note,
     }
 }
@@ -149,7 +156,7 @@ fn an_anchor_that_does_not_hold_is_a_fault() {
     other_note.note = deployment().sign(&checkpoint);
     altered.push(("a checkpoint of another root", other_note));
     let mut stolen = good.clone();
-    stolen.stamps = [("example".to_owned(), AUTHORITY.stamp(b"something else"))].into();
+    stolen.stamps = [("example".to_owned(), stamp(b"something else"))].into();
     altered.push(("a stamp over something else", stolen));
     let mut unsigned = good.clone();
     let forger = Signer::from_seed(&origin(), &[7; 32]).unwrap();
@@ -221,4 +228,36 @@ fn a_past_that_was_written_anew_was_first_stamped_long_after_its_times() {
     let verdict = verified(&records, &[], &anchor(&records, 2));
     assert!(verdict.good, "it agrees with itself");
     assert!(verdict.exposure.unwrap().seconds > 364 * 86_400, "{verdict:#?}");
+}
+
+/// Python's standard library and OpenSSL, as `VERIFY.md` has it: the same verdict without our program.
+#[test]
+fn the_recipe_by_hand_checks_stamps_too() {
+    let records = sample::records();
+    let scratch = tempfile::tempdir().unwrap();
+    let tar = bundle(&records, &[12], &[anchor(&records, 12)]);
+    let unpack = |name: &str, content: &mut dyn std::io::Read| {
+        let path = scratch.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap())?;
+        std::io::copy(content, &mut std::fs::File::create(path)?).map(|_| ())
+    };
+    ledger::bundle::each_file(&tar[..], unpack).unwrap();
+    std::fs::write(scratch.path().join("roots.pem"), AUTHORITY.root()).unwrap();
+    let text = std::fs::read_to_string(scratch.path().join("VERIFY.md")).unwrap();
+    let recipe = text.split("```python\n").nth(2).unwrap().split("```").next().unwrap().to_owned();
+    let run = || {
+        let mut python = std::process::Command::new("python3");
+        let done = python.arg("-c").arg(&recipe).current_dir(scratch.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        (done.status.success(), said + &String::from_utf8_lossy(&done.stderr))
+    };
+    let (good, said) = run();
+    assert!(good && said.contains("12 records, anchors/0000000003.example.tst holds"), "{said}");
+    std::fs::write(scratch.path().join("roots.pem"), LocalAuthority::new().root()).unwrap();
+    let (_, said) = run();
+    assert!(said.contains("DOES NOT HOLD"), "{said}");
+    let inclusion = scratch.path().join("anchors/0000000003.inclusion");
+    let other = std::fs::read_to_string(&inclusion).unwrap().replacen("index 1", "index 0", 1);
+    std::fs::write(inclusion, other).unwrap();
+    assert!(!run().0, "another place in the deployment's log");
 }

@@ -67,19 +67,16 @@ impl LocalAuthority {
         Self(scratch)
     }
 
+    /// Its root certificate, PEM.
     pub(crate) fn root(&self) -> String {
         fs::read_to_string(self.0.path().join("root.pem")).unwrap()
     }
 
-    /// A token over a message, at the time of the test.
-    pub(crate) fn stamp(&self, message: &[u8]) -> Vec<u8> {
+    /// The answer to a request, as it goes over the wire.
+    pub(crate) fn answer(&self, query: &[u8]) -> Vec<u8> {
         let folder = self.0.path();
-        fs::write(folder.join("message"), message).unwrap();
-        openssl(folder, "ts -query -data message -sha256 -cert -out query");
-        openssl(
-            folder,
-            "ts -reply -queryfile query -config ca.cnf -section it -token_out -out token",
-        );
-        fs::read(folder.join("token")).unwrap()
+        fs::write(folder.join("query"), query).unwrap();
+        openssl(folder, "ts -reply -queryfile query -config ca.cnf -section it -out answer");
+        fs::read(folder.join("answer")).unwrap()
     }
 }

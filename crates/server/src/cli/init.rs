@@ -42,6 +42,8 @@ impl Init {
         say("                   apart from the data and its backups.")?;
         say("  verifier key     for auditors, so that they need not trust this server:")?;
         say(format_args!("                   {}", house.verifier_key()))?;
+        say("  anchor key       for witnesses and auditors, of this deployment's own log:")?;
+        say(format_args!("                   {}", house.deployment_key()))?;
         say("")?;
         say("Next: say what may go where, then run it.")?;
         say(format_args!("  bulla apply examples/minimal.toml --data {dir}"))?;

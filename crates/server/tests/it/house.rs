@@ -87,6 +87,8 @@ pub(crate) struct House {
     scratch: TempDir,
     /// The key under which the log's checkpoints are signed, as `init` printed it.
     pub(crate) verifier_key: String,
+    /// That of the deployment's own log.
+    pub(crate) anchor_key: String,
     /// The secret of an API key for treatment; empty before there is one.
     pub(crate) key: String,
     level: &'static str,
@@ -101,6 +103,7 @@ impl House {
         let mut house = Self {
             scratch,
             verifier_key: String::new(),
+            anchor_key: String::new(),
             key: String::new(),
             level: "info",
             numbers: AtomicUsize::new(0),
@@ -113,6 +116,8 @@ impl House {
         )
         .ok();
         house.verifier_key = verifier_key(&said);
+        let mut keys = said.split_whitespace().filter(|word| word.starts_with("bulla/dep_"));
+        keys.nth(1).expect("init prints the anchor key").clone_into(&mut house.anchor_key);
         house
     }
 

@@ -12,11 +12,14 @@
     reason = "a test that cannot go on must stop"
 )]
 
+#[path = "../../../ledger/tests/it/authority.rs"]
+mod authority;
 mod house;
 mod log;
 mod rules;
 
 mod agreements;
+mod anchoring;
 mod broken_upstream;
 mod callers;
 mod command;

@@ -54,10 +54,10 @@ fn http() -> reqwest::Client {
 }
 
 /// The program, serving; it ends with this.
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
-    key: WitnessKey,
-    address: String,
+    pub(crate) key: WitnessKey,
+    pub(crate) address: String,
 }
 
 impl Drop for Serving {
@@ -68,19 +68,18 @@ impl Drop for Serving {
     }
 }
 
-fn made() -> (TempDir, WitnessKey) {
+pub(crate) fn made(log: &str) -> (TempDir, WitnessKey) {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().join("witness");
     let made = bulla().args(["witness", "init", "--name", "witness.example/w1"]).arg(&at).output();
     let said = String::from_utf8(made.unwrap().stdout).unwrap();
     let key = WitnessKey::parse(said.lines().next().unwrap()).unwrap();
-    let trust =
-        bulla().args(["witness", "trust"]).arg(&at).arg(signer().verifier_key()).output().unwrap();
+    let trust = bulla().args(["witness", "trust"]).arg(&at).arg(log).output().unwrap();
     assert!(trust.status.success(), "{trust:?}");
     (folder, key)
 }
 
-fn serve(folder: &Path) -> Serving {
+pub(crate) fn serve(folder: &Path) -> Serving {
     let mut child = bulla()
         .args(["witness", "serve", "--listen", "127.0.0.1:0"])
         .arg(folder.join("witness"))
@@ -111,7 +110,7 @@ impl Serving {
 
 #[tokio::test]
 async fn a_log_that_grows_is_cosigned_and_one_that_forks_leaves_evidence() {
-    let (folder, key) = made();
+    let (folder, key) = made(&signer().verifier_key());
     let serving = serve(folder.path());
     assert_eq!(serving.key, key);
     let (mut log, mut fork) = (Log(1), Log(2));
@@ -141,7 +140,7 @@ async fn a_log_that_grows_is_cosigned_and_one_that_forks_leaves_evidence() {
 
 #[tokio::test]
 async fn what_was_seen_is_remembered_through_a_kill_and_never_forgotten_silently() {
-    let (folder, _) = made();
+    let (folder, _) = made(&signer().verifier_key());
     let mut log = Log(1);
     for size in 1..=12 {
         // Dropping kills at once, right after the answer.
@@ -158,7 +157,7 @@ async fn what_was_seen_is_remembered_through_a_kill_and_never_forgotten_silently
 
 #[tokio::test]
 async fn a_stranger_and_nonsense_are_refused() {
-    let (folder, _) = made();
+    let (folder, _) = made(&signer().verifier_key());
     let serving = serve(folder.path());
     let mut request = Log(1).request(0, 3);
     request.note = Signer::from_seed(ORIGIN, &[2; 32]).unwrap().sign(&Checkpoint {

@@ -131,7 +131,7 @@ async fn a_stamp_covers_the_anchors_before_it() {
     assert_eq!(log.cosignatures(3).await.unwrap(), "line\n");
     assert_eq!(log.stamps(3).await.unwrap(), [stamp("a")]);
     let stamped: Vec<u64> =
-        log.stamped_anchors().await.unwrap().iter().map(|anchor| anchor.size).collect();
+        log.shown_anchors().await.unwrap().iter().map(|anchor| anchor.size).collect();
     assert_eq!(stamped, [2, 3]);
 }
 
