@@ -20,6 +20,7 @@ mod head;
 mod id;
 mod journal;
 pub mod proof;
+pub mod receipt;
 mod record;
 #[cfg(test)]
 mod sample;

@@ -8,6 +8,7 @@ use crate::house::{Error, House, InForce};
 use gate::rules::{TimeAuthority, Witness};
 use ledger::anchor::{self, Authority, Request};
 use ledger::bundle::{Anchor, Inclusion};
+use ledger::receipt::{ProvedRecord, TlogProof};
 use ledger::witness::AddCheckpoint;
 use ledger::{Entry, Event, Hash, Time};
 use std::collections::BTreeSet;
@@ -222,25 +223,60 @@ impl House {
         }
     }
 
-    /// The anchors that a bundle of the first `records` records shows, and the archives of their
-    /// authorities: the last of each day, and the newest hundred.
+    /// The anchors that a bundle of the first `records` records shows: the last of each day, and the
+    /// newest hundred.
     pub(crate) async fn anchors(&self, records: u64) -> Result<Vec<Anchor>, Error> {
-        let own_log = self.store.own_log();
         let mut anchors = Vec::new();
-        for row in own_log.shown_anchors().await? {
-            let under = own_log.leaf_under(self.tenant.id(), row.size).await?;
-            let Some((index, of)) = under.filter(|(_, of)| *of <= records) else { continue };
-            let Some(path) = own_log.inclusion(index, row.size).await? else { continue };
-            let stamps = own_log.stamps(row.size).await?;
-            anchors.push(Anchor {
-                size: row.size,
-                note: row.note,
-                cosignatures: own_log.cosignatures(row.size).await?,
-                inclusion: Inclusion { of, index, path },
-                stamps: stamps.into_iter().map(|stamp| (stamp.authority, stamp.token)).collect(),
-            });
+        for row in self.store.own_log().shown_anchors().await? {
+            anchors.extend(self.shown(row, records).await?);
         }
         Ok(anchors)
+    }
+
+    /// An anchor with all that vouches for it; absent when it is over more than `records` records.
+    async fn shown(&self, row: AnchorRow, records: u64) -> Result<Option<Anchor>, Error> {
+        let own_log = self.store.own_log();
+        let under = own_log.leaf_under(self.tenant.id(), row.size).await?;
+        let Some((index, of)) = under.filter(|(_, of)| *of <= records) else { return Ok(None) };
+        let Some(path) = own_log.inclusion(index, row.size).await? else { return Ok(None) };
+        let stamps = own_log.stamps(row.size).await?;
+        Ok(Some(Anchor {
+            size: row.size,
+            note: row.note,
+            cosignatures: own_log.cosignatures(row.size).await?,
+            inclusion: Inclusion { of, index, path },
+            stamps: stamps.into_iter().map(|stamp| (stamp.authority, stamp.token)).collect(),
+        }))
+    }
+
+    /// The record at a position, with the proof that it is in the log and the first anchor over it.
+    /// Without an anchor yet, the newest checkpoint has to do.
+    ///
+    /// # Errors
+    /// [`Error`] when the log cannot be read. Absent when there is no such record.
+    pub async fn prove(&self, seq: u64) -> Result<Option<ProvedRecord>, Error> {
+        let Some(record) = self.tenant.record(seq).await? else { return Ok(None) };
+        if self.tenant.last_checkpoint().await?.is_none_or(|last| last.size <= seq) {
+            self.tenant.publish_checkpoint(&self.signer).await?;
+        }
+        let over = self.store.own_log().first_anchor_over(self.tenant.id(), seq).await?;
+        let anchor = match over {
+            Some(row) => self.shown(row, u64::MAX).await?,
+            None => None,
+        };
+        let checkpoint = match &anchor {
+            Some(anchor) => self.tenant.checkpoint(anchor.inclusion.of).await?,
+            None => self.tenant.last_checkpoint().await?,
+        };
+        let checkpoint = checkpoint.ok_or(Error::Empty)?;
+        let path = self.tenant.inclusion(seq, checkpoint.size).await?.ok_or(Error::Empty)?;
+        let archives = if anchor.is_some() { self.archives() } else { Vec::new() };
+        Ok(Some(ProvedRecord {
+            record,
+            proof: TlogProof { index: seq, path, note: checkpoint.note },
+            archives,
+            anchors: anchor.into_iter().collect(),
+        }))
     }
 
     /// The certificates and revocation lists of the authorities in force, in order of id.

@@ -182,6 +182,23 @@ impl Deployment {
         self.store.read(|connection| all(connection, sql::SHOWN_ANCHORS, [], anchor)).await
     }
 
+    /// The first stamped or cosigned anchor over the record at a position of an organisation's log.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when it cannot be read.
+    pub async fn first_anchor_over(
+        &self,
+        tenant: TenantId,
+        seq: u64,
+    ) -> Result<Option<AnchorRow>, Error> {
+        self.store
+            .read(move |connection| {
+                let values = params![tenant.as_bytes(), Number(seq)];
+                one(connection, sql::FIRST_ANCHOR_OVER, values, anchor)
+            })
+            .await
+    }
+
     /// The newest anchor with a stamp.
     ///
     /// # Errors

@@ -132,6 +132,11 @@ texts! {
         VALUES ($1, $2, $3, $4, $5)";
     STAMPS_AT = "SELECT authority, stamped, ends, token FROM stamps
         WHERE size = $1 ORDER BY authority";
+    FIRST_ANCHOR_OVER = "SELECT a.size, a.root, a.note, a.made FROM anchors a
+        WHERE a.size > (SELECT min(seq) FROM leaves WHERE tenant = $1 AND size > $2)
+        AND (EXISTS (SELECT 1 FROM stamps s WHERE s.size = a.size)
+            OR EXISTS (SELECT 1 FROM cosignatures c WHERE c.size = a.size))
+        ORDER BY a.size LIMIT 1";
     LAST_STAMPED = "SELECT a.size, a.root, a.note, a.made FROM anchors a
         WHERE a.size = (SELECT max(size) FROM stamps)";
     SHOWN_ANCHORS = "SELECT a.size, a.root, a.note, a.made FROM anchors a

@@ -4,6 +4,7 @@
 
 use clap::Parser;
 use ledger::bundle::{self, Part};
+use ledger::receipt::{RECORD, ReceiptCheck, ReceiptVerdict};
 use ledger::verify::{KeySource, MAX_TRUST_BYTES, Trust, Verdict, Verification};
 use std::fs::{self, File};
 use std::io::{self, BufReader, IsTerminal, Read, Write};
@@ -23,7 +24,7 @@ const MAX_FOLDER_DEPTH: usize = 4;
     after_help = "Exit code: 0 good, 1 bad (the first bad position is named), 2 not readable."
 )]
 struct Arguments {
-    /// The export: a tar file, or a folder with the same files
+    /// The export: a tar file, or a folder with the same files; or the proof of one record
     bundle: PathBuf,
 
     /// Keys and earlier checkpoints that you got elsewhere, in one text file
@@ -37,6 +38,21 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    match check_receipt(&arguments) {
+        Ok(None) => {}
+        Ok(Some(verdict)) => {
+            let shown = if arguments.json { show_json(&verdict) } else { show_receipt(&verdict) };
+            return match (shown, verdict.good) {
+                (Err(_), _) => ExitCode::from(2),
+                (Ok(()), true) => ExitCode::SUCCESS,
+                (Ok(()), false) => ExitCode::FAILURE,
+            };
+        }
+        Err(words) => {
+            drop(writeln!(io::stderr().lock(), "bulla-verify: {}", visible(&words)));
+            return ExitCode::from(2);
+        }
+    }
     let verdict = match check(&arguments) {
         Ok(verdict) => verdict,
         Err(words) => {
@@ -82,6 +98,76 @@ fn check(arguments: &Arguments) -> Result<Verdict, String> {
     Ok(verification.finish())
 }
 
+/// Checks the proof of one record, when the file is one: it begins with the record.
+fn check_receipt(arguments: &Arguments) -> Result<Option<ReceiptVerdict>, String> {
+    let path = &arguments.bundle;
+    let unreadable = |error: io::Error| format!("{}: {error}", path.display());
+    let mut head = [0; RECORD.len() + 1];
+    let begins = fs::metadata(path).is_ok_and(|file| file.is_file())
+        && File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok()
+        && head.strip_suffix(b"\0") == Some(RECORD.as_bytes());
+    if !begins {
+        return Ok(None);
+    }
+    let trust = match &arguments.trust {
+        Some(path) => read_trust(path).map_err(|error| format!("{}: {error}", path.display()))?,
+        None => Trust::none(),
+    };
+    let mut check = ReceiptCheck::new(&trust);
+    let tar = BufReader::new(File::open(path).map_err(unreadable)?);
+    if let Err(error) = bundle::each_file(tar, |name, content| check.file(name, content)) {
+        check.damaged(&format!("the file is damaged or breaks off: {error}"));
+    }
+    Ok(Some(check.finish()))
+}
+
+fn show_receipt(verdict: &ReceiptVerdict) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let paint = painter(&out);
+    let unknown = || "unknown".to_owned();
+    let mut row = |name: &str, value: String| {
+        writeln!(out, "  {} {}", paint.with("2", &format!("{name:<14}")), visible(&value))
+    };
+    row("log", verdict.log.clone().unwrap_or_else(unknown))?;
+    row("record", verdict.seq.map_or_else(unknown, |seq| seq.to_string()))?;
+    row("says", verdict.time.map_or_else(unknown, |time| time.to_string()))?;
+    row("leaf", verdict.leaf.map_or_else(unknown, |leaf| leaf.to_string()))?;
+    row(
+        "under",
+        verdict
+            .checkpoint_size
+            .map_or_else(unknown, |size| format!("a checkpoint of {size} records")),
+    )?;
+    for stamp in &verdict.stamps {
+        row("stamped", format!("by {}, says {}", stamp.time, stamp.authority))?;
+    }
+    for witnessed in &verdict.witnessed {
+        row("witnessed", format!("by {}, saw {}", witnessed.time, witnessed.witness))?;
+    }
+    for warning in &verdict.warnings {
+        row("note", warning.clone())?;
+    }
+    writeln!(out)?;
+    for problem in &verdict.problems {
+        writeln!(
+            out,
+            "{} {}",
+            paint.with("31", &format!("  {}:", problem.kind)),
+            visible(&problem.words)
+        )?;
+    }
+    if verdict.good {
+        writeln!(out, "{}  the record is in the log", paint.with("1;32", "GOOD"))?;
+    } else {
+        writeln!(
+            out,
+            "{}  this does not show that the record is in the log",
+            paint.with("1;31", "BAD")
+        )?;
+    }
+    out.flush()
+}
+
 fn read_trust(path: &Path) -> Result<Trust, Box<dyn std::error::Error>> {
     let mut text = String::new();
     File::open(path)?.take(MAX_TRUST_BYTES + 1).read_to_string(&mut text)?;
@@ -116,7 +202,7 @@ fn folder(root: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     Ok(files)
 }
 
-fn show_json(verdict: &Verdict) -> io::Result<()> {
+fn show_json(verdict: &impl serde::Serialize) -> io::Result<()> {
     let mut out = io::stdout().lock();
     serde_json::to_writer_pretty(&mut out, verdict)?;
     writeln!(out)?;
@@ -135,11 +221,15 @@ impl Paint {
     }
 }
 
-fn show(verdict: &Verdict) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+fn painter(out: &impl IsTerminal) -> Paint {
     // https://no-color.org: any value that is not empty turns colour off.
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let paint = Paint { on: out.is_terminal() && !no_color };
+    Paint { on: out.is_terminal() && !no_color }
+}
+
+fn show(verdict: &Verdict) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let paint = painter(&out);
     for (name, value) in facts(verdict) {
         writeln!(out, "  {} {}", paint.with("2", &format!("{name:<14}")), visible(&value))?;
     }

@@ -10,6 +10,7 @@
 mod write;
 
 pub use write::{Anchor, Committed, Inclusion, MalformedInclusion, Subject, WriteError, Writer};
+pub(crate) use write::{write_file, write_tar_end};
 
 use crate::{Blob, BlobPart, ContentKeyId, ExchangeId, Hash, LogId, Time};
 use serde::{Deserialize, Serialize};

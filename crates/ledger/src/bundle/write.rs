@@ -123,6 +123,25 @@ pub struct Anchor {
     pub stamps: BTreeMap<String, Vec<u8>>,
 }
 
+impl Anchor {
+    /// Its files in their order, by name.
+    pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
+        let name = |file| Part::Anchor(self.size, file).to_string();
+        let mut files = vec![(name(AnchorFile::Checkpoint), self.note.clone().into_bytes())];
+        if !self.cosignatures.is_empty() {
+            let lines = self.cosignatures.clone().into_bytes();
+            files.push((name(AnchorFile::Cosignatures), lines));
+        }
+        files.push((name(AnchorFile::Inclusion), self.inclusion.to_string().into_bytes()));
+        let stamp = name(AnchorFile::Stamp);
+        let token = |(authority, token): (&String, &Vec<u8>)| {
+            (format!("{stamp}{authority}.tst"), token.clone())
+        };
+        files.extend(self.stamps.iter().map(token));
+        files
+    }
+}
+
 /// Where a checkpoint of one log is in the deployment's log, whose leaves are signed notes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inclusion {
@@ -248,19 +267,8 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// [`WriteError`].
     pub fn anchor(&mut self, anchor: &Anchor) -> Result<(), WriteError> {
-        let part = |file| Part::Anchor(anchor.size, file);
-        let mut small = |file, bytes: &[u8]| {
-            self.advance(part(file))?;
-            self.small(part(file), bytes)
-        };
-        small(AnchorFile::Checkpoint, anchor.note.as_bytes())?;
-        if !anchor.cosignatures.is_empty() {
-            small(AnchorFile::Cosignatures, anchor.cosignatures.as_bytes())?;
-        }
-        small(AnchorFile::Inclusion, anchor.inclusion.to_string().as_bytes())?;
-        for (authority, token) in &anchor.stamps {
-            let part = part(AnchorFile::Stamp);
-            self.named(part, format!("{part}{authority}.tst"), token)?;
+        for (name, bytes) in anchor.files() {
+            self.named(Part::of(&name), name, &bytes)?;
         }
         Ok(())
     }
@@ -328,9 +336,7 @@ impl<W: Write> Writer<W> {
         self.blobs.sha256 = std::mem::replace(&mut self.blob_digest, Digest::new()).finish();
         let manifest = self.manifest().to_bytes();
         self.small(Part::Manifest, &manifest)?;
-        // A tar ends with two empty blocks.
-        self.out.write_all(&[0; 2 * BLOCK])?;
-        self.out.flush()?;
+        write_tar_end(&mut self.out)?;
         Ok(self.out)
     }
 
@@ -384,26 +390,47 @@ impl<W: Write> Writer<W> {
     }
 
     fn header(&mut self, name: &str, size: u64) -> Result<(), WriteError> {
-        let mut header = tar::Header::new_ustar();
-        header.set_path(name)?;
-        header.set_size(size);
-        header.set_mode(0o644);
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_mtime(0);
-        header.set_entry_type(tar::EntryType::Regular);
-        header.set_cksum();
-        self.out.write_all(header.as_bytes())?;
-        Ok(())
+        Ok(write_header(&mut self.out, name, size)?)
     }
 
     fn pad(&mut self, size: u64) -> Result<(), WriteError> {
-        let over = usize::try_from(size % BLOCK as u64).unwrap_or(0);
-        if over > 0 {
-            self.out.write_all([0; BLOCK].get(over..).unwrap_or_default())?;
-        }
-        Ok(())
+        Ok(write_padding(&mut self.out, size)?)
     }
+}
+
+/// The header of a plain file of nobody's, at no time.
+fn write_header(out: &mut dyn Write, name: &str, size: u64) -> io::Result<()> {
+    let mut header = tar::Header::new_ustar();
+    header.set_path(name)?;
+    header.set_size(size);
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_entry_type(tar::EntryType::Regular);
+    header.set_cksum();
+    out.write_all(header.as_bytes())
+}
+
+fn write_padding(out: &mut dyn Write, size: u64) -> io::Result<()> {
+    let over = usize::try_from(size % BLOCK as u64).unwrap_or(0);
+    if over > 0 {
+        out.write_all([0; BLOCK].get(over..).unwrap_or_default())?;
+    }
+    Ok(())
+}
+
+/// Writes a whole file into a tar.
+pub(crate) fn write_file(out: &mut dyn Write, name: &str, bytes: &[u8]) -> io::Result<()> {
+    write_header(out, name, bytes.len() as u64)?;
+    out.write_all(bytes)?;
+    write_padding(out, bytes.len() as u64)
+}
+
+/// A tar ends with two empty blocks.
+pub(crate) fn write_tar_end(out: &mut dyn Write) -> io::Result<()> {
+    out.write_all(&[0; 2 * BLOCK])?;
+    out.flush()
 }
 
 fn instructions(subject: &Subject) -> String {

@@ -48,7 +48,7 @@ pub struct Witnessed {
 
 /// The anchors of a bundle, while they are handed over.
 #[derive(Debug, Default)]
-pub(super) struct Anchors {
+pub(crate) struct Anchors {
     authority: Option<Authority>,
     witnesses: Vec<WitnessKey>,
     deployment_keys: Vec<checkpoint::VerifierKey>,
@@ -56,11 +56,11 @@ pub(super) struct Anchors {
     origins: Vec<String>,
     /// Stamps that hold, by the SHA-256 of their tokens.
     tokens: BTreeMap<Hash, (Time, i64)>,
-    pub(super) stamps: Vec<Anchored>,
-    pub(super) witnessed: Vec<Witnessed>,
+    pub(crate) stamps: Vec<Anchored>,
+    pub(crate) witnessed: Vec<Witnessed>,
     /// Tokens that were not checked because no authority is trusted, or are by another one.
-    pub(super) unchecked: u64,
-    pub(super) untrusted: u64,
+    pub(crate) unchecked: u64,
+    pub(crate) untrusted: u64,
 }
 
 /// The anchor whose files are being handed over.
@@ -79,7 +79,7 @@ fn fault(words: impl AsRef<str>) -> Problem {
 }
 
 impl Anchors {
-    pub(super) fn new(trust: &super::Trust) -> Self {
+    pub(crate) fn new(trust: &super::Trust) -> Self {
         Self {
             authority: trust.authority.clone(),
             witnesses: trust.witnesses.clone(),
@@ -89,7 +89,7 @@ impl Anchors {
     }
 
     /// Takes the archive of an authority: certificates and lists, none of which is believed.
-    pub(super) fn archive(&mut self, pem: &[u8]) -> Result<(), Problem> {
+    pub(crate) fn archive(&mut self, pem: &[u8]) -> Result<(), Problem> {
         let Some(authority) = self.authority.take() else { return Ok(()) };
         let before = authority.clone();
         match authority.with_archive(pem) {
@@ -105,7 +105,7 @@ impl Anchors {
     }
 
     /// Takes a file of an anchor. `note` finds the signed note of a checkpoint of this log by its size.
-    pub(super) fn file(
+    pub(crate) fn file(
         &mut self,
         size: u64,
         file: AnchorFile,
@@ -225,7 +225,7 @@ impl Anchors {
     }
 
     /// What the times of records are held to, after the last anchor.
-    pub(super) fn bounds(&mut self) -> Bounds {
+    pub(crate) fn bounds(&mut self) -> Bounds {
         let mut upper: Vec<(u64, Upper)> = self
             .stamps
             .iter()
@@ -246,7 +246,7 @@ impl Anchors {
     }
 
     /// The name of the deployment's log in every anchor.
-    pub(super) fn origins(&self) -> &[String] {
+    pub(crate) fn origins(&self) -> &[String] {
         &self.origins
     }
 }
@@ -275,7 +275,7 @@ pub struct Exposure {
 
 /// What the times of records are held to.
 #[derive(Debug, Default)]
-pub(super) struct Bounds {
+pub(crate) struct Bounds {
     /// Records before each size are not later than its limit; ascending.
     upper: Vec<(u64, Upper)>,
     next: usize,
@@ -288,15 +288,15 @@ pub(super) struct Bounds {
 }
 
 /// A record whose time contradicts a stamp.
-pub(super) struct Misdated {
-    pub(super) words: String,
+pub(crate) struct Misdated {
+    pub(crate) words: String,
     /// The log said so itself before: a clock that is wrong, and no forgery.
     pub(super) told: bool,
 }
 
 impl Bounds {
     /// Checks the time of the record at a position.
-    pub(super) fn check(&mut self, at: u64, time: Time) -> Option<Misdated> {
+    pub(crate) fn check(&mut self, at: u64, time: Time) -> Option<Misdated> {
         while self.upper.get(self.next).is_some_and(|(size, _)| *size <= at) {
             self.next += 1;
         }

@@ -53,7 +53,7 @@ impl Subtrees for &Leaves {
 }
 
 /// An anchor over the checkpoint of the first `of` records, in a deployment's log of three leaves.
-fn anchor(records: &[Vec<u8>], of: usize) -> Anchor {
+pub(crate) fn anchor(records: &[Vec<u8>], of: usize) -> Anchor {
     let ours = leaf_hash(note(records, of).as_bytes());
     let leaves = Leaves(vec![Hash::of(b"another tenant"), ours, Hash::of(b"a third")]);
     let mut frontier = Frontier::default();
@@ -94,7 +94,7 @@ fn bundle(records: &[Vec<u8>], earlier: &[usize], anchors: &[Anchor]) -> Vec<u8>
     writer.finish().unwrap()
 }
 
-fn trust() -> Trust {
+pub(crate) fn trust() -> Trust {
     let (log, deployment, witness) =
         (signer().verifier_key(), deployment().verifier_key(), witness().verifier_key());
     let root = AUTHORITY.root();

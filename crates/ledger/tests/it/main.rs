@@ -13,6 +13,7 @@ mod binary;
 mod content;
 mod forgery;
 mod format;
+mod receipt;
 mod sample;
 mod tokens;
 mod trusted;

@@ -12,6 +12,7 @@ mod input;
 mod key;
 mod mark;
 mod path;
+mod receipt;
 mod scan;
 mod serve;
 mod window;
@@ -56,6 +57,7 @@ enum Command {
     Deid(deid::Deid),
     /// The audit log
     Audit(audit::Audit),
+    Receipt(receipt::WriteReceipt),
     Witness(witness::WitnessCommand),
 }
 
@@ -216,6 +218,7 @@ impl Cli {
                 Command::Key(key) => Box::pin(key.run(environment)).await,
                 Command::Path(path) => Box::pin(path.run(environment)).await,
                 Command::Audit(audit) => Box::pin(audit.run(environment)).await,
+                Command::Receipt(receipt) => Box::pin(receipt.run(environment)).await,
                 Command::Witness(witness) => Box::pin(witness.run(environment)).await,
                 // Scanning, measuring and transforming need neither keys nor a runtime.
                 Command::Scan(scan) => scan.run(environment),

@@ -165,7 +165,9 @@ async fn the_log_is_stamped_and_cosigned_and_an_auditor_sees_it() {
     house.apply(&rules).ok();
     house.key = house.create_key(&["--purpose", "treatment"]).secret;
     let serving = house.serve();
-    assert_eq!(serving.ask(&user("hello")).await.status(), 200);
+    let answer = serving.ask(&user("hello")).await;
+    assert_eq!(answer.status(), 200);
+    let receipt = answer.header("x-bulla-receipt").unwrap().to_owned();
     wait_for(&house, "stamp", is_anchored).await;
     // A log that has nothing new but its own stamps is not stamped again and again.
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -194,6 +196,24 @@ async fn the_log_is_stamped_and_cosigned_and_an_auditor_sees_it() {
     assert_eq!(verdict["warnings"], serde_json::json!([]), "{verdict}");
     // Each look at the log exports it, which is a record that is stamped; idle seconds add nothing.
     assert!(records - u64::try_from(before).unwrap() < 12, "{before} records, then {records}");
+    // The receipt of the answer, as a file that shows this one record.
+    let proof = house.fresh("proof.tar");
+    house.run(&["receipt", &receipt, "--out", proof.to_str().unwrap()]).ok();
+    let mut verify = bulla_verify();
+    verify.arg(&proof).arg("--trust").arg(&trust).arg("--json");
+    let verdict: serde_json::Value = serde_json::from_str(&Done::of(&mut verify).ok()).unwrap();
+    assert!(verdict["good"] == true && verdict["key_trusted"] == true, "{verdict}");
+    assert!(receipt.ends_with(verdict["leaf"].as_str().unwrap()), "{receipt}: {verdict}");
+    assert_eq!(verdict["stamps"].as_array().unwrap().len(), 1, "{verdict}");
+    assert_eq!(verdict["witnessed"].as_array().unwrap().len(), 1, "{verdict}");
+    let bytes = fs::read(&proof).unwrap();
+    let records = bytes.windows(9).filter(|at| at == b"\"kind\":\"e").count();
+    assert_eq!(records, 1, "no other record is in it");
+    let wrong = receipt.replace('#', "#1");
+    let other = house.fresh("other.tar");
+    house
+        .run(&["receipt", &wrong, "--out", other.to_str().unwrap()])
+        .fails(2, "no record with that");
     // OpenSSL reads the same files.
     let unpacked = house.fresh("unpacked");
     fs::create_dir(&unpacked).unwrap();
