@@ -7,8 +7,9 @@ use std::process::Command;
 /// Options of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// `detector` alone: what a text of 1, 2, 4 and 8 times the size costs. Else passed on to the
-    /// measurement: `--quick`, `--dir DIR`, `--json FILE`, `--pin`.
+    /// `detector` alone: what a text of 1, 2, 4 and 8 times the size costs. `ledger [RECORDS]`: durable
+    /// appends beside bare fdatasync, verification, and what the length of a log costs. Else passed on to
+    /// the measurement: `--quick`, `--dir DIR`, `--json FILE`, `--pin`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
@@ -20,6 +21,9 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, stop: &Stop) -> Result<(), Trouble> {
     if options.rest.first().is_some_and(|word| word == "detector") {
         return detector(stop);
+    }
+    if options.rest.first().is_some_and(|word| word == "ledger") {
+        return ledger(options.rest.get(1).map_or("100000", String::as_str), stop);
     }
     process::run(
         cargo().args(["build", "--locked", "--release", "-p", "server", "-p", "ledger", "--bins"]),
@@ -43,4 +47,25 @@ fn detector(stop: &Stop) -> Result<(), Trouble> {
     )?;
     let example = target_folder("release").join("examples").join("linear");
     process::run(&mut Command::new(example), stop)
+}
+
+/// Measures appends, verification, and what the length of a log costs.
+#[expect(clippy::disallowed_methods, reason = "a measurement of real time")]
+fn ledger(records: &str, stop: &Stop) -> Result<(), Trouble> {
+    let build = ["build", "--locked", "--release", "-p", "store", "-p", "ledger"];
+    process::run(cargo().args(build).args(["--examples", "--bins"]), stop)?;
+    let folder = target_folder("release");
+    let example = |name: &str| Command::new(folder.join("examples").join(name));
+    process::run(example("append_cost").args(["1", "64", "2000"]), stop)?;
+    let bundle = folder.join("long_log.tar");
+    process::run(example("long_log").arg(&bundle).arg("500000"), stop)?;
+    let begun = std::time::Instant::now();
+    let mut verify = Command::new(folder.join("bulla-verify"));
+    process::run(verify.arg(&bundle).arg("--json").stdout(std::process::Stdio::null()), stop)?;
+    println!(
+        "bulla-verify: {:.0} records/s on one core",
+        500_000.0 / begun.elapsed().as_secs_f64()
+    );
+    std::fs::remove_file(&bundle)?;
+    process::run(example("long_store").arg(records), stop)
 }
