@@ -8,9 +8,11 @@
 //!   of what was planted.
 //! - [`upstream`]: a model server that says what a script tells it, keeps what it was sent, and
 //!   fails in the ways real ones fail.
+//! - [`authority`]: a time-stamping authority made with OpenSSL, which proves nothing to anybody.
 //! - [`client`]: an HTTP/1.1 caller that sees each event as it arrives and can walk away.
 //! - [`load`], [`proc`], [`disk`]: what the bench measures with.
 
+pub mod authority;
 pub mod client;
 pub mod clock;
 pub mod disk;

@@ -323,13 +323,15 @@ impl Bounds {
         Some(Misdated { words, told: self.told })
     }
 
-    /// A record names a token: what follows is later than its stamp.
-    pub(super) fn anchored(&mut self, token: &Hash, time: Time) {
-        let Some((stamped, leeway)) = self.tokens.get(token).copied() else { return };
+    /// A record names a token: what follows is later than its stamp. Whether the token is one that
+    /// counts.
+    pub(super) fn anchored(&mut self, token: &Hash, time: Time) -> bool {
+        let Some((stamped, leeway)) = self.tokens.get(token).copied() else { return false };
         let slack = MAX_SKEW_SECONDS.saturating_add(leeway);
         let floor = stamped.plus_seconds(-slack);
         self.floor = self.floor.max(Some(floor));
         self.told &= time < floor || time > stamped.plus_seconds(slack);
+        true
     }
 
     /// The log says that its clock is wrong, until an anchor shows that it is right again.

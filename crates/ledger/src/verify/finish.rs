@@ -8,6 +8,7 @@ impl Verification {
     /// Ends the verification.
     #[must_use]
     pub fn finish(mut self) -> Verdict {
+        self.settle_misdated();
         self.finish_chain();
         self.finish_signature();
         self.finish_marks();

@@ -77,6 +77,9 @@ pub struct Verification {
     anchors: Anchors,
     bounds: Bounds,
     misdated: u64,
+    /// The first record that contradicts a stamp since the log last said how its clock stands.
+    unexplained: Option<(u64, String)>,
+    clock_warned: bool,
     log: Option<LogId>,
     log_text: String,
     frontier: Frontier,
@@ -110,6 +113,8 @@ impl Verification {
             anchors,
             bounds: Bounds::default(),
             misdated: 0,
+            unexplained: None,
+            clock_warned: false,
             log: None,
             log_text: String::new(),
             frontier: Frontier::default(),
@@ -126,6 +131,21 @@ impl Verification {
     #[must_use]
     pub const fn saw_a_bundle(&self) -> bool {
         self.last_part.is_some()
+    }
+
+    fn warn_of_clock(&mut self, at: u64, words: &str) {
+        if !std::mem::replace(&mut self.clock_warned, true) {
+            self.warn(format!(
+                "from position {at} on the clock is wrong, as the log says itself: {words}"
+            ));
+        }
+    }
+
+    /// What contradicts a stamp and was not explained until here is a fault.
+    fn settle_misdated(&mut self) {
+        if let Some((at, words)) = self.unexplained.take() {
+            self.fault_at(at, ProblemKind::Misdated, &words);
+        }
     }
 
     /// Notes that the bundle is damaged as a whole, in words: an archive that breaks off.
@@ -367,21 +387,29 @@ impl Verification {
         self.verdict.last = Some(latest.max(glance.time));
         if let Some(misdated) = self.bounds.check(at, glance.time) {
             self.misdated += 1;
-            if self.misdated == 1 && misdated.told {
-                self.warn(format!(
-                    "from position {at} on the clock is wrong, as the log says itself: {}",
-                    misdated.words
-                ));
-            } else if !misdated.told {
-                self.fault_at(at, ProblemKind::Misdated, &misdated.words);
+            if misdated.told {
+                self.warn_of_clock(at, &misdated.words);
+            } else if self.unexplained.is_none() {
+                self.unexplained = Some((at, misdated.words));
             }
         }
         match &glance.body {
             Body::Opened { .. } if at > 0 => {
                 self.fault_at(at, ProblemKind::Inconsistent, "the log begins a second time");
             }
-            Body::Anchored { token } => self.bounds.anchored(token, glance.time),
-            Body::Skewed => self.bounds.skewed(),
+            Body::Anchored { token } => {
+                if self.bounds.anchored(token, glance.time) {
+                    self.settle_misdated();
+                }
+            }
+            Body::Skewed => {
+                self.bounds.skewed();
+                // A clock that jumped is noticed at the next stamp, so the log says so after the records
+                // that it dated wrong.
+                if let Some((at, words)) = self.unexplained.take() {
+                    self.warn_of_clock(at, &words);
+                }
+            }
             Body::Opened { .. } | Body::Other => {}
             Body::Intent { exchange, prompt } => {
                 self.verdict.intents += 1;

@@ -1,6 +1,5 @@
 //! Bundles with anchors: what stamps and witnesses show, and who they give away.
 
-use crate::authority::LocalAuthority;
 use crate::sample::{self, log, note, signer};
 use ledger::anchor::{NONCE_BYTES, Request, token_of};
 use ledger::bundle::{Anchor, Inclusion, Subject, Writer};
@@ -11,6 +10,7 @@ use ledger::verify::{ProblemKind, Trust, Verdict};
 use ledger::{Event, Hash, Head, Time};
 use std::convert::Infallible;
 use std::sync::LazyLock;
+use testkit::authority::LocalAuthority;
 
 static AUTHORITY: LazyLock<LocalAuthority> = LazyLock::new(LocalAuthority::new);
 
@@ -215,9 +215,17 @@ fn a_record_that_is_dated_before_the_stamp_it_stands_after_is_found() {
     assert_eq!((problem.kind, problem.at), (ProblemKind::Misdated, Some(4)), "{verdict:#?}");
     // A clock that is wrong, and a log that says so.
     let skewed = Event::ClockSkewed { authority: "example".to_owned(), stamped: now() };
-    let verdict = with(vec![(now(), skewed), (last_week, sample::started())]);
-    assert!(verdict.good, "{verdict:#?}");
-    assert!(verdict.warnings.iter().any(|it| it.contains("as the log says itself")));
+    let after = vec![(now(), skewed.clone()), (last_week, sample::started())];
+    let before = vec![(last_week, sample::started()), (last_week, skewed.clone())];
+    for explained in [after, before] {
+        let verdict = with(explained);
+        assert!(verdict.good, "{verdict:#?}");
+        assert!(verdict.warnings.iter().any(|it| it.contains("as the log says itself")));
+    }
+    // An anchor in between means that the log went on without a word.
+    let verdict =
+        with(vec![(last_week, sample::started()), (now(), named.clone()), (now(), skewed)]);
+    assert_eq!(verdict.first_problem().map(|it| it.at), Some(Some(3)), "{verdict:#?}");
 }
 
 /// Who has the keys and the database can sign another past, but not stamp it yesterday.

@@ -8,7 +8,6 @@
 )]
 
 mod anchored;
-mod authority;
 mod binary;
 mod content;
 mod forgery;

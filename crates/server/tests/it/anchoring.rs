@@ -1,112 +1,22 @@
 //! The log, stamped by a local authority and cosigned by a witness, through the real programs. The
 //! authority is OpenSSL's, made by the test; it proves nothing to anybody outside of it.
 
-use crate::authority::LocalAuthority;
 use crate::house::{Done, House, bulla_verify, user};
 use crate::rules::Rules;
 use crate::witness;
 use ledger::Event;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::path::Path;
 use std::time::Duration;
+use testkit::authority::{Manners, Stamping};
 use testkit::upstream::{Reply, Upstream};
 use tokio::time::Instant;
 
 /// How long something that happens every second may take on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
 
-const GOOD: u8 = 0;
-const GONE: u8 = 1;
-const OVER_SOMETHING_ELSE: u8 = 2;
-
-/// An authority behind HTTP, whose manners can be changed.
-struct Stamping {
-    authority: Arc<LocalAuthority>,
-    manners: Arc<AtomicU8>,
-    address: SocketAddr,
-}
-
-impl Stamping {
-    fn start() -> Self {
-        let authority = Arc::new(LocalAuthority::new());
-        let manners = Arc::new(AtomicU8::new(GOOD));
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let this = Self { authority, manners, address };
-        let (authority, manners) = (Arc::clone(&this.authority), Arc::clone(&this.manners));
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                // Whoever is gone is none of its business.
-                let _answered = answer(&authority, manners.load(Ordering::SeqCst), stream).is_ok();
-            }
-        });
-        this
-    }
-
-    fn is(&self, manners: u8) {
-        self.manners.store(manners, Ordering::SeqCst);
-    }
-}
-
-fn answer(authority: &LocalAuthority, manners: u8, stream: TcpStream) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream);
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 || line == "\r\n" {
-            break;
-        }
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap_or(0);
-        }
-    }
-    let mut query = vec![0; length];
-    reader.read_exact(&mut query)?;
-    if manners == GONE || query.is_empty() {
-        return Ok(());
-    }
-    if manners == OVER_SOMETHING_ELSE {
-        // Some byte of the imprint.
-        let at = query.len() / 2;
-        query[at] ^= 1;
-    }
-    let body = authority.answer(&query);
-    let mut stream = reader.into_inner();
-    write!(
-        stream,
-        "HTTP/1.1 200 OK\r\ncontent-type: application/timestamp-reply\r\ncontent-length: {}\r\n\
-         connection: close\r\n\r\n",
-        body.len()
-    )?;
-    stream.write_all(&body)
-}
-
-fn rules(upstream: &Upstream, stamping: &Stamping, roots: &str, witnessed: &str) -> Rules {
-    let address = stamping.address;
-    Rules::cloud(upstream).and(&format!(
-        r#"
-[anchoring]
-every_seconds = 1
-
-[[hop]]
-id = "authority"
-entity = "Example Authority (synthetic)"
-role = "timestamp"
-sees = "hashes"
-boundary = "outside"
-hosts = ["{address}"]
-
-[[authority]]
-id = "example"
-hop = "authority"
-url = "http://{address}/stamp"
-roots_file = "{roots}"
-policies = ["1.3.6.1.4.1.99999.1"]
-{witnessed}"#
-    ))
+fn rules(upstream: &Upstream, stamping: &Stamping, roots: &Path, witnessed: &str) -> Rules {
+    Rules::cloud(upstream).and(&stamping.rules(roots)).and(witnessed)
 }
 
 fn witnessed(serving: &witness::Serving) -> String {
@@ -158,10 +68,10 @@ async fn the_log_is_stamped_and_cosigned_and_an_auditor_sees_it() {
     let stamping = Stamping::start();
     let mut house = House::bare();
     let roots = house.path("roots.pem");
-    fs::write(&roots, stamping.authority.root()).unwrap();
+    fs::write(&roots, stamping.root()).unwrap();
     let (folder, witness_key) = witness::made(&house.anchor_key);
     let witness = witness::serve(folder.path());
-    let rules = rules(&upstream, &stamping, roots.to_str().unwrap(), &witnessed(&witness));
+    let rules = rules(&upstream, &stamping, &roots, &witnessed(&witness));
     house.apply(&rules).ok();
     house.key = house.create_key(&["--purpose", "treatment"]).secret;
     let serving = house.serve();
@@ -177,7 +87,7 @@ async fn the_log_is_stamped_and_cosigned_and_an_auditor_sees_it() {
     let bundle = house.fresh("bundle.tar");
     house.export(&bundle);
     let trust = house.fresh("trust.txt");
-    let root = stamping.authority.root();
+    let root = stamping.root();
     let (log, own) = (&house.verifier_key, &house.anchor_key);
     fs::write(&trust, format!("{log}\n{own}\n{witness_key}\n{root}")).unwrap();
     let mut verify = bulla_verify();
@@ -245,21 +155,21 @@ async fn the_log_is_stamped_and_cosigned_and_an_auditor_sees_it() {
 async fn an_authority_that_fails_is_told_once_and_the_stamp_comes_late() {
     let upstream = Upstream::start(Reply::echo()).await;
     let stamping = Stamping::start();
-    stamping.is(GONE);
+    stamping.is(Manners::Gone);
     let mut house = House::bare();
     let roots = house.path("roots.pem");
-    fs::write(&roots, stamping.authority.root()).unwrap();
-    house.apply(&rules(&upstream, &stamping, roots.to_str().unwrap(), "")).ok();
+    fs::write(&roots, stamping.root()).unwrap();
+    house.apply(&rules(&upstream, &stamping, &roots, "")).ok();
     house.key = house.create_key(&["--purpose", "treatment"]).secret;
     let serving = house.serve();
     wait_for(&house, "alert", is_failing).await;
     // Prompts go on: the log is whole, and what is not anchored yet is told.
     assert_eq!(serving.ask(&user("hello")).await.status(), 200);
-    stamping.is(OVER_SOMETHING_ELSE);
+    stamping.is(Manners::OverSomethingElse);
     tokio::time::sleep(Duration::from_secs(3)).await;
     let log = house.log();
     assert!(!log.events().any(is_anchored), "a stamp over something else is none");
-    stamping.is(GOOD);
+    stamping.is(Manners::Good);
     wait_for(&house, "late stamp", is_anchored).await;
     let log = house.log();
     // Once for each command and server that met it, and not once a second.

@@ -12,8 +12,6 @@
     reason = "a test that cannot go on must stop"
 )]
 
-#[path = "../../../ledger/tests/it/authority.rs"]
-mod authority;
 mod house;
 mod log;
 mod rules;

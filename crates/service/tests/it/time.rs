@@ -1,7 +1,10 @@
 //! What changes because time passes.
 
-use crate::world::{World, ending};
-use ledger::Event;
+use crate::world::{World, ending, operator};
+use ledger::verify::{Trust, Verification};
+use ledger::{Event, Time, bundle};
+use std::fs;
+use testkit::authority::Stamping;
 
 const DAY: i64 = 86_400;
 
@@ -101,4 +104,56 @@ async fn the_database_holds_no_value_of_a_prompt() {
             assert!(!found, "{value}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_not_that_of_the_authority_is_told_once_for_each_time_it_jumps() {
+    let world = World::at("2026-06-01T00:00:00Z", None).await;
+    let stamping = Stamping::start();
+    let roots = world.data().join("roots.pem");
+    fs::write(&roots, stamping.root()).unwrap();
+    world.apply_with(&stamping.rules(&roots)).await;
+    let skewed = async || -> Vec<Time> {
+        world.house.anchor().await.unwrap();
+        let events = world.events().await;
+        let stamps = events.iter().filter(|event| matches!(event, Event::Anchored { .. })).count();
+        assert!(stamps > 0, "it stamps whatever the clock says");
+        let at = |event: &Event| match event {
+            Event::ClockSkewed { authority, stamped } => {
+                assert_eq!(authority, "example");
+                Some(*stamped)
+            }
+            _ => None,
+        };
+        events.iter().filter_map(at).collect()
+    };
+    // Whatever today is: it is not the clock's first of June.
+    let told = skewed().await;
+    let [now] = told.as_slice() else { panic!("{told:?}") };
+    world.ask("hello", None).await;
+    assert_eq!(skewed().await.len(), 1, "the same skew is no news");
+    world.clock.set(*now);
+    world.ask("hello", None).await;
+    assert_eq!(skewed().await.len(), 1, "the clock is right");
+    for jump in [3_600, -7_200] {
+        world.clock.set(*now);
+        world.clock.advance(jump);
+        world.ask("hello", None).await;
+        skewed().await;
+    }
+    assert_eq!(skewed().await.len(), 2, "from ahead to behind is one stretch of a wrong clock");
+    let log = world.events().await;
+    let stamps = log.iter().filter(|event| matches!(event, Event::Anchored { .. })).count();
+    assert!(stamps >= 5, "each turn was stamped: {stamps}");
+    // The auditor reads of it in a warning: the log says itself that its clock was wrong.
+    let mut tar = Vec::new();
+    world.house.export(&mut tar, false, operator(), &|_, _| {}).await.unwrap();
+    let (log, own) = (world.house.verifier_key(), world.house.deployment_key());
+    let trust = Trust::parse(&format!("{log}\n{own}\n{}", stamping.root())).unwrap();
+    let mut verification = Verification::new(trust);
+    bundle::each_file(&tar[..], |name, content| verification.file(name, content)).unwrap();
+    let verdict = verification.finish();
+    assert!(verdict.good, "{:?}", verdict.problems);
+    let told = verdict.warnings.iter().any(|words| words.contains("dated against a time stamp"));
+    assert!(told, "{:?}", verdict.warnings);
 }

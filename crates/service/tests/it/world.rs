@@ -106,6 +106,13 @@ impl World {
         Self { house, clock, upstream, secret: secret.reveal().to_owned(), dir }
     }
 
+    /// Puts the same rules in force with `more` below them.
+    pub(crate) async fn apply_with(&self, more: &str) {
+        let rules = format!("{}{more}", rules(&self.upstream));
+        self.house.apply(&rules, operator()).await.unwrap();
+        self.house.reload().await.unwrap();
+    }
+
     fn setup(dir: &tempfile::TempDir, clock: &TestClock) -> Setup {
         Setup {
             dir: dir.path().join("data"),
