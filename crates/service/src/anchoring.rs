@@ -20,6 +20,12 @@ use store::{AnchorRow, StampRow};
 /// before the log says that it is.
 const MAX_SKEW_SECONDS: i64 = 5;
 
+/// A log at rest is stamped again when the certificate behind its newest stamp ends within so many days:
+/// the stamp of an authority whose certificate has ended stands only under a newer stamp.
+const RENEW_DAYS: i64 = 30;
+
+const DAY_SECONDS: i64 = 86_400;
+
 /// A file of certificates and revocation lists.
 const MAX_PEM_BYTES: u64 = 1 << 20;
 
@@ -55,7 +61,7 @@ impl House {
         }
         let size = self.tenant.head().await?.size();
         let last = *self.told.anchored.lock().unwrap_or_else(PoisonError::into_inner);
-        if last != Some(size) {
+        if last != Some(size) || self.renewal_is_due().await? {
             self.tenant.publish_checkpoint(&self.signer).await?;
             self.store.own_log().anchor(&self.deployment_signer, self.clock.now()).await?;
         }
@@ -63,6 +69,17 @@ impl House {
         let size = self.tenant.head().await?.size();
         *self.told.anchored.lock().unwrap_or_else(PoisonError::into_inner) = Some(size);
         outsiders
+    }
+
+    /// Whether a stamp over the newest anchor is by a certificate that ends soon. Once a day is enough.
+    async fn renewal_is_due(&self) -> Result<bool, Error> {
+        let own_log = self.store.own_log();
+        let Some(newest) = own_log.last_stamped().await? else { return Ok(false) };
+        let now = self.clock.now();
+        Ok(own_log.stamps(newest.size).await?.iter().any(|stamp| {
+            now.plus_seconds(RENEW_DAYS * DAY_SECONDS) > stamp.ends
+                && now > stamp.stamped.plus_seconds(DAY_SECONDS)
+        }))
     }
 
     async fn ask_outsiders(&self, in_force: &InForce) -> Result<(), Error> {

@@ -56,12 +56,21 @@ impl Default for LocalAuthority {
 }
 
 impl LocalAuthority {
-    /// Makes one, with keys of its own.
+    /// Makes one, with keys of its own and certificates for a hundred years.
+    ///
+    /// # Panics
+    /// As [`LocalAuthority::lasting`].
+    #[must_use]
+    pub fn new() -> Self {
+        Self::lasting(36_500)
+    }
+
+    /// Makes one whose signing certificate ends after so many days.
     ///
     /// # Panics
     /// When there is no `openssl`, or no room for its files.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn lasting(days: u32) -> Self {
         let scratch = tempfile::tempdir().expect("a temporary folder");
         let folder = scratch.path();
         fs::write(folder.join("ca.cnf"), CONFIGURATION).expect("a file");
@@ -82,7 +91,9 @@ impl LocalAuthority {
         );
         openssl(
             folder,
-            "x509 -req -in tsa.csr -CA root.pem -CAkey root.key -set_serial 7 -extfile ca.cnf -extensions tsa -days 36500 -out tsa.pem",
+            &format!(
+                "x509 -req -in tsa.csr -CA root.pem -CAkey root.key -set_serial 7 -extfile ca.cnf -extensions tsa -days {days} -out tsa.pem"
+            ),
         );
         Self(scratch)
     }
@@ -136,7 +147,16 @@ impl Stamping {
     /// When there is no `openssl`, or no port is free.
     #[must_use]
     pub fn start() -> Self {
-        let authority = Arc::new(LocalAuthority::new());
+        Self::serve(LocalAuthority::new())
+    }
+
+    /// Puts an authority behind HTTP.
+    ///
+    /// # Panics
+    /// When no port is free.
+    #[must_use]
+    pub fn serve(authority: LocalAuthority) -> Self {
+        let authority = Arc::new(authority);
         let manners = Arc::new(AtomicU8::new(Manners::Good as u8));
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port of loopback");
         let address = listener.local_addr().expect("a port of loopback");

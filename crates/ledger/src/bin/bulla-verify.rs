@@ -325,6 +325,9 @@ fn facts(verdict: &Verdict) -> Vec<(&'static str, String)> {
                 last.size, last.time, last.authority
             ),
         ));
+        // A date is enough for people; the JSON has the second.
+        let ends: String = last.certificate_ends.to_string().chars().take(10).collect();
+        rows.push(("", format!("the newest stamp's certificate ends on {ends}")));
     }
     if let Some(exposure) = verdict.exposure {
         rows.push((

@@ -33,6 +33,8 @@ pub struct Anchored {
     pub accuracy: Option<u64>,
     /// The authority, by the name in its certificate.
     pub authority: String,
+    /// When that certificate ends. What the stamp says after that day rests on a later stamp over it.
+    pub certificate_ends: Time,
 }
 
 /// A cosignature that holds, over records of this log.
@@ -212,6 +214,7 @@ impl Anchors {
                     time: stamp.time,
                     accuracy: stamp.accuracy,
                     authority: stamp.authority,
+                    certificate_ends: stamp.certificate_ends,
                 });
                 Ok(())
             }

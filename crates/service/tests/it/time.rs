@@ -4,7 +4,7 @@ use crate::world::{World, ending, operator};
 use ledger::verify::{Trust, Verification};
 use ledger::{Event, Time, bundle};
 use std::fs;
-use testkit::authority::Stamping;
+use testkit::authority::{LocalAuthority, Stamping};
 
 const DAY: i64 = 86_400;
 
@@ -106,18 +106,48 @@ async fn the_database_holds_no_value_of_a_prompt() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_is_not_that_of_the_authority_is_told_once_for_each_time_it_jumps() {
+/// The world with an authority, stamped once; the time is the authority's.
+async fn stamped_by(stamping: &Stamping) -> (World, Time) {
     let world = World::at("2026-06-01T00:00:00Z", None).await;
-    let stamping = Stamping::start();
     let roots = world.data().join("roots.pem");
     fs::write(&roots, stamping.root()).unwrap();
     world.apply_with(&stamping.rules(&roots)).await;
+    world.house.anchor().await.unwrap();
+    let is = |event: &Event| match event {
+        Event::Anchored { stamped, .. } => Some(*stamped),
+        _ => None,
+    };
+    let now = world.events().await.iter().find_map(is).unwrap();
+    world.clock.set(now);
+    (world, now)
+}
+
+fn stamps(events: &[Event]) -> usize {
+    events.iter().filter(|event| matches!(event, Event::Anchored { .. })).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_at_rest_is_stamped_again_before_the_certificate_behind_its_stamp_ends() {
+    for (certificate_days, again) in [(45, [1, 1, 2]), (400, [1, 1, 1])] {
+        let stamping = Stamping::serve(LocalAuthority::lasting(certificate_days));
+        let (world, _) = stamped_by(&stamping).await;
+        let mut seen = Vec::new();
+        for days in [0, 10, 10] {
+            world.clock.advance(days * DAY);
+            world.house.anchor().await.unwrap();
+            seen.push(stamps(&world.events().await));
+        }
+        assert_eq!(seen, again, "a certificate of {certificate_days} days");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_not_that_of_the_authority_is_told_once_for_each_time_it_jumps() {
+    let stamping = Stamping::start();
+    let (world, now) = stamped_by(&stamping).await;
     let skewed = async || -> Vec<Time> {
         world.house.anchor().await.unwrap();
         let events = world.events().await;
-        let stamps = events.iter().filter(|event| matches!(event, Event::Anchored { .. })).count();
-        assert!(stamps > 0, "it stamps whatever the clock says");
         let at = |event: &Event| match event {
             Event::ClockSkewed { authority, stamped } => {
                 assert_eq!(authority, "example");
@@ -127,24 +157,18 @@ async fn a_clock_that_is_not_that_of_the_authority_is_told_once_for_each_time_it
         };
         events.iter().filter_map(at).collect()
     };
-    // Whatever today is: it is not the clock's first of June.
-    let told = skewed().await;
-    let [now] = told.as_slice() else { panic!("{told:?}") };
-    world.ask("hello", None).await;
-    assert_eq!(skewed().await.len(), 1, "the same skew is no news");
-    world.clock.set(*now);
+    // Whatever today is: it was not the clock's first of June.
+    assert_eq!(skewed().await, [now]);
     world.ask("hello", None).await;
     assert_eq!(skewed().await.len(), 1, "the clock is right");
     for jump in [3_600, -7_200] {
-        world.clock.set(*now);
+        world.clock.set(now);
         world.clock.advance(jump);
         world.ask("hello", None).await;
         skewed().await;
     }
     assert_eq!(skewed().await.len(), 2, "from ahead to behind is one stretch of a wrong clock");
-    let log = world.events().await;
-    let stamps = log.iter().filter(|event| matches!(event, Event::Anchored { .. })).count();
-    assert!(stamps >= 5, "each turn was stamped: {stamps}");
+    assert_eq!(stamps(&world.events().await), 4, "it stamps whatever the clock says");
     // The auditor reads of it in a warning: the log says itself that its clock was wrong.
     let mut tar = Vec::new();
     world.house.export(&mut tar, false, operator(), &|_, _| {}).await.unwrap();
