@@ -46,7 +46,10 @@ pub(crate) enum Body<'a> {
         /// SHA-256 of the token.
         token: Hash,
     },
-    Skewed,
+    Skewed {
+        /// What the authority said the time was.
+        stamped: Time,
+    },
     Other,
 }
 
@@ -76,6 +79,7 @@ struct Parts<'a, 'k> {
     intent: Option<u64>,
     reply: Option<Answer>,
     sha256: Option<Hash>,
+    stamped: Option<Time>,
     version_is_number: bool,
 }
 
@@ -126,8 +130,9 @@ impl<'a> Parts<'a, '_> {
             Field::Conversation => drop(parsed::<ConversationId>(scanner)?),
             Field::Key => drop(parsed::<ApiKeyId>(scanner)?),
             Field::Sha256 => self.sha256 = Some(parsed(scanner)?),
+            Field::Stamped => self.stamped = Some(time(scanner)?),
             Field::Policy => drop(parsed::<Hash>(scanner)?),
-            Field::Expires | Field::Stamped => drop(time(scanner)?),
+            Field::Expires => drop(time(scanner)?),
             Field::Days => drop(u32::try_from(scanner.integer()?).map_err(|_| Refused)?),
             Field::Count | Field::Size => drop(scanner.integer()?),
             Field::Stream => drop(scanner.boolean()?),
@@ -179,7 +184,7 @@ impl<'a> Parts<'a, '_> {
                 intent: self.intent,
                 reply: self.reply,
             },
-            Kind::ClockSkewed => Body::Skewed,
+            Kind::ClockSkewed => Body::Skewed { stamped: self.stamped.ok_or(Refused)? },
             Kind::Anchored => Body::Anchored { token: self.sha256.ok_or(Refused)? },
             Kind::ConfigurationApplied
             | Kind::ApiKeyCreated

@@ -250,7 +250,7 @@ impl ReceiptCheck {
             verdict.fault(ProblemKind::Anchor, "an anchor is of another deployment than the log");
         }
         if let Some(time) = verdict.time
-            && let Some(misdated) = self.anchors.bounds().check(0, time)
+            && let Some(misdated) = self.anchors.bounds().contradicted(0, time)
         {
             verdict.fault(ProblemKind::Misdated, &misdated.words);
         }

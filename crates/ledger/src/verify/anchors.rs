@@ -285,61 +285,113 @@ pub(crate) struct Bounds {
     tokens: BTreeMap<Hash, (Time, i64)>,
     /// Records from here on are not earlier than this.
     floor: Option<Time>,
-    /// The log itself says that its clock is wrong.
-    told: bool,
+    /// How far the clock is from the authorities' time by the log's own word, in microseconds; 0 when right.
+    skew: i64,
+    /// The record dated furthest after a stamp over it, since the skew was last settled.
+    late: Option<Misdated>,
+    /// The record dated furthest before a stamp that it stands after.
+    early: Option<Misdated>,
     longest: Option<Exposure>,
 }
 
 /// A record whose time contradicts a stamp.
+#[derive(Clone, Debug)]
 pub(crate) struct Misdated {
+    pub(super) at: u64,
+    /// By how many microseconds: after what is possible, or before it when negative.
+    by: i64,
     pub(crate) words: String,
-    /// The log said so itself before: a clock that is wrong, and no forgery.
-    pub(super) told: bool,
+}
+
+/// What the log explains of its times, and what it does not.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    pub(super) explained: Vec<Misdated>,
+    pub(super) faults: Vec<Misdated>,
+}
+
+fn apart(time: Time, from: Time) -> i64 {
+    time.as_micros().saturating_sub(from.as_micros())
 }
 
 impl Bounds {
-    /// Checks the time of the record at a position.
-    pub(crate) fn check(&mut self, at: u64, time: Time) -> Option<Misdated> {
+    /// Whether the time of the record at a position contradicts a stamp.
+    pub(crate) fn contradicted(&mut self, at: u64, time: Time) -> Option<Misdated> {
         while self.upper.get(self.next).is_some_and(|(size, _)| *size <= at) {
             self.next += 1;
         }
         let upper = self.upper.get(self.next);
         if let Some((_, upper)) = upper {
-            let micros = upper.stamped.as_micros().saturating_sub(time.as_micros());
-            let exposure = Exposure { seconds: (micros / 1_000_000).max(0), at };
+            let exposure =
+                Exposure { seconds: (apart(upper.stamped, time) / 1_000_000).max(0), at };
             if self.longest.is_none_or(|longest| exposure.seconds > longest.seconds) {
                 self.longest = Some(exposure);
             }
         }
-        let late = upper.filter(|(_, upper)| time > upper.limit);
-        let early = self.floor.filter(|floor| time < *floor);
-        let words = match (late, early) {
-            (Some((size, upper)), _) => format!(
+        if let Some((size, upper)) = upper.filter(|(_, upper)| time > upper.limit) {
+            let words = format!(
                 "the record says {time}; a stamp over {size} records shows that it was there by {}",
                 upper.stamped
-            ),
-            (None, Some(floor)) => format!(
-                "the record says {time}; it stands after a record that could not be written before {floor}"
-            ),
-            (None, None) => return None,
-        };
-        Some(Misdated { words, told: self.told })
+            );
+            return Some(Misdated { at, by: apart(time, upper.limit), words });
+        }
+        let floor = self.floor.filter(|floor| time < *floor)?;
+        let words = format!(
+            "the record says {time}; it stands after a record that could not be written before {floor}"
+        );
+        Some(Misdated { at, by: apart(time, floor), words })
     }
 
-    /// A record names a token: what follows is later than its stamp. Whether the token is one that
-    /// counts.
-    pub(super) fn anchored(&mut self, token: &Hash, time: Time) -> bool {
-        let Some((stamped, leeway)) = self.tokens.get(token).copied() else { return false };
-        let slack = MAX_SKEW_SECONDS.saturating_add(leeway);
-        let floor = stamped.plus_seconds(-slack);
-        self.floor = self.floor.max(Some(floor));
-        self.told &= time < floor || time > stamped.plus_seconds(slack);
+    /// Takes the time of the record at a position; whether it contradicts a stamp. What it means shows
+    /// when the log next says how its clock stands.
+    pub(super) fn see(&mut self, at: u64, time: Time) -> bool {
+        let Some(misdated) = self.contradicted(at, time) else { return false };
+        let held = if misdated.by > 0 { &mut self.late } else { &mut self.early };
+        if held.as_ref().is_none_or(|held| misdated.by.abs() > held.by.abs()) {
+            *held = Some(misdated);
+        }
         true
     }
 
-    /// The log says that its clock is wrong, until an anchor shows that it is right again.
-    pub(super) fn skewed(&mut self) {
-        self.told = true;
+    /// A record names a token: what follows is later than its stamp. Absent when the token does not count.
+    pub(super) fn anchored(&mut self, token: &Hash, time: Time) -> Option<Settled> {
+        let (stamped, leeway) = self.tokens.get(token).copied()?;
+        let slack = MAX_SKEW_SECONDS.saturating_add(leeway);
+        let skew = apart(time, stamped);
+        let right = skew.saturating_abs() <= slack.saturating_mul(1_000_000);
+        // That the clock is wrong has to be said; how wrong it is by then, every stamp shows.
+        let settled = self.settle(if right || self.skew == 0 { 0 } else { skew });
+        self.floor = self.floor.max(Some(stamped.plus_seconds(-slack)));
+        Some(settled)
+    }
+
+    /// The log says at `time` that its clock is wrong, by a stamp at `stamped`. Absent when there was no
+    /// such stamp, as far as the bundle shows.
+    pub(super) fn skewed(&mut self, at: u64, time: Time, stamped: Time) -> Option<Settled> {
+        let over = self.upper.get(self.next).filter(|(size, _)| *size > at);
+        let between = over.is_some_and(|(_, upper)| stamped <= upper.limit)
+            && self.floor.is_none_or(|floor| stamped >= floor);
+        let known = self.tokens.values().any(|(token, _)| *token == stamped);
+        (between || known).then(|| self.settle(apart(time, stamped)))
+    }
+
+    /// What was held is explained when the clock was off by as much at the last word of the log about it, or
+    /// is by this one.
+    pub(super) fn settle(&mut self, skew: i64) -> Settled {
+        let (least, most) = (self.skew.min(skew), self.skew.max(skew));
+        self.skew = skew;
+        let mut settled = Settled::default();
+        for misdated in [self.late.take(), self.early.take()].into_iter().flatten() {
+            let explained =
+                if misdated.by > 0 { misdated.by <= most } else { misdated.by >= least };
+            if explained { &mut settled.explained } else { &mut settled.faults }.push(misdated);
+        }
+        settled
+    }
+
+    /// How far off the log says that its clock is, in microseconds.
+    pub(super) const fn skew(&self) -> i64 {
+        self.skew
     }
 
     /// The longest time that a record stood without a stamp.

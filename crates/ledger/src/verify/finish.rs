@@ -8,7 +8,8 @@ impl Verification {
     /// Ends the verification.
     #[must_use]
     pub fn finish(mut self) -> Verdict {
-        self.settle_misdated();
+        let settled = self.bounds.settle(self.bounds.skew());
+        self.settle(settled);
         self.finish_chain();
         self.finish_signature();
         self.finish_marks();

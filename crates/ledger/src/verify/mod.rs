@@ -27,7 +27,7 @@ use crate::glance::{Body, Glance};
 use crate::tree::Frontier;
 use crate::{ExchangeId, Hash, LogId, MAX_RECORD_BYTES};
 pub(crate) use anchors::Anchors;
-use anchors::Bounds;
+use anchors::{Bounds, Misdated, Settled};
 use aws_lc_rs::digest;
 use content::Content;
 use diagnosis::{Break, Fitted, Line, RECENT};
@@ -77,8 +77,6 @@ pub struct Verification {
     anchors: Anchors,
     bounds: Bounds,
     misdated: u64,
-    /// The first record that contradicts a stamp since the log last said how its clock stands.
-    unexplained: Option<(u64, String)>,
     clock_warned: bool,
     log: Option<LogId>,
     log_text: String,
@@ -113,7 +111,6 @@ impl Verification {
             anchors,
             bounds: Bounds::default(),
             misdated: 0,
-            unexplained: None,
             clock_warned: false,
             log: None,
             log_text: String::new(),
@@ -133,18 +130,17 @@ impl Verification {
         self.last_part.is_some()
     }
 
-    fn warn_of_clock(&mut self, at: u64, words: &str) {
-        if !std::mem::replace(&mut self.clock_warned, true) {
-            self.warn(format!(
-                "from position {at} on the clock is wrong, as the log says itself: {words}"
-            ));
-        }
-    }
-
-    /// What contradicts a stamp and was not explained until here is a fault.
-    fn settle_misdated(&mut self) {
-        if let Some((at, words)) = self.unexplained.take() {
+    /// What contradicts a stamp is a fault, but for what a wrong clock explains of which the log told.
+    fn settle(&mut self, settled: Settled) {
+        for Misdated { at, words, .. } in settled.faults {
             self.fault_at(at, ProblemKind::Misdated, &words);
+        }
+        for Misdated { at, words, .. } in settled.explained {
+            if !std::mem::replace(&mut self.clock_warned, true) {
+                self.warn(format!(
+                    "the clock was wrong, as the log says itself; position {at}: {words}"
+                ));
+            }
         }
     }
 
@@ -385,29 +381,21 @@ impl Verification {
             }
         }
         self.verdict.last = Some(latest.max(glance.time));
-        if let Some(misdated) = self.bounds.check(at, glance.time) {
-            self.misdated += 1;
-            if misdated.told {
-                self.warn_of_clock(at, &misdated.words);
-            } else if self.unexplained.is_none() {
-                self.unexplained = Some((at, misdated.words));
-            }
-        }
+        self.misdated += u64::from(self.bounds.see(at, glance.time));
         match &glance.body {
             Body::Opened { .. } if at > 0 => {
                 self.fault_at(at, ProblemKind::Inconsistent, "the log begins a second time");
             }
             Body::Anchored { token } => {
-                if self.bounds.anchored(token, glance.time) {
-                    self.settle_misdated();
+                if let Some(settled) = self.bounds.anchored(token, glance.time) {
+                    self.settle(settled);
                 }
             }
-            Body::Skewed => {
-                self.bounds.skewed();
-                // A clock that jumped is noticed at the next stamp, so the log says so after the records
-                // that it dated wrong.
-                if let Some((at, words)) = self.unexplained.take() {
-                    self.warn_of_clock(at, &words);
+            // A clock that jumped is noticed at the next stamp, so the log says so after the records that it
+            // dated wrong.
+            Body::Skewed { stamped } => {
+                if let Some(settled) = self.bounds.skewed(at, glance.time, *stamped) {
+                    self.settle(settled);
                 }
             }
             Body::Opened { .. } | Body::Other => {}

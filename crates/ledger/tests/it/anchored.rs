@@ -214,13 +214,22 @@ fn a_record_that_is_dated_before_the_stamp_it_stands_after_is_found() {
     let problem = verdict.first_problem().unwrap();
     assert_eq!((problem.kind, problem.at), (ProblemKind::Misdated, Some(4)), "{verdict:#?}");
     // A clock that is wrong, and a log that says so.
-    let skewed = Event::ClockSkewed { authority: "example".to_owned(), stamped: now() };
-    let after = vec![(now(), skewed.clone()), (last_week, sample::started())];
+    let stamped = with(Vec::new()).stamps[0].time;
+    let skewed = Event::ClockSkewed { authority: "example".to_owned(), stamped };
+    let after = vec![(last_week, skewed.clone()), (last_week, sample::started())];
     let before = vec![(last_week, sample::started()), (last_week, skewed.clone())];
     for explained in [after, before] {
         let verdict = with(explained);
         assert!(verdict.good, "{verdict:#?}");
         assert!(verdict.warnings.iter().any(|it| it.contains("as the log says itself")));
+    }
+    // Words that explain something else: a right clock, one that is off by less, a stamp that never was.
+    let yesterday = now().plus_seconds(-86_400);
+    let next_week = stamped.plus_seconds(7 * 86_400);
+    let unheard = Event::ClockSkewed { authority: "example".to_owned(), stamped: next_week };
+    for (time, excuse) in [(now(), &skewed), (yesterday, &skewed), (now(), &unheard)] {
+        let verdict = with(vec![(last_week, sample::started()), (time, excuse.clone())]);
+        assert_eq!(verdict.first_problem().map(|it| it.at), Some(Some(3)), "{verdict:#?}");
     }
     // An anchor in between means that the log went on without a word.
     let verdict =
