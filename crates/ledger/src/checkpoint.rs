@@ -100,20 +100,33 @@ fn key_hash(name: &str, kind: u8, public: &[u8]) -> [u8; KEY_HASH_BYTES] {
     [a, b, c, d]
 }
 
-/// Signs the checkpoints of one log.
+/// A key pair under the name that stands in notes.
 ///
 /// It keeps no copy of the seed; the cryptographic library holds the key pair and wipes it when
 /// this is dropped.
-pub struct Signer {
+struct NamedPair {
     name: String,
     pair: Ed25519KeyPair,
 }
 
-impl fmt::Debug for Signer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Signer({})", self.name)
+impl NamedPair {
+    #[expect(clippy::expect_used, reason = "every 32 bytes are an Ed25519 seed")]
+    fn from_seed(name: &str, seed: &[u8; 32]) -> Result<Self, MalformedName> {
+        check_name(name)?;
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed).expect("32 bytes are a seed");
+        Ok(Self { name: name.to_owned(), pair })
     }
 }
+
+impl fmt::Debug for NamedPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+/// Signs the checkpoints of one log.
+#[derive(Debug)]
+pub struct Signer(NamedPair);
 
 impl Signer {
     /// A signer from the 32-byte Ed25519 seed (RFC 8032 section 5.1.5), named as its log.
@@ -124,23 +137,20 @@ impl Signer {
     ///
     /// # Panics
     /// Never: every 32 bytes are a seed.
-    #[expect(clippy::expect_used, reason = "every 32 bytes are an Ed25519 seed")]
     pub fn from_seed(name: &str, seed: &[u8; 32]) -> Result<Self, MalformedName> {
-        check_name(name)?;
-        let pair = Ed25519KeyPair::from_seed_unchecked(seed).expect("32 bytes are a seed");
-        Ok(Self { name: name.to_owned(), pair })
+        NamedPair::from_seed(name, seed).map(Self)
     }
 
     /// The name: the origin of the checkpoints that it signs.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.0.name
     }
 
     /// The public key in the C2SP form `name+hash+base64(0x01 || key)`.
     #[must_use]
     pub fn verifier_key(&self) -> String {
-        encode_key(&self.name, ED25519_TYPE, self.pair.public_key().as_ref())
+        encode_key(&self.0.name, ED25519_TYPE, self.0.pair.public_key().as_ref())
     }
 
     /// The signed note of `checkpoint`.
@@ -151,10 +161,10 @@ impl Signer {
 
     /// A note over any text that ends with a line feed.
     fn sign_text(&self, text: &str) -> String {
-        let public = self.pair.public_key();
-        let mut signature = key_hash(&self.name, ED25519_TYPE, public.as_ref()).to_vec();
-        signature.extend_from_slice(self.pair.sign(text.as_bytes()).as_ref());
-        format!("{text}\n{}", signature_text(&self.name, &signature))
+        let public = self.0.pair.public_key();
+        let mut signature = key_hash(&self.0.name, ED25519_TYPE, public.as_ref()).to_vec();
+        signature.extend_from_slice(self.0.pair.sign(text.as_bytes()).as_ref());
+        format!("{text}\n{}", signature_text(&self.0.name, &signature))
     }
 }
 
@@ -295,16 +305,8 @@ fn check(public: &[u8], message: &[u8], signature: &[u8]) -> Result<(), NoteErro
 }
 
 /// Cosigns checkpoints of other logs: what a witness does (C2SP tlog-cosignature, Ed25519).
-pub struct Cosigner {
-    name: String,
-    pair: Ed25519KeyPair,
-}
-
-impl fmt::Debug for Cosigner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Cosigner({})", self.name)
-    }
-}
+#[derive(Debug)]
+pub struct Cosigner(NamedPair);
 
 impl Cosigner {
     /// A cosigner from the 32-byte Ed25519 seed, under a name such as `witness.example/w1`.
@@ -314,29 +316,26 @@ impl Cosigner {
     ///
     /// # Panics
     /// Never: every 32 bytes are a seed.
-    #[expect(clippy::expect_used, reason = "every 32 bytes are an Ed25519 seed")]
     pub fn from_seed(name: &str, seed: &[u8; 32]) -> Result<Self, MalformedName> {
-        check_name(name)?;
-        let pair = Ed25519KeyPair::from_seed_unchecked(seed).expect("32 bytes are a seed");
-        Ok(Self { name: name.to_owned(), pair })
+        NamedPair::from_seed(name, seed).map(Self)
     }
 
     /// The public key in the C2SP form `name+hash+base64(0x04 || key)`.
     #[must_use]
     pub fn verifier_key(&self) -> String {
-        encode_key(&self.name, COSIGNATURE_TYPE, self.pair.public_key().as_ref())
+        encode_key(&self.0.name, COSIGNATURE_TYPE, self.0.pair.public_key().as_ref())
     }
 
     /// The signature line, with its line feed, over the text of a checkpoint at a time in seconds since
     /// 1970.
     #[must_use]
     pub fn cosign(&self, checkpoint: &Checkpoint, seconds: u64) -> String {
-        let public = self.pair.public_key();
-        let mut signature = key_hash(&self.name, COSIGNATURE_TYPE, public.as_ref()).to_vec();
+        let public = self.0.pair.public_key();
+        let mut signature = key_hash(&self.0.name, COSIGNATURE_TYPE, public.as_ref()).to_vec();
         signature.extend_from_slice(&seconds.to_be_bytes());
         let message = cosigned(&checkpoint.to_string(), seconds);
-        signature.extend_from_slice(self.pair.sign(message.as_bytes()).as_ref());
-        signature_text(&self.name, &signature)
+        signature.extend_from_slice(self.0.pair.sign(message.as_bytes()).as_ref());
+        signature_text(&self.0.name, &signature)
     }
 }
 

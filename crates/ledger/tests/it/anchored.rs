@@ -2,7 +2,7 @@
 
 use crate::sample::{self, log, note, signer};
 use ledger::anchor::{NONCE_BYTES, Request, token_of};
-use ledger::bundle::{Anchor, Inclusion, Subject, Writer};
+use ledger::bundle::{Anchor, Inclusion};
 use ledger::checkpoint::{Checkpoint, Cosigner, Signer};
 use ledger::proof::{Subtrees, inclusion};
 use ledger::tree::{Frontier, leaf_hash};
@@ -72,15 +72,7 @@ pub(crate) fn anchor(records: &[Vec<u8>], of: usize) -> Anchor {
 }
 
 fn bundle(records: &[Vec<u8>], earlier: &[usize], anchors: &[Anchor]) -> Vec<u8> {
-    let subject = Subject {
-        log: log(),
-        organisation: "Example Clinic (synthetic)".to_owned(),
-        verifier_key: signer().verifier_key(),
-        records: records.len() as u64,
-        record_bytes: records.iter().map(|record| record.len() as u64).sum(),
-        created: sample::time(100),
-    };
-    let mut writer = Writer::new(Vec::new(), subject, &note(records, records.len())).unwrap();
+    let mut writer = sample::writer(records);
     for size in earlier {
         writer.earlier_checkpoint(*size as u64, &note(records, *size)).unwrap();
     }

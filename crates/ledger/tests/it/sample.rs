@@ -207,8 +207,8 @@ pub(crate) fn verify_lines(records: &[u8], note: &str, trust: Trust) -> Verdict 
     verification.finish()
 }
 
-/// A whole bundle as the exporter writes it.
-pub(crate) fn bundle(records: &[Vec<u8>], blobs: &[Blob], earlier: &[usize]) -> Vec<u8> {
+/// The writer of a bundle of these records.
+pub(crate) fn writer(records: &[Vec<u8>]) -> Writer<Vec<u8>> {
     let subject = Subject {
         log: log(),
         organisation: "Example Clinic (synthetic)".to_owned(),
@@ -217,7 +217,12 @@ pub(crate) fn bundle(records: &[Vec<u8>], blobs: &[Blob], earlier: &[usize]) -> 
         record_bytes: records.iter().map(|record| record.len() as u64).sum(),
         created: time(100),
     };
-    let mut writer = Writer::new(Vec::new(), subject, &note(records, records.len())).unwrap();
+    Writer::new(Vec::new(), subject, &note(records, records.len())).unwrap()
+}
+
+/// A whole bundle as the exporter writes it.
+pub(crate) fn bundle(records: &[Vec<u8>], blobs: &[Blob], earlier: &[usize]) -> Vec<u8> {
+    let mut writer = writer(records);
     for size in earlier {
         writer.earlier_checkpoint(*size as u64, &note(records, *size)).unwrap();
     }
