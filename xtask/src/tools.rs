@@ -36,6 +36,13 @@ pub(crate) const PYTHON: Need = Need {
     },
 };
 
+/// OpenSSL's program: it makes the time stamps of the tests, and says what it thinks of them beside us.
+pub(crate) const OPENSSL: Need = Need {
+    what: "the openssl program",
+    packages: &["openssl"],
+    here: || on_path("openssl").is_some(),
+};
+
 /// pip alone: the demo's weights come with it.
 pub(crate) const PIP: Need = Need {
     what: "Python with pip",
