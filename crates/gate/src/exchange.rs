@@ -13,11 +13,11 @@ use crate::prompt::{Answer, Prompt, StreamEvent};
 use crate::rules::Rules;
 use crate::stream::{AnswerTooLarge, Frame, Restoration, Restored, Window, frame};
 use crate::treat::{Treated, treat};
-use ledger::seal::{ContentKey, Place};
+use ledger::seal::{KeySet, Place};
 use ledger::{
-    About, Actor, Blob, BlobPart, Clock, ConversationId, Entropy, Entry, Event, ExchangeId, Hash,
-    Intent, Journal, LogId, Receipt, ReplyContent, SealedSurrogate, Surrogates, Time, Unrecorded,
-    Usage, WrappedKey,
+    About, Actor, Blob, BlobPart, Clock, ContentClass, ConversationId, Entropy, Entry, Event,
+    ExchangeId, Hash, Intent, Journal, LogId, Receipt, ReplyContent, SealedSurrogate, Surrogates,
+    Time, Unrecorded, Usage, WrappedUnit,
 };
 use phi::surrogate::SurrogateMap;
 use phi::{Class, Detector, Finding, Part, Text, Unscannable};
@@ -60,10 +60,10 @@ pub struct Caller {
 pub struct Seal {
     /// The log that the records go to.
     pub log: LogId,
-    /// The conversation's key, or one made for this exchange alone.
-    pub key: Arc<ContentKey>,
-    /// That key, wrapped, when it is new and must become durable with the first record.
-    pub new_key: Option<WrappedKey>,
+    /// The conversation's keys, or some made for this exchange alone.
+    pub keys: Arc<KeySet>,
+    /// Those keys, wrapped, when they are new and must become durable with the first record.
+    pub new_unit: Option<WrappedUnit>,
 }
 
 /// What is asked, apart from the text.
@@ -95,7 +95,8 @@ pub struct Exchange<S> {
 #[derive(Debug)]
 struct Matter {
     about: About,
-    seal: Seal,
+    /// Absent when no key could be had: then nothing is kept of the text, and it goes nowhere.
+    seal: Option<Seal>,
     conversation: Option<ConversationId>,
     content: PromptContent,
 }
@@ -249,7 +250,7 @@ impl<S> Exchange<S> {
 }
 
 impl Matter {
-    fn new(caller: Caller, question: Question, seal: Seal, written: Text) -> Box<Self> {
+    fn new(caller: Caller, question: Question, seal: Option<Seal>, written: Text) -> Box<Self> {
         let about = About {
             exchange: question.id,
             actor: caller.actor,
@@ -268,31 +269,56 @@ impl Matter {
             destination: None,
             path: Vec::new(),
             prompt: None,
+            key_day: None,
         };
         let content = PromptContent::new(written);
         Box::new(Self { about, seal, conversation: question.conversation, content })
     }
 
-    fn place(&self, part: BlobPart) -> Place {
-        Place { log: self.seal.log, exchange: self.about.exchange, part }
-    }
-
-    /// Seals the prompt and notes its digest. A new key goes with it: should the first record not
-    /// become durable, the next one brings prompt and key again.
-    fn seal_prompt(&mut self, entropy: &dyn Entropy) -> (Vec<Blob>, Vec<WrappedKey>) {
-        let place = self.place(BlobPart::Prompt);
-        let blob = self.seal.key.seal(&place, &self.content.to_bytes(), entropy);
+    /// Seals the prompt and notes its digest. A new unit goes with it: should the first record not
+    /// become durable, the next one brings prompt and keys again.
+    fn seal_prompt(&mut self, entropy: &dyn Entropy) -> (Vec<Blob>, Option<WrappedUnit>) {
+        let Some(seal) = &self.seal else { return (Vec::new(), None) };
+        let blob =
+            seal.seal(self.about.exchange, BlobPart::Prompt, &self.content.to_bytes(), entropy);
         self.about.prompt = Some(blob.digest());
-        (vec![blob], self.seal.new_key.iter().cloned().collect())
+        self.about.key_day = Some(seal.keys.day());
+        (vec![blob], seal.new_unit.clone())
     }
 
-    fn seal_window(&self, number: u32, window: &WindowContent, entropy: &dyn Entropy) -> Blob {
+    /// Absent when no key could be had, which ends an exchange before there is an answer.
+    fn seal_window(
+        &self,
+        number: u32,
+        window: &WindowContent,
+        entropy: &dyn Entropy,
+    ) -> Option<Blob> {
         let content = crate::content::window_bytes(&window.received, &window.delivered);
-        self.seal.key.seal(&self.place(BlobPart::Window(number)), &content, entropy)
+        let part = BlobPart::Window(number);
+        Some(self.seal.as_ref()?.seal(self.about.exchange, part, &content, entropy))
+    }
+}
+
+impl Seal {
+    fn seal(
+        &self,
+        exchange: ExchangeId,
+        part: BlobPart,
+        content: &[u8],
+        entropy: &dyn Entropy,
+    ) -> Blob {
+        self.keys.seal(&Place { log: self.log, exchange, part }, content, entropy)
     }
 }
 
 impl Exchange<Ended> {
+    /// An exchange that ended before it began, because there are no keys to seal its content under.
+    /// Nothing of what was written is kept.
+    pub fn unsealed(caller: Caller, question: Question) -> Self {
+        let matter = Matter::new(caller, question, None, Text::default());
+        Self::ended(matter, Outcome::FailedClosed(Control::Keys), None)
+    }
+
     /// An exchange that ended before it began, because a control could not run.
     pub fn failed(
         caller: Caller,
@@ -301,7 +327,7 @@ impl Exchange<Ended> {
         written: Text,
         control: Control,
     ) -> Self {
-        let matter = Matter::new(caller, question, seal, written);
+        let matter = Matter::new(caller, question, Some(seal), written);
         Self::ended(matter, Outcome::FailedClosed(control), None)
     }
 
@@ -313,7 +339,7 @@ impl Exchange<Ended> {
         written: Text,
         refusal: Refusal,
     ) -> Self {
-        let matter = Matter::new(caller, question, seal, written);
+        let matter = Matter::new(caller, question, Some(seal), written);
         Self::ended(matter, Outcome::Refused(refusal), None)
     }
 }
@@ -330,7 +356,7 @@ impl Exchange<Scanned> {
         prompt: Prompt,
         detector: &Detector,
     ) -> Result<Self, Exchange<Ended>> {
-        let mut matter = Matter::new(caller, question, seal, prompt.written.clone());
+        let mut matter = Matter::new(caller, question, Some(seal), prompt.written.clone());
         matter.about.detector = Some(Detector::NAME.to_owned());
         let parts: Vec<Part<'_>> = prompt
             .parts
@@ -460,14 +486,14 @@ impl Exchange<Cleared> {
     ) -> Result<Exchange<Admitted>, Exchange<Ended>> {
         let Self { mut matter, stage: Cleared { outbound, map } } = self;
         let now = world.clock.now();
-        let (blobs, keys) = matter.seal_prompt(world.entropy);
+        let (blobs, unit) = matter.seal_prompt(world.entropy);
         let surrogates = matter.seal_surrogates(&map, now, world.entropy);
         let intent = Intent {
             about: matter.about.clone(),
             surrogates: Surrogates { minted: map.minted() as u64, read: map.read() },
         };
         let event = Event::Intent(Box::new(intent));
-        match world.journal.append(Entry { time: now, event, blobs, keys, surrogates }).await {
+        match world.journal.append(Entry { time: now, event, blobs, unit, surrogates }).await {
             Ok(receipt) => Ok(Self::to(matter, Admitted { outbound, map, intent: receipt })),
             Err(_) => Err(Self::ended(matter, Outcome::FailedClosed(Control::Audit), None)),
         }
@@ -482,13 +508,17 @@ impl Matter {
         now: Time,
         entropy: &dyn Entropy,
     ) -> Vec<SealedSurrogate> {
-        let Some(conversation) = self.conversation else { return Vec::new() };
-        let binding = surrogate_binding(self.seal.log, conversation);
+        let (Some(conversation), Some(seal)) = (self.conversation, &self.seal) else {
+            return Vec::new();
+        };
+        let binding = surrogate_binding(seal.log, conversation);
+        let key = seal.keys.key(ContentClass::Surrogates);
         let expires = now.plus_seconds(SURROGATE_DAYS * 86_400);
         map.fresh_entries()
             .map(|entry| SealedSurrogate {
                 conversation,
-                sealed: self.seal.key.seal_small(&binding, entry.expose().as_bytes(), entropy),
+                unit: seal.keys.id(),
+                sealed: key.seal_small(&binding, entry.expose().as_bytes(), entropy),
                 expires,
             })
             .collect()
@@ -628,10 +658,11 @@ impl Exchange<Streaming> {
         }
         let (frames, content) = self.stage.pending.take();
         let number = self.stage.kept.windows;
-        let blob = self.matter.seal_window(number, &content, world.entropy);
-        let digest = blob.digest();
         // Fail closed: until the journal says otherwise, the window is lost.
         self.stage.recorded = Recorded::Broken;
+        let sealed = self.matter.seal_window(number, &content, world.entropy);
+        let blob = sealed.ok_or(Unrecorded::Stopped)?;
+        let digest = blob.digest();
         world.journal.keep(blob).await?;
         self.stage.recorded = Recorded::Whole;
         self.stage.kept.add(&digest, content.delivered.len());
@@ -729,9 +760,9 @@ impl Exchange<Ended> {
     ) -> Result<Exchange<Released>, Unrecorded> {
         let Self { mut matter, stage: Ended(ending) } = self;
         let Ending { outcome, intent, reply } = *ending;
-        let (mut blobs, keys) = match intent {
+        let (mut blobs, unit) = match intent {
             // The prompt became durable with the intent.
-            Some(_) => (Vec::new(), Vec::new()),
+            Some(_) => (Vec::new(), None),
             None => matter.seal_prompt(world.entropy),
         };
         let mut usage = None;
@@ -753,7 +784,7 @@ impl Exchange<Ended> {
             usage,
         };
         let event = Event::Outcome(Box::new(record));
-        let entry = Entry { time: world.clock.now(), event, blobs, keys, surrogates: Vec::new() };
+        let entry = Entry { time: world.clock.now(), event, blobs, unit, surrogates: Vec::new() };
         let receipt = world.journal.append(entry).await?;
         Ok(Self::to(matter, Released { outcome, receipt }))
     }
@@ -767,8 +798,9 @@ impl Matter {
         entropy: &dyn Entropy,
     ) -> Option<ReplyContent> {
         let mut kept = reply.kept;
-        if let Some(last) = reply.last {
-            let blob = self.seal_window(kept.windows, &last, entropy);
+        if let Some(last) = reply.last
+            && let Some(blob) = self.seal_window(kept.windows, &last, entropy)
+        {
             kept.add(&blob.digest(), last.delivered.len());
             blobs.push(blob);
         }

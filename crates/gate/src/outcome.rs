@@ -95,6 +95,8 @@ pub enum Control {
     SurrogateLimit,
     /// The record could not be made durable.
     Audit,
+    /// The key service is away or refuses, so there is nothing to seal content under.
+    Keys,
 }
 
 impl Control {
@@ -107,6 +109,7 @@ impl Control {
             Self::Policy => Code::PolicyUnavailable,
             Self::Surrogates => Code::SurrogatesUnavailable,
             Self::Audit => Code::AuditUnavailable,
+            Self::Keys => Code::KeysUnavailable,
         }
     }
 }
@@ -240,6 +243,8 @@ codes! {
     InvalidRequest = "invalid_request";
     /// The API key is missing, unknown, expired or revoked.
     InvalidApiKey = "invalid_api_key";
+    /// The key service is away or refuses, so nothing can be sealed or read.
+    KeysUnavailable = "keys_unavailable";
     /// No route of that name.
     ModelNotFound = "model_not_found";
     /// The policy permits no treatment of a class that is present.

@@ -7,6 +7,7 @@ pub(crate) mod destination;
 pub(crate) mod endpoint;
 pub(crate) mod name;
 mod outside;
+mod retention;
 
 use crate::agreement::{Agreement, Evidence, RawAgreement, RawEvidence, Registry};
 use crate::path::{CoveredBy, CoveredPath, Features, Gap, Hop, Path, RawHop, Role};
@@ -22,9 +23,11 @@ use std::sync::Arc;
 pub use destination::{Credential, Destination, Dialect, Route, Target};
 pub use name::{Day, Malformed, Name, Slug, Title};
 pub use outside::{TimeAuthority, Witness};
+pub use retention::{Decision, Retention};
 
 use destination::{RawDestination, RawRoute};
 use outside::{RawAnchoring, RawAuthority, RawWitness};
+use retention::RawRetention;
 
 /// Largest governed file in bytes: some thousand objects. Larger ones are generated, and a person
 /// who answers for the file could not read them.
@@ -108,6 +111,7 @@ pub struct Rules {
     authorities: BTreeMap<Slug, TimeAuthority>,
     witnesses: BTreeMap<Slug, Witness>,
     anchor_seconds: u32,
+    retention: Retention,
     /// Every object as written, for [`Rules::diff`].
     objects: BTreeMap<String, toml::Value>,
 }
@@ -136,6 +140,8 @@ impl Rules {
         let (authorities, witnesses) = outsiders(&raw, &hops)?;
         let anchor_seconds = outside::interval(raw.anchoring.as_ref())
             .map_err(|fault| RulesError::object("anchoring", fault))?;
+        let retention = Retention::parse(raw.retention.as_ref())
+            .map_err(|fault| RulesError::object("retention", fault))?;
         let destinations = Assembly { organisation: organisation.as_ref(), hosting, hops }
             .destinations(&raw.destination)?;
         let routes = routes(&raw.route, &destinations)?;
@@ -151,6 +157,7 @@ impl Rules {
             authorities,
             witnesses,
             anchor_seconds,
+            retention,
             objects: objects(table),
         })
     }
@@ -165,6 +172,12 @@ impl Rules {
     #[must_use]
     pub const fn organisation(&self) -> Option<&Title> {
         self.organisation.as_ref()
+    }
+
+    /// How long content is kept.
+    #[must_use]
+    pub const fn retention(&self) -> &Retention {
+        &self.retention
     }
 
     /// The title of a purpose of use; none if it is not one of the organisation's.
@@ -552,6 +565,7 @@ struct RawRules {
     #[serde(default)]
     cedar: Vec<RawCedar>,
     anchoring: Option<RawAnchoring>,
+    retention: Option<RawRetention>,
     #[serde(default)]
     authority: Vec<RawAuthority>,
     #[serde(default)]

@@ -69,9 +69,9 @@ fn main() {
     println!("a key of a conversation");
     each("  made", || ContentKey::generate(time(), &Library));
     let child = ContentKey::generate(time(), &Library);
-    let wrapped = key.wrap(&child, time(), &Library);
-    each("  wrapped", || key.wrap(&child, time(), &Library));
-    each("  unwrapped", || key.unwrap(&wrapped).unwrap());
+    let wrapped = key.wrap(&child, "prompts", &Library);
+    each("  wrapped", || key.wrap(&child, "prompts", &Library));
+    each("  unwrapped", || key.unwrap(child.id(), "prompts", &wrapped).unwrap());
     println!("one surrogate");
     each("  sealed", || key.seal_small("a binding of ordinary length", &[7; 40], &Library));
     each("  32 random bytes", || Library.fill(black_box(&mut [0; 32])));
@@ -131,6 +131,7 @@ fn about() -> About {
             id: Some("baa-example-2026".to_owned()),
         }],
         prompt: Some(Hash::of(b"prompt")),
+        key_day: Some(time().day()),
     }
 }
 

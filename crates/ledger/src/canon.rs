@@ -7,8 +7,8 @@
 use crate::form::{Field, Kind};
 use crate::scan::{MAX_INTEGER, cmp_utf16, plain_length};
 use crate::{
-    About, Actor, ActorKind, Change, ChangeKind, Cover, CoverKind, Event, Hash, Intent, LogId,
-    Outcome, Record, ReplyContent, Surrogates, Time, Usage,
+    About, Actor, ActorKind, Change, ChangeKind, ContentClass, Cover, CoverKind, Day, Disposal,
+    Event, Hash, Intent, LogId, Outcome, Record, ReplyContent, Surrogates, Time, Unit, Usage,
 };
 use data_encoding::HEXLOWER;
 use std::collections::BTreeMap;
@@ -152,6 +152,12 @@ impl Canonical for Time {
     }
 }
 
+impl Canonical for Day {
+    fn write(&self, out: &mut Writer) {
+        out.plain(&[&self.plain_text()]);
+    }
+}
+
 impl Canonical for Hash {
     fn write(&self, out: &mut Writer) {
         let mut digits = [0; 64];
@@ -177,7 +183,7 @@ macro_rules! words {
     )*};
 }
 
-words! { ActorKind, ChangeKind, CoverKind, Kind }
+words! { ActorKind, ChangeKind, ContentClass, CoverKind, Kind }
 
 impl<T: Canonical> Canonical for Option<T> {
     fn write(&self, out: &mut Writer) {
@@ -270,6 +276,7 @@ impl<'a> Members<'a> {
         self.put_event(event);
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of record")]
     fn put_event(&mut self, event: &'a Event) {
         match event {
             Event::LogOpened { deployment, tenant, organisation, verifier_key } => self.put([
@@ -346,6 +353,55 @@ impl<'a> Members<'a> {
                 (Field::Authority, authority),
                 (Field::Stamped, stamped),
             ]),
+            Event::Disposed { actor, scope, classes, authority, reason, count, held, sha256 } => {
+                self.put([
+                    (Field::Kind, &Kind::Disposed),
+                    (Field::Actor, actor),
+                    (Field::Classes, classes),
+                    (Field::Authority, authority),
+                    (Field::Reason, reason),
+                    (Field::Count, count),
+                    (Field::Held, held),
+                    (Field::Sha256, sha256),
+                ]);
+                match scope {
+                    Disposal::Exchange(exchange) => self.put([(Field::Exchange, exchange)]),
+                    Disposal::Conversation(id) => self.put([(Field::Conversation, id)]),
+                    Disposal::Before(day) => self.put([(Field::Before, day)]),
+                }
+            }
+            Event::HoldPlaced { actor, hold, unit, authority } => {
+                self.put([
+                    (Field::Kind, &Kind::HoldPlaced),
+                    (Field::Actor, actor),
+                    (Field::Hold, hold),
+                    (Field::Authority, authority),
+                ]);
+                match unit {
+                    Some(Unit::Exchange(exchange)) => self.put([(Field::Exchange, exchange)]),
+                    Some(Unit::Conversation(id)) => self.put([(Field::Conversation, id)]),
+                    None => {}
+                }
+            }
+            Event::HoldReleased { actor, hold, authority } => self.put([
+                (Field::Kind, &Kind::HoldReleased),
+                (Field::Actor, actor),
+                (Field::Hold, hold),
+                (Field::Authority, authority),
+            ]),
+            Event::KeyRotated { actor, level, from, to } => self.put([
+                (Field::Kind, &Kind::KeyRotated),
+                (Field::Actor, actor),
+                (Field::Level, level),
+                (Field::From, from),
+                (Field::To, to),
+            ]),
+            Event::Offboarded { actor, authority, sha256 } => self.put([
+                (Field::Kind, &Kind::Offboarded),
+                (Field::Actor, actor),
+                (Field::Authority, authority),
+                (Field::Sha256, sha256),
+            ]),
         }
     }
 
@@ -390,6 +446,7 @@ impl<'a> Members<'a> {
             destination,
             path,
             prompt,
+            key_day,
         } = about;
         self.put([
             (Field::Exchange, exchange),
@@ -407,6 +464,7 @@ impl<'a> Members<'a> {
             (Field::Decision, decision),
             (Field::Destination, destination),
             (Field::Prompt, prompt),
+            (Field::KeyDay, key_day),
         ]);
         self.put_some(Field::Rules, rules);
         self.put_some(Field::Path, path);
@@ -533,7 +591,15 @@ mod tests {
                 destination: self.maybe(self.text()),
                 path: self.many(|| self.cover()),
                 prompt: self.maybe(self.hash()),
+                key_day: self.maybe(self.time().day()),
             }
+        }
+
+        fn unit(&self) -> Unit {
+            self.of(&[
+                Unit::Exchange(ExchangeId::from_bytes(self.bytes())),
+                Unit::Conversation(ConversationId::from_bytes(self.bytes())),
+            ])
         }
 
         fn outcome(&self) -> Outcome {
@@ -614,6 +680,36 @@ mod tests {
                 }
                 Kind::ClockSkewed => {
                     Event::ClockSkewed { authority: self.text(), stamped: self.time() }
+                }
+                Kind::Disposed => Event::Disposed {
+                    actor,
+                    scope: self.of(&[self.unit().into(), Disposal::Before(self.time().day())]),
+                    classes: self
+                        .of(&[&ContentClass::ALL[..], &[ContentClass::Answers], &[]])
+                        .to_vec(),
+                    authority: self.text(),
+                    reason: self.text(),
+                    count: self.number(),
+                    held: self.number(),
+                    sha256: self.maybe(self.hash()),
+                },
+                Kind::HoldPlaced => Event::HoldPlaced {
+                    actor,
+                    hold: self.text(),
+                    unit: self.maybe(self.unit()),
+                    authority: self.text(),
+                },
+                Kind::HoldReleased => {
+                    Event::HoldReleased { actor, hold: self.text(), authority: self.text() }
+                }
+                Kind::KeyRotated => Event::KeyRotated {
+                    actor,
+                    level: self.text(),
+                    from: self.text(),
+                    to: self.text(),
+                },
+                Kind::Offboarded => {
+                    Event::Offboarded { actor, authority: self.text(), sha256: self.hash() }
                 }
             }
         }

@@ -4,7 +4,7 @@
 //! [`Field`], [`glance`](crate::glance) reads them by it.
 
 use crate::scan::Refused;
-use crate::{ActorKind, ChangeKind, CoverKind};
+use crate::{ActorKind, ChangeKind, ContentClass, CoverKind};
 
 /// Gives the variants of an enum their texts.
 macro_rules! texts {
@@ -44,6 +44,12 @@ macro_rules! table {
 texts! { ActorKind: ApiKey = "api_key", Operator = "operator", System = "system", }
 texts! { ChangeKind: Added = "added", Changed = "changed", Removed = "removed", }
 texts! {
+    ContentClass:
+    Prompts = "prompts",
+    Answers = "answers",
+    Surrogates = "surrogates",
+}
+texts! {
     CoverKind:
     Inside = "inside",
     Agreement = "agreement",
@@ -69,6 +75,11 @@ table! {
     Anchored = "log.anchored",
     AnchorFailing = "anchor.failing",
     ClockSkewed = "clock.skewed",
+    Disposed = "content.disposed",
+    HoldPlaced = "hold.placed",
+    HoldReleased = "hold.released",
+    KeyRotated = "key.rotated",
+    Offboarded = "tenant.offboarded",
 }
 
 table! {
@@ -78,7 +89,9 @@ table! {
     Agreement = "agreement",
     Api = "api",
     Authority = "authority",
+    Before = "before",
     Changes = "changes",
+    Classes = "classes",
     Code = "code",
     Conversation = "conversation",
     Count = "count",
@@ -90,9 +103,14 @@ table! {
     Exchange = "exchange",
     Expires = "expires",
     Findings = "findings",
+    From = "from",
+    Held = "held",
+    Hold = "hold",
     Intent = "intent",
     Key = "key",
+    KeyDay = "key_day",
     Kind = "kind",
+    Level = "level",
     Log = "log",
     Organisation = "organisation",
     Outcome = "outcome",
@@ -115,6 +133,7 @@ table! {
     Surrogates = "surrogates",
     Tenant = "tenant",
     Time = "time",
+    To = "to",
     Treatments = "treatments",
     UpstreamRequest = "upstream_request",
     Usage = "usage",
@@ -153,6 +172,7 @@ impl Fields {
         Field::Destination,
         Field::Path,
         Field::Prompt,
+        Field::KeyDay,
     ]);
 
     const fn of<const N: usize>(fields: [Field; N]) -> Self {
@@ -230,6 +250,23 @@ impl Kind {
             }
             Self::AnchorFailing => (Fields::of([Field::Authority, Field::Reason]), NONE),
             Self::ClockSkewed => (Fields::of([Field::Authority, Field::Stamped]), NONE),
+            Self::Disposed => (
+                ACTOR.and([
+                    Field::Classes,
+                    Field::Authority,
+                    Field::Reason,
+                    Field::Count,
+                    Field::Held,
+                ]),
+                Fields::of([Field::Exchange, Field::Conversation, Field::Before, Field::Sha256]),
+            ),
+            Self::HoldPlaced => (
+                ACTOR.and([Field::Hold, Field::Authority]),
+                Fields::of([Field::Exchange, Field::Conversation]),
+            ),
+            Self::HoldReleased => (ACTOR.and([Field::Hold, Field::Authority]), NONE),
+            Self::KeyRotated => (ACTOR.and([Field::Level, Field::From, Field::To]), NONE),
+            Self::Offboarded => (ACTOR.and([Field::Authority, Field::Sha256]), NONE),
         }
     }
 }

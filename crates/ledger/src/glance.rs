@@ -7,8 +7,8 @@
 use crate::form::{Field, Fields, Kind};
 use crate::scan::{Refused, Scanner};
 use crate::{
-    ActorKind, ApiKeyId, ChangeKind, ConversationId, CoverKind, DeploymentId, ExchangeId, Hash,
-    LogId, RECORD_VERSION, TenantId, Time,
+    ActorKind, ApiKeyId, ChangeKind, ContentClass, ConversationId, CoverKind, Day, DeploymentId,
+    Disposal, ExchangeId, Hash, LogId, RECORD_VERSION, TenantId, Time, Unit,
 };
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -33,12 +33,10 @@ pub(crate) enum Body<'a> {
         verifier_key: Cow<'a, str>,
     },
     Intent {
-        exchange: ExchangeId,
-        prompt: Option<Hash>,
+        about: Sealed,
     },
     Outcome {
-        exchange: ExchangeId,
-        prompt: Option<Hash>,
+        about: Sealed,
         intent: Option<u64>,
         reply: Option<Answer>,
     },
@@ -50,7 +48,50 @@ pub(crate) enum Body<'a> {
         /// What the authority said the time was.
         stamped: Time,
     },
+    Disposed {
+        scope: Disposal,
+        /// A bit for each class.
+        classes: Classes,
+        authority: Cow<'a, str>,
+    },
+    HoldPlaced {
+        hold: Cow<'a, str>,
+        unit: Option<Unit>,
+    },
+    HoldReleased {
+        hold: Cow<'a, str>,
+    },
+    Offboarded {
+        authority: Cow<'a, str>,
+    },
     Other,
+}
+
+/// What verification needs of an exchange.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sealed {
+    pub(crate) exchange: ExchangeId,
+    pub(crate) conversation: Option<ConversationId>,
+    pub(crate) prompt: Option<Hash>,
+    pub(crate) key_day: Option<Day>,
+}
+
+/// A set of classes of content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Classes(u8);
+
+impl Classes {
+    /// Puts one in; whether it was not there.
+    fn insert(&mut self, class: ContentClass) -> bool {
+        let bit = 1 << class as u8;
+        let new = self.0 & bit == 0;
+        self.0 |= bit;
+        new
+    }
+
+    pub(crate) const fn has(self, class: ContentClass) -> bool {
+        self.0 & (1 << class as u8) != 0
+    }
 }
 
 /// The sealed answer to which an outcome commits.
@@ -75,7 +116,13 @@ struct Parts<'a, 'k> {
     organisation: Cow<'a, str>,
     verifier_key: Cow<'a, str>,
     exchange: Option<ExchangeId>,
+    conversation: Option<ConversationId>,
     prompt: Option<Hash>,
+    key_day: Option<Day>,
+    before: Option<Day>,
+    classes: Classes,
+    authority: Cow<'a, str>,
+    hold: Cow<'a, str>,
     intent: Option<u64>,
     reply: Option<Answer>,
     sha256: Option<Hash>,
@@ -127,14 +174,19 @@ impl<'a> Parts<'a, '_> {
             Field::Reply => self.reply = Some(reply(scanner)?),
             Field::Version => self.version_is_number = version(scanner)?,
             Field::Actor => actor(scanner)?,
-            Field::Conversation => drop(parsed::<ConversationId>(scanner)?),
+            Field::Conversation => self.conversation = Some(parsed(scanner)?),
+            Field::KeyDay => self.key_day = Some(parsed(scanner)?),
+            Field::Before => self.before = Some(parsed(scanner)?),
+            Field::Classes => self.classes = classes(scanner)?,
+            Field::Authority => self.authority = scanner.string()?,
+            Field::Hold => self.hold = scanner.string()?,
             Field::Key => drop(parsed::<ApiKeyId>(scanner)?),
             Field::Sha256 => self.sha256 = Some(parsed(scanner)?),
             Field::Stamped => self.stamped = Some(time(scanner)?),
             Field::Policy => drop(parsed::<Hash>(scanner)?),
             Field::Expires => drop(time(scanner)?),
             Field::Days => drop(u32::try_from(scanner.integer()?).map_err(|_| Refused)?),
-            Field::Count | Field::Size => drop(scanner.integer()?),
+            Field::Count | Field::Held | Field::Size => drop(scanner.integer()?),
             Field::Stream => drop(scanner.boolean()?),
             Field::Findings => counts(scanner)?,
             Field::Treatments => treatments(scanner)?,
@@ -145,20 +197,40 @@ impl<'a> Parts<'a, '_> {
             Field::Usage => numbers(scanner, ["completion", "prompt"])?,
             Field::Agreement
             | Field::Api
-            | Field::Authority
             | Field::Code
             | Field::Decision
             | Field::Destination
             | Field::Detector
+            | Field::From
+            | Field::Level
             | Field::Outcome
             | Field::Owner
             | Field::Purpose
             | Field::Reason
             | Field::Route
             | Field::Surface
+            | Field::To
             | Field::UpstreamRequest => drop(scanner.string()?),
         }
         Ok(())
+    }
+
+    fn sealed(&self) -> Result<Sealed, Refused> {
+        Ok(Sealed {
+            exchange: self.exchange.ok_or(Refused)?,
+            conversation: self.conversation,
+            prompt: self.prompt,
+            key_day: self.key_day,
+        })
+    }
+
+    /// What is disposed of or held alone; at most one thing.
+    fn unit(&self) -> Result<Option<Unit>, Refused> {
+        match (self.exchange, self.conversation) {
+            (Some(_), Some(_)) => Err(Refused),
+            (exchange, None) => Ok(exchange.map(Unit::Exchange)),
+            (None, conversation) => Ok(conversation.map(Unit::Conversation)),
+        }
     }
 
     fn finish(self) -> Result<Glance<'a>, Refused> {
@@ -175,17 +247,24 @@ impl<'a> Parts<'a, '_> {
                 organisation: self.organisation,
                 verifier_key: self.verifier_key,
             },
-            Kind::Intent => {
-                Body::Intent { exchange: self.exchange.ok_or(Refused)?, prompt: self.prompt }
+            Kind::Intent => Body::Intent { about: self.sealed()? },
+            Kind::Outcome => {
+                Body::Outcome { about: self.sealed()?, intent: self.intent, reply: self.reply }
             }
-            Kind::Outcome => Body::Outcome {
-                exchange: self.exchange.ok_or(Refused)?,
-                prompt: self.prompt,
-                intent: self.intent,
-                reply: self.reply,
-            },
             Kind::ClockSkewed => Body::Skewed { stamped: self.stamped.ok_or(Refused)? },
             Kind::Anchored => Body::Anchored { token: self.sha256.ok_or(Refused)? },
+            Kind::Disposed => Body::Disposed {
+                scope: match (self.unit()?, self.before) {
+                    (Some(unit), None) => unit.into(),
+                    (None, Some(day)) => Disposal::Before(day),
+                    _ => return Err(Refused),
+                },
+                classes: self.classes,
+                authority: self.authority,
+            },
+            Kind::HoldPlaced => Body::HoldPlaced { unit: self.unit()?, hold: self.hold },
+            Kind::HoldReleased => Body::HoldReleased { hold: self.hold },
+            Kind::Offboarded => Body::Offboarded { authority: self.authority },
             Kind::ConfigurationApplied
             | Kind::ApiKeyCreated
             | Kind::ApiKeyRevoked
@@ -195,7 +274,8 @@ impl<'a> Parts<'a, '_> {
             | Kind::Started
             | Kind::Stopped
             | Kind::AgreementExpiring
-            | Kind::AnchorFailing => Body::Other,
+            | Kind::AnchorFailing
+            | Kind::KeyRotated => Body::Other,
         };
         Ok(Glance {
             log: self.log,
@@ -279,6 +359,16 @@ fn change(scanner: &mut Scanner<'_>) -> Result<(), Refused> {
         }
     })?;
     if fields == 2 { Ok(()) } else { Err(Refused) }
+}
+
+/// A list of classes of content, each at most once.
+fn classes(scanner: &mut Scanner<'_>) -> Result<Classes, Refused> {
+    let mut classes = Classes::default();
+    scanner.array(|scanner| {
+        let class = ContentClass::of(&scanner.string()?)?;
+        if classes.insert(class) { Ok(()) } else { Err(Refused) }
+    })?;
+    Ok(classes)
 }
 
 fn reply(scanner: &mut Scanner<'_>) -> Result<Answer, Refused> {

@@ -1,6 +1,6 @@
 //! The seam behind which records become durable.
 
-use crate::{Blob, ConversationId, Event, Hash, LogId, Time, WrappedKey};
+use crate::{Blob, ContentKeyId, ConversationId, Event, Hash, LogId, Time, WrappedUnit};
 use std::fmt;
 use std::future::Future;
 
@@ -16,8 +16,8 @@ pub struct Entry {
     pub event: Event,
     /// Sealed content that the event commits to.
     pub blobs: Vec<Blob>,
-    /// Wrapped keys that the blobs need.
-    pub keys: Vec<WrappedKey>,
+    /// The keys of a unit that begins, which the blobs need.
+    pub unit: Option<WrappedUnit>,
     /// Surrogates minted in this step, sealed, kept for later turns of their conversation.
     pub surrogates: Vec<SealedSurrogate>,
 }
@@ -26,7 +26,7 @@ impl Entry {
     /// An entry with nothing beside the record.
     #[must_use]
     pub const fn bare(time: Time, event: Event) -> Self {
-        Self { time, event, blobs: Vec::new(), keys: Vec::new(), surrogates: Vec::new() }
+        Self { time, event, blobs: Vec::new(), unit: None, surrogates: Vec::new() }
     }
 }
 
@@ -35,6 +35,8 @@ impl Entry {
 pub struct SealedSurrogate {
     /// The conversation in which the surrogate stands for the value.
     pub conversation: ConversationId,
+    /// The unit under whose key it is sealed.
+    pub unit: ContentKeyId,
     /// Surrogate, class and value, sealed.
     pub sealed: Vec<u8>,
     /// From this moment on the mapping is gone: it is neither read nor kept.

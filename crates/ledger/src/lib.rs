@@ -37,10 +37,10 @@ pub use id::{
 };
 pub use journal::{Entry, Journal, Receipt, SealedSurrogate, Unrecorded};
 pub use record::{
-    About, Actor, ActorKind, Change, ChangeKind, Cover, CoverKind, Event, Intent, MAX_RECORD_BYTES,
-    MalformedRecord, Outcome, RECORD_VERSION, Record, ReplyContent, Surrogates, Usage,
-    is_canonical,
+    About, Actor, ActorKind, Change, ChangeKind, Cover, CoverKind, Disposal, Event, Intent,
+    MAX_RECORD_BYTES, MalformedRecord, Outcome, RECORD_VERSION, Record, ReplyContent, Surrogates,
+    Unit, Usage, is_canonical,
 };
-pub use seal::{Blob, BlobPart, WrappedKey};
-pub use time::{Clock, Entropy, Time};
+pub use seal::{Blob, BlobPart, ContentClass, WrappedUnit};
+pub use time::{Clock, Day, Entropy, MalformedDay, Time};
 pub use tree::Hash;

@@ -1,7 +1,10 @@
 //! What a record says. No field holds PHI: classes, counts, hashes and names of things the
 //! organisation configured.
 
-use crate::{ApiKeyId, ConversationId, DeploymentId, ExchangeId, Hash, LogId, TenantId, Time};
+use crate::{
+    ApiKeyId, ContentClass, ConversationId, Day, DeploymentId, ExchangeId, Hash, LogId, TenantId,
+    Time,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -225,6 +228,107 @@ pub enum Event {
         /// The time that the authority gave. The record's own is that of this machine.
         stamped: Time,
     },
+    /// Sealed content is disposed of: its keys are destroyed, and nobody reads it again. What the records
+    /// commit to stays (45 CFR 164.310(d)(2)(i)). Durable before the keys go, so that no content becomes
+    /// unreadable without a record; a destruction that was cut off is finished by the next start.
+    #[serde(rename = "content.disposed")]
+    Disposed {
+        /// Who disposed of it.
+        actor: Actor,
+        /// Of what.
+        #[serde(flatten)]
+        scope: Disposal,
+        /// Which classes of content, each once.
+        classes: Vec<ContentClass>,
+        /// By which right: the retention schedule, a court's order, a person's request.
+        authority: String,
+        /// Why, in a word: `retention`, `request`, `error`, `order`.
+        reason: String,
+        /// Conversations, and exchanges outside of any, whose keys go.
+        count: u64,
+        /// Those that would go too, but are held.
+        held: u64,
+        /// SHA-256 of the signed decision that allows it before its time; absent when its time has come.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        sha256: Option<Hash>,
+    },
+    /// What the hold covers is not disposed of until it is released.
+    #[serde(rename = "hold.placed")]
+    HoldPlaced {
+        /// Who placed it.
+        actor: Actor,
+        /// The hold's name.
+        hold: String,
+        /// What it covers; everything when absent.
+        #[serde(flatten)]
+        unit: Option<Unit>,
+        /// By which right: a matter, a court's order, an incident.
+        authority: String,
+    },
+    /// A hold ended.
+    #[serde(rename = "hold.released")]
+    HoldReleased {
+        /// Who released it.
+        actor: Actor,
+        /// The hold's name.
+        hold: String,
+        /// By which right.
+        authority: String,
+    },
+    /// A key that wraps other keys was replaced; what it wrapped is wrapped by the new one.
+    #[serde(rename = "key.rotated")]
+    KeyRotated {
+        /// Who replaced it.
+        actor: Actor,
+        /// Which: `operator`, `organisation`.
+        level: String,
+        /// The name of the key before.
+        from: String,
+        /// The name of the key from now on.
+        to: String,
+    },
+    /// The organisation left: it got its data back, and its keys are destroyed
+    /// (45 CFR 164.504(e)(2)(ii)(J)).
+    #[serde(rename = "tenant.offboarded")]
+    Offboarded {
+        /// Who did it.
+        actor: Actor,
+        /// By which right: the end of an agreement.
+        authority: String,
+        /// SHA-256 of the archive that it got.
+        sha256: Hash,
+    },
+}
+
+/// What can be disposed of, or held, alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// One exchange that belongs to no conversation.
+    Exchange(ExchangeId),
+    /// All exchanges of a conversation.
+    Conversation(ConversationId),
+}
+
+/// What is disposed of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Disposal {
+    /// One exchange that belongs to no conversation.
+    Exchange(ExchangeId),
+    /// All exchanges of a conversation.
+    Conversation(ConversationId),
+    /// Everything whose keys are of an earlier day.
+    Before(Day),
+}
+
+impl From<Unit> for Disposal {
+    fn from(unit: Unit) -> Self {
+        match unit {
+            Unit::Exchange(exchange) => Self::Exchange(exchange),
+            Unit::Conversation(conversation) => Self::Conversation(conversation),
+        }
+    }
 }
 
 impl Event {
@@ -246,7 +350,12 @@ impl Event {
             | Self::AgreementExpiring { .. }
             | Self::Anchored { .. }
             | Self::AnchorFailing { .. }
-            | Self::ClockSkewed { .. } => None,
+            | Self::ClockSkewed { .. }
+            | Self::Disposed { .. }
+            | Self::HoldPlaced { .. }
+            | Self::HoldReleased { .. }
+            | Self::KeyRotated { .. }
+            | Self::Offboarded { .. } => None,
         }
     }
 }
@@ -324,6 +433,21 @@ pub struct About {
     /// The sealed prompt: its digest (see [`crate::Blob`]).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub prompt: Option<Hash>,
+    /// The day of the keys under which the content is sealed: that of the exchange, or of the
+    /// conversation's beginning. Retention counts from it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub key_day: Option<Day>,
+}
+
+impl About {
+    /// What the exchange's content is disposed of with.
+    #[must_use]
+    pub fn unit(&self) -> Unit {
+        match self.conversation {
+            Some(conversation) => Unit::Conversation(conversation),
+            None => Unit::Exchange(self.exchange),
+        }
+    }
 }
 
 /// One hop and what covers it.
@@ -476,6 +600,7 @@ mod tests {
     }
 
     /// One event of each kind, with what is optional and without it.
+    #[expect(clippy::too_many_lines, reason = "one of each kind")]
     fn every_kind() -> Vec<Event> {
         let actor = sample::actor;
         let operator = Actor { kind: ActorKind::Operator, ..actor() };
@@ -486,6 +611,7 @@ mod tests {
             about.rules.clear();
             about.path.clear();
             about.prompt = None;
+            about.key_day = None;
             about.conversation = Some(ConversationId::from_bytes([4; 16]));
             about
         };
@@ -564,7 +690,54 @@ mod tests {
                 reason: "unreachable".to_owned(),
             },
             Event::ClockSkewed { authority: "example".to_owned(), stamped: Time::from_micros(0) },
+            Event::HoldPlaced {
+                actor: actor(),
+                hold: "matter-7".to_owned(),
+                unit: Some(Unit::Exchange(sample::exchange(1))),
+                authority: "Example Court (synthetic)".to_owned(),
+            },
+            Event::HoldPlaced {
+                actor: actor(),
+                hold: "matter-8".to_owned(),
+                unit: None,
+                authority: "incident 3".to_owned(),
+            },
+            Event::HoldReleased {
+                actor: actor(),
+                hold: "matter-7".to_owned(),
+                authority: "Example Court (synthetic)".to_owned(),
+            },
+            Event::KeyRotated {
+                actor: actor(),
+                level: "organisation".to_owned(),
+                from: "a".to_owned(),
+                to: "b".to_owned(),
+            },
+            Event::Offboarded {
+                actor: actor(),
+                authority: "end of agreement".to_owned(),
+                sha256: Hash::of(b"archive"),
+            },
         ];
+        let disposal = |scope, classes: &[ContentClass], sha256| Event::Disposed {
+            actor: actor(),
+            scope,
+            classes: classes.to_vec(),
+            authority: "schedule".to_owned(),
+            reason: "retention".to_owned(),
+            count: 3,
+            held: 1,
+            sha256,
+        };
+        events.extend([
+            disposal(Disposal::Before(sample::time(0).day()), &ContentClass::ALL, None),
+            disposal(
+                Disposal::Exchange(sample::exchange(2)),
+                &[ContentClass::Answers],
+                Some(Hash::of(b"decision")),
+            ),
+            disposal(Disposal::Conversation(ConversationId::from_bytes([4; 16])), &[], None),
+        ]);
         events.append(&mut intents);
         events.append(&mut outcomes);
         events

@@ -84,6 +84,7 @@ pub(crate) fn about(n: u8) -> About {
         destination: Some("local".to_owned()),
         path: vec![Cover { hop: "local".to_owned(), by: CoverKind::Inside, id: None }],
         prompt: Some(Hash::of(&[n])),
+        key_day: Some(time(0).day()),
     }
 }
 

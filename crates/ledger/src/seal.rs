@@ -1,17 +1,20 @@
 //! Sealing content under keys that can be destroyed.
 //!
-//! Every blob has a fresh 256-bit data key, wrapped by a conversation key, wrapped by the tenant's
-//! key, wrapped by the operator's key. Destroying a key on the way makes everything below it
-//! unreadable, while the digests in the log stay verifiable.
+//! Every blob has a fresh 256-bit data key, wrapped by a key of its **unit** (a conversation, or one
+//! exchange that belongs to none), wrapped by a key of the **shelf** that all units of a day stand on,
+//! wrapped by the tenant's key, which the operator's key wraps. A unit and a shelf have one key for
+//! each [`ContentClass`], because each class may be forgotten at another time. Destroying a key on the
+//! way makes everything below it unreadable, while the digests in the log stay verifiable.
 //!
 //! AES-256-GCM with random 96-bit nonces; no key seals more than a few thousand messages, far from
 //! the 2^32 limit of NIST SP 800-38D section 8.3. GCM does not commit to its key, so each blob also
 //! carries a commitment: HMAC-SHA256 over the plaintext under a random key that lies inside the
 //! sealed part.
 
-use crate::{ContentKeyId, Entropy, ExchangeId, Hash, LogId, Time};
+use crate::{ContentKeyId, ConversationId, Day, Entropy, ExchangeId, Hash, LogId, Time};
 use aws_lc_rs::aead::{self, LessSafeKey};
 use aws_lc_rs::{digest, hmac};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -42,17 +45,163 @@ impl fmt::Debug for ContentKey {
     }
 }
 
-/// A [`ContentKey`] under its parent.
+/// What a retention schedule tells apart in sealed content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContentClass {
+    /// What was written, what left, and where identifiers were found in it.
+    Prompts,
+    /// What came back, and what was delivered of it.
+    Answers,
+    /// The map of a conversation's surrogates.
+    Surrogates,
+}
+
+impl ContentClass {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Prompts, Self::Answers, Self::Surrogates];
+
+    /// The class that a part of an exchange belongs to.
+    #[must_use]
+    pub const fn of_part(part: BlobPart) -> Self {
+        match part {
+            BlobPart::Prompt => Self::Prompts,
+            BlobPart::Window(_) => Self::Answers,
+        }
+    }
+}
+
+impl fmt::Display for ContentClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+/// One value for each [`ContentClass`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PerClass<T> {
+    /// That of the prompts.
+    pub prompts: T,
+    /// That of the answers.
+    pub answers: T,
+    /// That of the surrogates.
+    pub surrogates: T,
+}
+
+impl<T> PerClass<T> {
+    /// Makes each value from its class.
+    pub fn make(mut each: impl FnMut(ContentClass) -> T) -> Self {
+        Self {
+            prompts: each(ContentClass::Prompts),
+            answers: each(ContentClass::Answers),
+            surrogates: each(ContentClass::Surrogates),
+        }
+    }
+
+    /// The value of one class.
+    #[must_use]
+    pub const fn get(&self, class: ContentClass) -> &T {
+        match class {
+            ContentClass::Prompts => &self.prompts,
+            ContentClass::Answers => &self.answers,
+            ContentClass::Surrogates => &self.surrogates,
+        }
+    }
+
+    /// The value of one class, to be changed.
+    pub const fn get_mut(&mut self, class: ContentClass) -> &mut T {
+        match class {
+            ContentClass::Prompts => &mut self.prompts,
+            ContentClass::Answers => &mut self.answers,
+            ContentClass::Surrogates => &mut self.surrogates,
+        }
+    }
+}
+
+/// Keys of one name, one for each class, under the keys of a parent. What is absent was destroyed.
+pub type WrappedKeys = PerClass<Option<Vec<u8>>>;
+
+/// Keys of one name, opened. What is absent was destroyed.
+pub type OpenKeys = PerClass<Option<ContentKey>>;
+
+/// The keys of a unit under those of its shelf.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WrappedKey {
-    /// The key inside.
+pub struct WrappedUnit {
+    /// The unit's name.
     pub id: ContentKeyId,
-    /// The key that opens it.
-    pub parent: ContentKeyId,
-    /// When it was made.
-    pub created: Time,
-    /// Nonce, ciphertext and tag.
-    pub sealed: Vec<u8>,
+    /// The shelf that it stands on.
+    pub shelf: ContentKeyId,
+    /// The conversation that it is of; absent when it is one exchange alone.
+    pub conversation: Option<ConversationId>,
+    /// Its keys.
+    pub keys: WrappedKeys,
+}
+
+/// The keys of a shelf or a unit, all of them: what new content is sealed under.
+#[derive(Debug)]
+pub struct KeySet {
+    id: ContentKeyId,
+    day: Day,
+    keys: PerClass<ContentKey>,
+}
+
+impl KeySet {
+    /// Fresh keys under one name.
+    #[must_use]
+    pub fn generate(now: Time, day: Day, entropy: &dyn Entropy) -> Self {
+        let id = ContentKeyId::mint(now, entropy);
+        let mut drawn = Zeroizing::new([0; KEY_BYTES * ContentClass::ALL.len()]);
+        entropy.fill(drawn.as_mut());
+        let mut pieces = drawn.chunks(KEY_BYTES);
+        let keys = PerClass::make(|_| {
+            let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+            // INVARIANT: there is one piece for each class; anything else must not become a key.
+            bytes.copy_from_slice(pieces.next().unwrap_or_default());
+            ContentKey::from_bytes(id, bytes)
+        });
+        Self { id, day, keys }
+    }
+
+    /// Opened keys, when none was destroyed.
+    #[must_use]
+    pub fn complete(id: ContentKeyId, day: Day, keys: OpenKeys) -> Option<Self> {
+        let keys = PerClass {
+            prompts: keys.prompts?,
+            answers: keys.answers?,
+            surrogates: keys.surrogates?,
+        };
+        Some(Self { id, day, keys })
+    }
+
+    /// The name that they share.
+    #[must_use]
+    pub const fn id(&self) -> ContentKeyId {
+        self.id
+    }
+
+    /// The day of the shelf, from which retention counts.
+    #[must_use]
+    pub const fn day(&self) -> Day {
+        self.day
+    }
+
+    /// The key of one class.
+    #[must_use]
+    pub const fn key(&self, class: ContentClass) -> &ContentKey {
+        self.keys.get(class)
+    }
+
+    /// These keys, each under the parent's key of the same class.
+    #[must_use]
+    pub fn wrapped_by(&self, parent: &Self, entropy: &dyn Entropy) -> WrappedKeys {
+        PerClass::make(|class| Some(parent.key(class).wrap(self.key(class), class.text(), entropy)))
+    }
+
+    /// Seals a part of an exchange under the key of its class.
+    #[must_use]
+    pub fn seal(&self, place: &Place, plaintext: &[u8], entropy: &dyn Entropy) -> Blob {
+        self.key(ContentClass::of_part(place.part)).seal(place, plaintext, entropy)
+    }
 }
 
 /// Which content of an exchange a blob holds.
@@ -150,25 +299,66 @@ impl ContentKey {
         self.id
     }
 
-    /// Wraps `child` under this key.
+    /// The key itself, for the key service that wraps the topmost one.
     #[must_use]
-    pub fn wrap(&self, child: &Self, created: Time, entropy: &dyn Entropy) -> WrappedKey {
-        let binding = Self::wrap_binding(child.id, self.id);
-        let sealed = seal_bytes(&self.cipher, &binding, child.bytes.as_slice(), entropy);
-        WrappedKey { id: child.id, parent: self.id, created, sealed }
+    pub fn expose(&self) -> &[u8; KEY_BYTES] {
+        &self.bytes
+    }
+
+    /// Wraps `child` under this key: nonce, ciphertext and tag. `role` keeps keys of one name apart; it
+    /// and both names are bound into the seal.
+    #[must_use]
+    pub fn wrap(&self, child: &Self, role: &str, entropy: &dyn Entropy) -> Vec<u8> {
+        let binding = Self::wrap_binding(child.id, role, self.id);
+        seal_bytes(&self.cipher, &binding, child.bytes.as_slice(), entropy)
     }
 
     /// Opens a key that [`ContentKey::wrap`] closed.
     ///
     /// # Errors
-    /// [`Unsealable`] when this is not its parent or a byte was altered.
-    pub fn unwrap(&self, wrapped: &WrappedKey) -> Result<Self, Unsealable> {
-        let binding = Self::wrap_binding(wrapped.id, self.id);
-        Ok(Self::from_bytes(wrapped.id, open_key(&self.cipher, &binding, &wrapped.sealed)?))
+    /// [`Unsealable`] when this is not its parent, name or role differ, or a byte was altered.
+    pub fn unwrap(&self, id: ContentKeyId, role: &str, sealed: &[u8]) -> Result<Self, Unsealable> {
+        let binding = Self::wrap_binding(id, role, self.id);
+        Ok(Self::from_bytes(id, open_key(&self.cipher, &binding, sealed)?))
     }
 
-    fn wrap_binding(child: ContentKeyId, parent: ContentKeyId) -> Vec<u8> {
-        format!("bulla-key-1|{child}|{parent}").into_bytes()
+    /// Wraps a key of one class under this key.
+    #[must_use]
+    pub fn wrap_class(&self, child: &Self, class: ContentClass, entropy: &dyn Entropy) -> Vec<u8> {
+        self.wrap(child, class.text(), entropy)
+    }
+
+    /// Wraps a key whose name nobody else keeps: the name goes before it.
+    #[must_use]
+    pub fn wrap_named(&self, child: &Self, role: &str, entropy: &dyn Entropy) -> Vec<u8> {
+        let mut named = child.id.as_bytes().to_vec();
+        named.extend_from_slice(&self.wrap(child, role, entropy));
+        named
+    }
+
+    /// Opens a key that [`ContentKey::wrap_named`] closed.
+    ///
+    /// # Errors
+    /// [`Unsealable`] as [`ContentKey::unwrap`].
+    pub fn unwrap_named(&self, named: &[u8], role: &str) -> Result<Self, Unsealable> {
+        let (id, sealed) = named.split_first_chunk().ok_or(Unsealable)?;
+        self.unwrap(ContentKeyId::from_bytes(*id), role, sealed)
+    }
+
+    /// Opens the keys of one name, each of which this key wraps.
+    ///
+    /// # Errors
+    /// [`Unsealable`] as [`ContentKey::unwrap`].
+    pub fn unwrap_all(
+        &self,
+        id: ContentKeyId,
+        sealed: &WrappedKeys,
+    ) -> Result<OpenKeys, Unsealable> {
+        unwrap_each(id, sealed, |_| Some(self))
+    }
+
+    fn wrap_binding(child: ContentKeyId, role: &str, parent: ContentKeyId) -> Vec<u8> {
+        format!("bulla-key-2|{child}|{role}|{parent}").into_bytes()
     }
 
     /// Seals `plaintext` for `place` under a fresh data key.
@@ -248,6 +438,35 @@ impl ContentKey {
     ) -> Result<Zeroizing<Vec<u8>>, Unsealable> {
         open_bytes(&self.cipher, binding.as_bytes(), sealed)
     }
+}
+
+/// Opens the keys of one name, each under the parent's key of its class. Where the parent's key or the
+/// key itself was destroyed, there is none.
+///
+/// # Errors
+/// [`Unsealable`] when a key that is there does not open.
+pub fn unwrap_under(
+    parent: &OpenKeys,
+    id: ContentKeyId,
+    sealed: &WrappedKeys,
+) -> Result<OpenKeys, Unsealable> {
+    unwrap_each(id, sealed, |class| parent.get(class).as_ref())
+}
+
+fn unwrap_each<'k>(
+    id: ContentKeyId,
+    sealed: &WrappedKeys,
+    parent: impl Fn(ContentClass) -> Option<&'k ContentKey>,
+) -> Result<OpenKeys, Unsealable> {
+    let open = |class: ContentClass| match (parent(class), sealed.get(class)) {
+        (Some(parent), Some(sealed)) => parent.unwrap(id, class.text(), sealed).map(Some),
+        _ => Ok(None),
+    };
+    Ok(PerClass {
+        prompts: open(ContentClass::Prompts)?,
+        answers: open(ContentClass::Answers)?,
+        surrogates: open(ContentClass::Surrogates)?,
+    })
 }
 
 fn commitment(key: &[u8], plaintext: &[u8]) -> Hash {
@@ -416,21 +635,57 @@ mod tests {
     }
 
     #[test]
-    fn a_wrapped_key_opens_under_its_parent_only() {
+    fn a_wrapped_key_opens_under_its_parent_in_its_role_only() {
         let (parent, child, other) = (key(1), key(2), key(3));
-        let wrapped = parent.wrap(&child, sample::time(0), &Seeded::new(4));
-        let opened = parent.unwrap(&wrapped).unwrap();
+        let wrapped = parent.wrap(&child, "prompts", &Seeded::new(4));
+        let opened = parent.unwrap(child.id(), "prompts", &wrapped).unwrap();
         assert_eq!(opened.id(), child.id());
         let blob = child.seal(&place(), TEXT, &Seeded::new(5));
         assert_eq!(*opened.open(&place(), &blob).unwrap(), TEXT);
 
-        assert_eq!(other.unwrap(&wrapped).unwrap_err(), Unsealable);
-        let renamed = WrappedKey { id: other.id(), ..wrapped.clone() };
-        assert_eq!(parent.unwrap(&renamed).unwrap_err(), Unsealable);
-        for at in 0..wrapped.sealed.len() {
+        for (parent, id, role) in [
+            (&other, child.id(), "prompts"),
+            (&parent, other.id(), "prompts"),
+            (&parent, child.id(), "answers"),
+        ] {
+            assert_eq!(parent.unwrap(id, role, &wrapped).unwrap_err(), Unsealable);
+        }
+        for at in 0..wrapped.len() {
             let mut altered = wrapped.clone();
-            altered.sealed[at] ^= 1;
-            assert_eq!(parent.unwrap(&altered).unwrap_err(), Unsealable, "byte {at}");
+            altered[at] ^= 1;
+            let opened = parent.unwrap(child.id(), "prompts", &altered);
+            assert_eq!(opened.unwrap_err(), Unsealable, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_destroyed_key_takes_its_class_along_and_no_other() {
+        let day = sample::time(0).day();
+        let (tenant, entropy) = (key(1), Seeded::new(2));
+        let shelf = KeySet::generate(sample::time(0), day, &entropy);
+        let unit = KeySet::generate(sample::time(1), day, &entropy);
+        let blob = unit.seal(&place(), TEXT, &entropy);
+        let of_shelf =
+            PerClass::make(|class| Some(tenant.wrap(shelf.key(class), class.text(), &entropy)));
+        let of_unit = unit.wrapped_by(&shelf, &entropy);
+
+        for destroyed in ContentClass::ALL {
+            for of_the_shelf in [true, false] {
+                let (mut of_shelf, mut of_unit) = (of_shelf.clone(), of_unit.clone());
+                let keys = if of_the_shelf { &mut of_shelf } else { &mut of_unit };
+                *keys.get_mut(destroyed) = None;
+                let shelf = tenant.unwrap_all(shelf.id(), &of_shelf).unwrap();
+                let opened = unwrap_under(&shelf, unit.id(), &of_unit).unwrap();
+                for class in ContentClass::ALL {
+                    assert_eq!(opened.get(class).is_some(), class != destroyed);
+                }
+                let answers = opened.answers.as_ref().map(|key| key.open(&place(), &blob));
+                assert_eq!(
+                    answers.is_some_and(|text| *text.unwrap() == TEXT),
+                    opened.answers.is_some()
+                );
+                assert!(KeySet::complete(unit.id(), day, opened).is_none());
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
+use std::str::FromStr;
 
 const MICROS_A_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
@@ -32,6 +33,12 @@ impl Time {
     #[must_use]
     pub const fn plus_seconds(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
+    }
+
+    /// The day that it falls on, in UTC; the first or last one that can be written when it is beyond.
+    #[must_use]
+    pub fn day(self) -> Day {
+        Day(self.0.div_euclid(MICROS_A_DAY).clamp(Day::FIRST, Day::LAST))
     }
 
     /// How the time is written in the years 0 to 9998; absent outside, where the calendar's ends and
@@ -145,6 +152,85 @@ impl fmt::Display for Time {
     }
 }
 
+/// A day in UTC, in the years 0 to 9998: days since 1970-01-01.
+///
+/// Written `2026-11-23`, so that text order is time order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(i64);
+
+/// The text is not a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a day is written YYYY-MM-DD")]
+pub struct MalformedDay;
+
+impl Day {
+    /// 0000-01-01.
+    const FIRST: i64 = -719_528;
+    /// 9998-12-31.
+    const LAST: i64 = 2_932_531;
+
+    /// From days since 1970-01-01; absent outside of the years that can be written.
+    #[must_use]
+    pub fn from_number(days: i64) -> Option<Self> {
+        (Self::FIRST..=Self::LAST).contains(&days).then_some(Self(days))
+    }
+
+    /// Days since 1970-01-01.
+    #[must_use]
+    pub const fn number(self) -> i64 {
+        self.0
+    }
+
+    /// So many days later (earlier when negative), as far as days can be written.
+    #[must_use]
+    pub fn plus_days(self, days: i64) -> Self {
+        Self(self.0.saturating_add(days).clamp(Self::FIRST, Self::LAST))
+    }
+
+    /// Its first moment.
+    #[must_use]
+    pub const fn start(self) -> Time {
+        Time(self.0 * MICROS_A_DAY)
+    }
+
+    /// How it is written.
+    pub(crate) fn plain_text(self) -> [u8; 10] {
+        // INVARIANT: a day is one of the years whose times have a plain text.
+        let text = self.start().plain_text().unwrap_or([b'0'; 27]);
+        text.first_chunk().copied().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.plain_text()).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl FromStr for Day {
+    type Err = MalformedDay;
+    fn from_str(text: &str) -> Result<Self, MalformedDay> {
+        let day: &[u8; 10] = text.as_bytes().try_into().map_err(|_| MalformedDay)?;
+        let mut time = *b"YYYY-MM-DDT00:00:00.000000Z";
+        for (to, from) in time.iter_mut().zip(day) {
+            *to = *from;
+        }
+        Time::from_plain_text(&time).map(Time::day).ok_or(MalformedDay)
+    }
+}
+
+impl Serialize for Day {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <std::borrow::Cow<'de, str>>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -193,6 +279,29 @@ mod tests {
         check(1, "1970-01-01T00:00:00.000001Z");
         check(-1, "1969-12-31T23:59:59.999999Z");
         check(1_795_424_400_000_000, "2026-11-23T09:00:00.000000Z");
+    }
+
+    #[test]
+    fn a_day_is_written_and_read_in_one_form() {
+        for (micros, text) in [
+            (0, "1970-01-01"),
+            (-1, "1969-12-31"),
+            (1_795_424_400_000_000, "2026-11-23"),
+            (i64::MAX, "9998-12-31"),
+            (i64::MIN, "0000-01-01"),
+        ] {
+            let day = Time::from_micros(micros).day();
+            assert_eq!(day.to_string(), text);
+            assert_eq!(text.parse(), Ok(day));
+            assert_eq!(day.start().day(), day);
+        }
+        for text in ["", "2026-11-3", "2026-02-29", "2026-13-01", "9999-01-01", "+026-01-01"] {
+            assert_eq!(text.parse::<Day>(), Err(MalformedDay), "{text}");
+        }
+        let day: Day = "2026-03-01".parse().unwrap();
+        assert_eq!(day.plus_days(-1).to_string(), "2026-02-28");
+        assert_eq!(Day::from_number(day.number()), Some(day));
+        assert_eq!(Day::from_number(i64::MAX), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use aws_lc_rs::digest;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 /// A SHA-256 value, written as 64 lower-case hexadecimal digits.
@@ -39,6 +40,22 @@ impl Hash {
             context.update(piece);
         }
         Self::from_digest(&context.finish())
+    }
+
+    /// SHA-256 of all that is read, a piece at a time.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn of_read(mut from: impl Read) -> io::Result<Self> {
+        let mut context = digest::Context::new(&digest::SHA256);
+        let mut piece = vec![0; 64 << 10];
+        loop {
+            let count = from.read(&mut piece)?;
+            if count == 0 {
+                return Ok(Self::from_digest(&context.finish()));
+            }
+            context.update(piece.get(..count).unwrap_or_default());
+        }
     }
 
     pub(crate) fn from_digest(digest: &digest::Digest) -> Self {

@@ -2,6 +2,7 @@
 
 use crate::house::{House, InForce};
 use crate::identity::Principal;
+use crate::keys::{Held, KeysError};
 use gate::exchange::{
     Caller, Ended as Over, Exchange, Question, Scanned, Seal, StreamEnd, Streaming, World,
     surrogate_binding,
@@ -11,16 +12,17 @@ use gate::prompt::{Prompt, StreamEvent};
 use gate::shape::Json;
 use gate::stream::Window;
 use gate::{Code, Control, Outcome, Refusal, UpstreamFailure};
-use ledger::seal::ContentKey;
-use ledger::{About, ConversationId, Entry, ExchangeId, Journal, Receipt, Unrecorded};
+use ledger::seal::KeySet;
+use ledger::{
+    About, ContentClass, ConversationId, Entry, ExchangeId, Journal, Receipt, Unrecorded,
+};
 use phi::Text;
 use phi::surrogate::SurrogateMap;
 use providers::openai::{self, ChatRequest};
 use providers::{AnswerStream, Reply};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use store::Effect;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
 
 /// Windows that wait for a slow caller. More would be memory spent on somebody who does not read.
 const MAX_WAITING_WINDOWS: usize = 16;
@@ -34,6 +36,9 @@ const CALLER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The longest name that a caller may give a conversation.
 const MAX_CONVERSATION_BYTES: usize = 256;
+
+/// How long a conversation goes on under the keys of its beginning, in days.
+const UNIT_DAYS: i64 = 30;
 
 /// Above this the scan is long enough to keep other exchanges waiting, so it says so to the runtime.
 const LONG_PROMPT_BYTES: usize = 32 << 10;
@@ -91,11 +96,29 @@ pub enum Step {
 }
 
 /// What a request turned out to be, before its text was looked at.
-struct Prepared {
+enum Prepared {
+    /// There are keys to keep it under.
+    Sealed(Box<Ready>),
+    /// There are none, so nothing of it is kept but that it was made.
+    Unsealed { caller: Caller, question: Question },
+}
+
+/// A request that can be kept.
+struct Ready {
     asked: Asked,
     routed: Result<Routed, Unread>,
     written: Text,
     birth: Option<Birth>,
+}
+
+/// The keys and surrogates that an exchange goes on with.
+struct Continued {
+    conversation: Option<ConversationId>,
+    seal: Seal,
+    map: SurrogateMap,
+    birth: Option<Birth>,
+    /// Whether the conversation that the caller named could be read.
+    readable: bool,
 }
 
 /// Why a request's text was never looked at.
@@ -120,14 +143,10 @@ struct Routed {
     prompt: Prompt,
 }
 
-/// A conversation that begins with this exchange. The guard keeps a second first turn out until the
-/// conversation's key is durable.
-struct Birth {
-    effect: Effect,
-    _guard: tokio::sync::OwnedMutexGuard<()>,
-}
+/// Keeps a second first turn of a conversation out until the keys of the first are durable.
+type Birth = OwnedMutexGuard<()>;
 
-/// A journal that makes a new conversation durable with its first record.
+/// A journal that lets other turns of a new conversation in once its first record is durable.
 struct Recorder<'a> {
     tenant: &'a store::Tenant,
     birth: Mutex<Option<Birth>>,
@@ -135,11 +154,9 @@ struct Recorder<'a> {
 
 impl Journal for Recorder<'_> {
     async fn append(&self, entry: Entry) -> Result<Receipt, Unrecorded> {
-        let birth = self.birth.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match birth {
-            None => self.tenant.append(entry).await,
-            Some(birth) => self.tenant.append_with(entry, vec![birth.effect.clone()]).await,
-        }
+        let receipt = self.tenant.append(entry).await?;
+        drop(self.birth.lock().unwrap_or_else(PoisonError::into_inner).take());
+        Ok(receipt)
     }
 
     async fn keep(&self, window: ledger::Blob) -> Result<(), Unrecorded> {
@@ -175,9 +192,18 @@ impl House {
         request: Converse,
         mut tell: oneshot::Sender<Started>,
     ) {
-        let Prepared { asked, routed, written, birth } = self.prepare(exchange, request).await;
-        let recorder = Recorder { tenant: &self.tenant, birth: Mutex::new(birth) };
+        let recorder = Recorder { tenant: &self.tenant, birth: Mutex::new(None) };
         let world = World { journal: &recorder, clock: &*self.clock, entropy: &*self.entropy };
+        let ready = match self.prepare(exchange, request).await {
+            Prepared::Sealed(ready) => ready,
+            Prepared::Unsealed { caller, question } => {
+                let ended = commit(exchange, Exchange::unsealed(caller, question), &world).await;
+                let _gone = tell.send(Started::Ended(ended)).is_err();
+                return;
+            }
+        };
+        let Ready { asked, routed, written, birth } = *ready;
+        *recorder.birth.lock().unwrap_or_else(PoisonError::into_inner) = birth;
         let passed = match routed {
             Ok(routed) => Box::pin(self.pass(asked, routed, &world, &mut tell)).await,
             Err(unread) => {
@@ -229,16 +255,9 @@ impl House {
         let too_long =
             conversation.as_ref().is_some_and(|name| name.len() > MAX_CONVERSATION_BYTES);
         let named = conversation.filter(|name| !name.is_empty() && !too_long);
-        let conversation = named.map(|name| self.conversation_id(&principal, &name));
-        let continued = match conversation {
-            Some(id) => self.continue_conversation(id).await,
-            None => Ok((self.fresh_seal(), SurrogateMap::new(), None)),
-        };
-        let readable = continued.is_ok();
-        // A conversation that cannot be read is recorded under a key of its own, and goes no further.
-        let (seal, map, birth) =
-            continued.unwrap_or_else(|Unreadable| (self.fresh_seal(), SurrogateMap::new(), None));
+        let continued = self.continued(&principal, named).await;
         let purpose = purpose_of(&principal, purpose, in_force.as_deref());
+        let readable = continued.as_ref().is_ok_and(|continued| continued.readable);
         let routed = match (read, &purpose) {
             (Err(refusal), _) => Err(Unread::Refused(refusal)),
             (Ok(_), _) if too_long => Err(Unread::Refused(Refusal::fixed(
@@ -249,6 +268,7 @@ impl House {
             (Ok(_), Ok(_)) if !readable => Err(Unread::Failed(Control::Surrogates)),
             (Ok(request), Ok(_)) => routed(request, in_force.as_ref()).map_err(Unread::Refused),
         };
+        let conversation = continued.as_ref().ok().and_then(|continued| continued.conversation);
         let question = Question {
             id: exchange,
             api: "chat.completions",
@@ -262,55 +282,79 @@ impl House {
             purpose: purpose.unwrap_or_default(),
             surface: "api",
         };
-        Prepared { asked: Asked { caller, question, seal, map }, routed, written, birth }
-    }
-
-    /// The caller's own name of a conversation, made into an id that belongs to the caller's key: no
-    /// other key can reach the conversation, and the name is not kept.
-    fn conversation_id(&self, principal: &Principal, name: &Text) -> ConversationId {
-        let key = principal.key();
-        let pieces = [key.as_bytes().as_slice(), name.expose().as_bytes()];
-        let digest = self.tenant_key.keyed_hash("conversation", &pieces);
-        let (bytes, _) = digest.as_bytes().split_at(16);
-        let mut id = [0; 16];
-        id.copy_from_slice(bytes);
-        ConversationId::from_bytes(id)
-    }
-
-    /// Reads a conversation's key and surrogates, or begins it.
-    async fn continue_conversation(
-        &self,
-        id: ConversationId,
-    ) -> Result<(Seal, SurrogateMap, Option<Birth>), Unreadable> {
-        let mut stored = self.tenant.conversation(id).await?;
-        let mut guard = None;
-        if stored.is_none() {
-            guard = self.births.lock(id).await;
-            stored = self.tenant.conversation(id).await?;
-        }
-        let Some((_, wrapped)) = stored else {
-            let seal = self.fresh_seal();
-            let effect = Effect::AddConversation { id, key: seal.key.id() };
-            let birth = guard.map(|guard| Birth { effect, _guard: guard });
-            return Ok((seal, SurrogateMap::new(), birth));
+        let Continued { seal, map, birth, .. } = match continued {
+            Ok(continued) => continued,
+            Err(error) => {
+                tracing::error!(%error, "nothing can be sealed");
+                return Prepared::Unsealed { caller, question };
+            }
         };
-        let key = self.tenant_key.unwrap(&wrapped)?;
-        let binding = surrogate_binding(self.log, id);
-        let mut map = SurrogateMap::new();
-        for sealed in self.tenant.surrogates(id, self.clock.now()).await? {
-            // Fail closed: a map with a hole in it could give one value two surrogates.
-            let entry = key.open_small(&binding, &sealed)?;
-            let entry = std::str::from_utf8(&entry).map_err(|_| Unreadable)?;
-            map.remember(entry).map_err(|_| Unreadable)?;
-        }
-        Ok((Seal { log: self.log, key: Arc::new(key), new_key: None }, map, None))
+        let asked = Asked { caller, question, seal, map };
+        Prepared::Sealed(Box::new(Ready { asked, routed, written, birth }))
     }
 
-    fn fresh_seal(&self) -> Seal {
-        let now = self.clock.now();
-        let key = ContentKey::generate(now, &*self.entropy);
-        let wrapped = self.tenant_key.wrap(&key, now, &*self.entropy);
-        Seal { log: self.log, key: Arc::new(key), new_key: Some(wrapped) }
+    /// The keys and surrogates of the conversation that the caller names, or of the exchange alone. A
+    /// conversation that cannot be read is recorded as an exchange alone, and goes no further.
+    async fn continued(
+        &self,
+        principal: &Principal,
+        name: Option<Text>,
+    ) -> Result<Continued, KeysError> {
+        let Some(name) = name else { return self.begun(None, true).await };
+        let held = self.content_keys.held().await?;
+        let id = conversation_id(&held, principal, &name);
+        match self.continue_conversation(id).await {
+            Ok(continued) => Ok(continued),
+            Err(Unreadable::Keys(error)) => Err(error),
+            Err(Unreadable::Surrogates) => self.begun(None, false).await,
+        }
+    }
+
+    /// A fresh unit.
+    async fn begun(
+        &self,
+        conversation: Option<ConversationId>,
+        readable: bool,
+    ) -> Result<Continued, KeysError> {
+        let (keys, unit) = self.content_keys.begin_unit(conversation).await?;
+        let seal = Seal { log: self.log, keys: Arc::new(keys), new_unit: Some(unit) };
+        Ok(Continued { conversation, seal, map: SurrogateMap::new(), birth: None, readable })
+    }
+
+    /// Reads a conversation's keys and surrogates, or begins it. After a month it begins anew, so that
+    /// what is said today does not go with what was said then.
+    async fn continue_conversation(&self, id: ConversationId) -> Result<Continued, Unreadable> {
+        let mut stored = self.current_unit(id).await?;
+        let mut birth = None;
+        if stored.is_none() {
+            birth = self.births.lock(id).await;
+            stored = self.current_unit(id).await?;
+        }
+        let Some(keys) = stored else {
+            return Ok(Continued { birth, ..self.begun(Some(id), true).await? });
+        };
+        let binding = surrogate_binding(self.log, id);
+        let key = keys.key(ContentClass::Surrogates);
+        let mut map = SurrogateMap::new();
+        for sealed in self.tenant.surrogates(id, keys.id(), self.clock.now()).await? {
+            // Fail closed: a map with a hole in it could give one value two surrogates.
+            let entry = key.open_small(&binding, &sealed).map_err(|_| Unreadable::Surrogates)?;
+            let entry = std::str::from_utf8(&entry).map_err(|_| Unreadable::Surrogates)?;
+            map.remember(entry).map_err(|_| Unreadable::Surrogates)?;
+        }
+        let seal = Seal { log: self.log, keys: Arc::new(keys), new_unit: None };
+        Ok(Continued { conversation: Some(id), seal, map, birth: None, readable: true })
+    }
+
+    /// The keys that a conversation goes on under; absent when it must begin anew.
+    async fn current_unit(&self, id: ConversationId) -> Result<Option<KeySet>, Unreadable> {
+        let units = self.tenant.units_of(id).await?;
+        let Some(newest) = units.first() else { return Ok(None) };
+        let (day, keys) = self.content_keys.open_unit(newest).await?;
+        if self.clock.now().day() > day.plus_days(UNIT_DAYS) {
+            return Ok(None);
+        }
+        Ok(KeySet::complete(newest.id, day, keys))
     }
 
     /// The happy path, top to bottom; each `?` is an exchange that ended early.
@@ -472,20 +516,42 @@ fn gather(
     None
 }
 
-/// The keys or the surrogates of a conversation could not be read.
-struct Unreadable;
+/// The caller's own name of a conversation, made into an id that belongs to the caller's key: no other
+/// key can reach the conversation, and the name is not kept.
+fn conversation_id(held: &Held, principal: &Principal, name: &Text) -> ConversationId {
+    let key = principal.key();
+    let pieces = [key.as_bytes().as_slice(), name.expose().as_bytes()];
+    let digest = held.name("conversation", &pieces);
+    let (bytes, _) = digest.as_bytes().split_at(16);
+    let mut id = [0; 16];
+    id.copy_from_slice(bytes);
+    ConversationId::from_bytes(id)
+}
+
+/// Why a conversation cannot go on.
+enum Unreadable {
+    /// There are no keys at all.
+    Keys(KeysError),
+    /// Its own keys or surrogates could not be read.
+    Surrogates,
+}
 
 impl From<store::Error> for Unreadable {
     fn from(error: store::Error) -> Self {
         tracing::error!(%error, "a conversation could not be read");
-        Self
+        Self::Surrogates
     }
 }
 
-impl From<ledger::seal::Unsealable> for Unreadable {
-    fn from(error: ledger::seal::Unsealable) -> Self {
-        tracing::error!(%error, "a conversation could not be opened");
-        Self
+impl From<KeysError> for Unreadable {
+    fn from(error: KeysError) -> Self {
+        match error {
+            KeysError::Unsealable(_) => {
+                tracing::error!(%error, "a conversation could not be opened");
+                Self::Surrogates
+            }
+            KeysError::Service(_) | KeysError::Store(_) | KeysError::Gone => Self::Keys(error),
+        }
     }
 }
 

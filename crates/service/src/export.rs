@@ -1,9 +1,10 @@
 //! What an auditor takes away, and what a person who may look in sees.
 
 use crate::house::{Error, House};
+use crate::keys::KeysError;
 use ledger::bundle::{Committed, Subject, WriteError, Writer};
-use ledger::seal::{Place, Unsealable};
-use ledger::{Actor, Blob, BlobPart, Entry, Event, ExchangeId, Record};
+use ledger::seal::{PerClass, Place, Unsealable};
+use ledger::{Actor, Blob, BlobPart, ContentClass, Entry, Event, ExchangeId, Record};
 use phi::Text;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -24,6 +25,12 @@ pub enum ReadError {
     /// There is no such exchange, or it holds no content.
     #[error("no content of that exchange is kept")]
     NoContent,
+    /// Opened content could not be written.
+    #[error("what was read cannot be written")]
+    Write(#[source] std::io::Error),
+    /// The content was disposed of.
+    #[error("the content of that exchange was disposed of")]
+    Disposed,
     /// The content does not open.
     #[error("the content of that exchange does not open")]
     Unsealable(#[from] Unsealable),
@@ -38,11 +45,11 @@ impl From<store::Error> for ReadError {
     }
 }
 
-/// The content of an exchange.
-#[derive(Debug)]
+/// The content of an exchange, as far as it was not disposed of.
+#[derive(Debug, Default)]
 pub struct ExchangeContent {
-    /// What the caller wrote.
-    pub written: Text,
+    /// What the caller wrote; absent when the prompt was disposed of.
+    pub written: Option<Text>,
     /// What left, when that differs.
     pub left: Option<Text>,
     /// The windows of the answer.
@@ -135,10 +142,16 @@ impl House {
         for anchor in &anchors {
             writer.anchor(anchor)?;
         }
+        if content {
+            writer.claim_content()?;
+        }
         // Windows of an answer that is still running have no record yet that commits to them.
         for exchange in committed.exchanges() {
-            for blob in self.tenant.blobs(exchange).await? {
-                if committed.names(blob.exchange, blob.part) {
+            let blobs = self.tenant.blobs(exchange).await?;
+            let kept = self.kept_classes(&blobs).await?;
+            for blob in blobs {
+                let named = committed.names(blob.exchange, blob.part);
+                if named && *kept.get(ContentClass::of_part(blob.part)) {
                     writer.blob(&blob)?;
                 }
             }
@@ -152,7 +165,18 @@ impl House {
         Ok(records)
     }
 
-    async fn each_record(
+    /// Which classes of an exchange's content were not disposed of.
+    async fn kept_classes(&self, blobs: &[Blob]) -> Result<PerClass<bool>, ReadError> {
+        let Some(first) = blobs.first() else { return Ok(PerClass::default()) };
+        let Some(unit) = self.tenant.unit(first.key).await? else { return Ok(PerClass::default()) };
+        match self.content_keys.open_unit(&unit).await {
+            Ok((_, keys)) => Ok(PerClass::make(|class| keys.get(class).is_some())),
+            Err(KeysError::Gone) => Ok(PerClass::default()),
+            Err(error) => Err(Error::from(error).into()),
+        }
+    }
+
+    pub(crate) async fn each_record(
         &self,
         size: u64,
         mut visit: impl FnMut(u64, &[u8]) -> Result<(), ReadError>,
@@ -205,18 +229,20 @@ impl House {
         blobs: &[Blob],
     ) -> Result<ExchangeContent, ReadError> {
         let first = blobs.first().ok_or(ReadError::NoContent)?;
-        let wrapped = self.tenant.content_key(first.key).await?.ok_or(ReadError::NoContent)?;
-        let key = self.tenant_key.unwrap(&wrapped)?;
-        let mut content =
-            ExchangeContent { written: Text::default(), left: None, reply: Vec::new() };
+        let unit = self.tenant.unit(first.key).await?.ok_or(ReadError::NoContent)?;
+        let (_, keys) = self.content_keys.open_unit(&unit).await.map_err(Error::from)?;
+        let mut content = ExchangeContent::default();
+        let mut disposed = true;
         for blob in blobs {
             let place = Place { log: self.log, exchange, part: blob.part };
+            let Some(key) = keys.get(ContentClass::of_part(blob.part)) else { continue };
+            disposed = false;
             let opened = key.open(&place, blob)?;
             match blob.part {
                 BlobPart::Prompt => {
                     let prompt: SealedPrompt =
                         serde_json::from_slice(&opened).map_err(|_| ReadError::Malformed)?;
-                    content.written = Text::new(prompt.written);
+                    content.written = Some(Text::new(prompt.written));
                     content.left = prompt.left.map(Text::new);
                 }
                 BlobPart::Window(_) => {
@@ -229,10 +255,10 @@ impl House {
                 }
             }
         }
-        Ok(content)
+        if disposed { Err(ReadError::Disposed) } else { Ok(content) }
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Record, ReadError> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Record, ReadError> {
     Record::from_bytes(bytes).map_err(|_| ReadError::Malformed)
 }

@@ -2,22 +2,20 @@
 
 use crate::anchoring::Told;
 use crate::identity::{KeyRing, is_name};
+use crate::keys::{Keys, KeysError};
 use crate::tasks::Tasks;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use gate::rules::Rules;
 use ledger::checkpoint::Signer;
-use ledger::seal::{ContentKey, Unsealable};
 use ledger::{
-    Actor, Clock, ContentKeyId, ConversationId, DeploymentId, Entropy, Entry, Event, ExchangeId,
-    LogId, TenantId, Unrecorded,
+    Actor, Clock, ConversationId, DeploymentId, Entropy, Entry, Event, ExchangeId, LogId, TenantId,
+    Unrecorded,
 };
 use phi::Detector;
+use providers::keys::{self, KeyService, KeyServiceError};
 use providers::{Providers, Wire};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,19 +23,13 @@ use std::time::Duration;
 use store::{ServeLock, Store, Tenant};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
-/// The operator's key file, unless another place is named.
-const OPERATOR_KEY_FILE: &str = "operator.key";
-
-/// The log's signing key, sealed under the operator's key.
+/// The log's signing key, wrapped by the key service.
 const SIGNER_FILE: &str = "signer.sealed";
 
-/// The signing key of the deployment's own log, sealed in the same way.
+/// The signing key of the deployment's own log, wrapped in the same way.
 const DEPLOYMENT_SIGNER_FILE: &str = "deployment-signer.sealed";
-
-/// A key file is one line; anything longer is not one.
-const MAX_KEY_FILE_BYTES: u64 = 4096;
 
 /// How long the end waits for exchanges, after their connections were given time to end. A model
 /// server may hang for an hour; whoever stops this one does not wait for it.
@@ -54,9 +46,11 @@ pub type Environment = dyn Fn(&str) -> Option<String> + Send + Sync;
 pub struct Setup {
     /// The data directory.
     pub dir: PathBuf,
-    /// The operator's key file; in the data directory when absent. It belongs somewhere else than
-    /// the data and its backups.
+    /// The operator's key file, or the description of the key service; when absent, a credential of
+    /// systemd, or a file in the data directory. It belongs somewhere else than the data and its backups.
     pub key_file: Option<PathBuf>,
+    /// How long keys stay open after the key service last opened them.
+    pub keys_ttl: Duration,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -72,8 +66,11 @@ impl fmt::Debug for Setup {
 }
 
 impl Setup {
-    fn key_path(&self) -> PathBuf {
-        self.key_file.clone().unwrap_or_else(|| self.dir.join(OPERATOR_KEY_FILE))
+    /// Where the key file is.
+    #[must_use]
+    pub fn key_path(&self) -> PathBuf {
+        let environment = |name: &str| (self.environment)(name);
+        self.key_file.clone().unwrap_or_else(|| keys::default_path(&self.dir, &environment))
     }
 }
 
@@ -86,25 +83,18 @@ pub enum Error {
     /// A record could not be made durable.
     #[error(transparent)]
     Unrecorded(#[from] Unrecorded),
-    /// A key file could not be read or written.
-    #[error("cannot {doing} {}", path.display())]
-    KeyFile {
-        /// What was being done.
-        doing: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why it failed.
-        source: std::io::Error,
-    },
-    /// A key file does not have its form, or anyone but its owner may read it.
-    #[error("the key file {} is malformed, or others than its owner may read it", path.display())]
-    KeyFileMalformed {
-        /// The file.
+    /// The key service does not do what it must.
+    #[error(transparent)]
+    KeyService(#[from] KeyServiceError),
+    /// The organisation's keys cannot be used.
+    #[error(transparent)]
+    Keys(KeysError),
+    /// A signing key does not have its form.
+    #[error("the signing key {} is malformed", path.display())]
+    Signer {
+        /// Its file.
         path: PathBuf,
     },
-    /// The operator's key does not open this house.
-    #[error("the operator's key does not open this data directory")]
-    WrongKey(#[from] Unsealable),
     /// The data directory holds no organisation.
     #[error("the data directory holds no organisation")]
     Empty,
@@ -184,7 +174,9 @@ pub struct House {
     pub(crate) tenant: Tenant,
     pub(crate) log: LogId,
     pub(crate) organisation: String,
-    pub(crate) tenant_key: ContentKey,
+    pub(crate) content_keys: Keys,
+    pub(crate) key_path: PathBuf,
+    dir: PathBuf,
     pub(crate) signer: Signer,
     pub(crate) deployment_signer: Signer,
     pub(crate) told: Told,
@@ -214,6 +206,8 @@ impl fmt::Debug for House {
 pub enum Unready {
     /// The detector does not find what it must find.
     Detector,
+    /// The keys do not open, for this reason.
+    Keys(String),
     /// The log cannot be written, for this reason.
     Log(String),
 }
@@ -237,29 +231,30 @@ impl House {
         if !is_name(organisation) {
             return Err(Error::Name);
         }
-        check_key_place(&setup)?;
         let now = setup.clock.now();
         let entropy = &*setup.entropy;
         let log = LogId {
             deployment: DeploymentId::mint(now, entropy),
             tenant: TenantId::mint(now, entropy),
         };
+        check_key_place(&setup)?;
         let store = Store::create(&setup.dir, log.deployment)?;
-        let operator = write_operator_key(&setup.key_path(), &setup)?;
-        let signer = make_signer(&setup, SIGNER_FILE, &operator, &log.to_string())?;
-
-        let mut bytes = Zeroizing::new([0; 32]);
-        entropy.fill(bytes.as_mut());
-        let tenant_key = ContentKey::from_bytes(root_key_id(log.tenant), bytes);
-        let wrapped = operator.wrap(&tenant_key, now, entropy);
+        let key_path = setup.key_path();
+        if key_path.symlink_metadata().is_err() {
+            keys::create_file(&key_path, entropy, now)?;
+        }
+        let content_keys = content_keys(&setup, &store, log)?;
+        let service = content_keys.service();
+        let signer = make_signer(&setup, SIGNER_FILE, &service, &log.to_string()).await?;
+        content_keys.found().await?;
         let event = Event::LogOpened {
             deployment: log.deployment,
             tenant: log.tenant,
             organisation: organisation.to_owned(),
             verifier_key: signer.verifier_key(),
         };
-        store.add_tenant(log.tenant, organisation, wrapped, Entry::bare(now, event)).await?;
-        Self::assemble(setup, store, operator, log, organisation.to_owned()).await
+        store.add_tenant(log.tenant, organisation, Entry::bare(now, event)).await?;
+        Self::assemble(setup, store, content_keys, log, organisation.to_owned()).await
     }
 
     /// Opens a data directory.
@@ -268,31 +263,37 @@ impl House {
     /// [`Error`], among them a database that was rolled back and a key that does not open it.
     pub async fn open(setup: Setup) -> Result<Arc<Self>, Error> {
         let store = Store::open(&setup.dir)?;
-        let operator = read_operator_key(&setup.key_path())?;
         let tenants = store.tenants().await?;
         let first = tenants.into_iter().next().ok_or(Error::Empty)?;
         let log = LogId { deployment: store.deployment(), tenant: first.id };
-        Self::assemble(setup, store, operator, log, first.name).await
+        let content_keys = content_keys(&setup, &store, log)?;
+        Self::assemble(setup, store, content_keys, log, first.name).await
     }
 
     async fn assemble(
         setup: Setup,
         store: Store,
-        operator: ContentKey,
+        content_keys: Keys,
         log: LogId,
         organisation: String,
     ) -> Result<Arc<Self>, Error> {
         let tenant = store.tenant(log.tenant);
-        let wrapped = tenant.content_key(root_key_id(log.tenant)).await?.ok_or(Error::Empty)?;
-        let tenant_key = operator.unwrap(&wrapped)?;
-        let signer = read_signer(&setup.dir.join(SIGNER_FILE), &operator, &log.to_string())?;
-        let deployment_signer = deployment_signer(&setup, &operator, log)?;
+        // A key that does not open the data is told here, before anybody relies on it. Who left has none.
+        match content_keys.held().await {
+            Ok(_) | Err(KeysError::Gone) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let service = content_keys.service();
+        let signer = read_signer(&setup.dir.join(SIGNER_FILE), &service, &log.to_string()).await?;
+        let deployment_signer = deployment_signer(&setup, &service, log).await?;
         let house = Self {
+            key_path: setup.key_path(),
+            dir: setup.dir,
             store,
             tenant,
             log,
             organisation,
-            tenant_key,
+            content_keys,
             signer,
             deployment_signer,
             told: Told::default(),
@@ -310,7 +311,17 @@ impl House {
             tried: tokio::sync::Mutex::default(),
         };
         house.reload().await?;
+        house.record_lost_rotation().await?;
         Ok(Arc::new(house))
+    }
+
+    /// The files of the signing keys, and the names of their logs.
+    pub(crate) fn signer_files(&self) -> [(PathBuf, String); 2] {
+        let file = |name| self.dir.join(name);
+        [
+            (file(SIGNER_FILE), self.signer.name().to_owned()),
+            (file(DEPLOYMENT_SIGNER_FILE), self.deployment_signer.name().to_owned()),
+        ]
     }
 
     /// The log's name.
@@ -363,6 +374,9 @@ impl House {
         let mut unready = Vec::new();
         if self.detector.self_test().is_err() {
             unready.push(Unready::Detector);
+        }
+        if let Err(error) = self.content_keys.held().await {
+            unready.push(Unready::Keys(error.to_string()));
         }
         if let Err(reason) = self.store.health() {
             unready.push(Unready::Log(reason.to_string()));
@@ -420,115 +434,102 @@ impl House {
     }
 }
 
-/// The organisation's own key carries the organisation's id.
-const fn root_key_id(tenant: TenantId) -> ContentKeyId {
-    ContentKeyId::from_bytes(*tenant.as_bytes())
+fn content_keys(setup: &Setup, store: &Store, log: LogId) -> Result<Keys, KeyServiceError> {
+    let (environment, clock) = (Arc::clone(&setup.environment), Arc::clone(&setup.clock));
+    let entropy = Arc::clone(&setup.entropy);
+    let (store, path, ttl) = (store.keys().clone(), setup.key_path(), setup.keys_ttl);
+    Keys::new(store, path, environment, ttl, log, clock, entropy)
 }
 
-fn signer_binding(name: &str) -> String {
+fn signer_context(name: &str) -> String {
     format!("bulla-signer-1|{name}")
 }
 
-/// Makes a signing key and seals it under the operator's.
-fn make_signer(
+/// Makes a signing key and has the key service wrap it.
+async fn make_signer(
     setup: &Setup,
     file: &str,
-    operator: &ContentKey,
+    service: &KeyService,
     name: &str,
 ) -> Result<Signer, Error> {
     let mut seed = Zeroizing::new([0; 32]);
     setup.entropy.fill(seed.as_mut());
     let signer = Signer::from_seed(name, &seed).map_err(|_| Error::Empty)?;
-    let sealed = operator.seal_small(&signer_binding(name), seed.as_ref(), &*setup.entropy);
-    write_new(&setup.dir.join(file), data_encoding::HEXLOWER.encode(&sealed).as_bytes())?;
+    let sealed = service.wrap(&seed, &signer_context(name), &*setup.entropy).await?;
+    let text = data_encoding::HEXLOWER.encode(&sealed);
+    keys::write_new(&setup.dir.join(file), text.as_bytes())?;
     Ok(signer)
 }
 
 /// The key of the deployment's own log, which is made when it is first needed.
-fn deployment_signer(setup: &Setup, operator: &ContentKey, log: LogId) -> Result<Signer, Error> {
+async fn deployment_signer(
+    setup: &Setup,
+    service: &KeyService,
+    log: LogId,
+) -> Result<Signer, Error> {
     let name = format!("bulla/{}", log.deployment);
     let path = setup.dir.join(DEPLOYMENT_SIGNER_FILE);
     if path.exists() {
-        return read_signer(&path, operator, &name);
+        return read_signer(&path, service, &name).await;
     }
-    match make_signer(setup, DEPLOYMENT_SIGNER_FILE, operator, &name) {
+    match make_signer(setup, DEPLOYMENT_SIGNER_FILE, service, &name).await {
         // Another process made it a moment ago.
-        Err(Error::KeyFile { .. }) if path.exists() => read_signer(&path, operator, &name),
+        Err(Error::KeyService(KeyServiceError::File { .. })) if path.exists() => {
+            read_signer(&path, service, &name).await
+        }
         made => made,
     }
 }
 
-/// Refuses a place where the operator's key cannot be written before anything else is made: a data
-/// directory without its key would only stand in the way of the next try.
-fn check_key_place(setup: &Setup) -> Result<(), Error> {
-    let Some(path) = &setup.key_file else { return Ok(()) };
-    let refused = |kind: std::io::ErrorKind| {
-        Err(Error::KeyFile { doing: "write", path: path.clone(), source: kind.into() })
+async fn read_signer(path: &Path, service: &KeyService, name: &str) -> Result<Signer, Error> {
+    let malformed = || Error::Signer { path: path.to_owned() };
+    let text = keys::read_private(path)?;
+    let sealed = data_encoding::HEXLOWER.decode(text.trim().as_bytes()).map_err(|_| malformed())?;
+    let seed = service.unwrap(&sealed, &signer_context(name)).await?;
+    Signer::from_seed(name, &seed).map_err(|_| malformed())
+}
+
+/// Has another key service wrap a signing key, unless it does already.
+pub(crate) async fn rewrap_signer(
+    path: &Path,
+    before: &KeyService,
+    after: &KeyService,
+    name: &str,
+    entropy: &dyn Entropy,
+) -> Result<(), Error> {
+    let malformed = || Error::Signer { path: path.to_owned() };
+    let text = keys::read_private(path)?;
+    let sealed = data_encoding::HEXLOWER.decode(text.trim().as_bytes()).map_err(|_| malformed())?;
+    let context = signer_context(name);
+    let seed = match before.unwrap(&sealed, &context).await {
+        Ok(seed) => seed,
+        // A try before this one came so far.
+        Err(error) => after.unwrap(&sealed, &context).await.map_err(|_| error)?,
     };
+    let sealed = after.wrap(&seed, &context, entropy).await?;
+    // What a try that was cut off left behind is of no use to anybody.
+    let _left = std::fs::remove_file(path.with_extension("sealed.new")).is_ok();
+    Ok(keys::replace(path, data_encoding::HEXLOWER.encode(&sealed).as_bytes())?)
+}
+
+/// Refuses a place where the operator's key cannot be written, or a file there that is no key, before
+/// anything else is made: a data directory without its key would only stand in the way of the next try.
+fn check_key_place(setup: &Setup) -> Result<(), Error> {
+    let path = setup.key_path();
     if path.symlink_metadata().is_ok() {
-        return refused(std::io::ErrorKind::AlreadyExists);
+        let environment = |name: &str| (setup.environment)(name);
+        KeyService::open(&path, &environment, Arc::clone(&setup.clock))?;
+        return Ok(());
     }
     match path.parent() {
         Some(parent) if parent == setup.dir || parent.as_os_str().is_empty() || parent.is_dir() => {
             Ok(())
         }
-        Some(_) | None => refused(std::io::ErrorKind::NotFound),
-    }
-}
-
-fn write_operator_key(path: &Path, setup: &Setup) -> Result<ContentKey, Error> {
-    let mut bytes = Zeroizing::new([0; 32]);
-    setup.entropy.fill(bytes.as_mut());
-    let id = ContentKeyId::mint(setup.clock.now(), &*setup.entropy);
-    let hex = Zeroizing::new(data_encoding::HEXLOWER.encode(bytes.as_ref()));
-    let line = Zeroizing::new(format!("{id} {}\n", hex.as_str()));
-    write_new(path, line.as_bytes())?;
-    Ok(ContentKey::from_bytes(id, bytes))
-}
-
-fn read_operator_key(path: &Path) -> Result<ContentKey, Error> {
-    let malformed = || Error::KeyFileMalformed { path: path.to_owned() };
-    let text = read_private(path)?;
-    let (id, hex) = text.trim().split_once(' ').ok_or_else(malformed)?;
-    let id = id.parse().map_err(|_| malformed())?;
-    let mut decoded =
-        Zeroizing::new(data_encoding::HEXLOWER.decode(hex.as_bytes()).map_err(|_| malformed())?);
-    let bytes: [u8; 32] = decoded.as_slice().try_into().map_err(|_| malformed())?;
-    decoded.zeroize();
-    Ok(ContentKey::from_bytes(id, Zeroizing::new(bytes)))
-}
-
-fn read_signer(path: &Path, operator: &ContentKey, name: &str) -> Result<Signer, Error> {
-    let malformed = || Error::KeyFileMalformed { path: path.to_owned() };
-    let text = read_private(path)?;
-    let sealed = data_encoding::HEXLOWER.decode(text.trim().as_bytes()).map_err(|_| malformed())?;
-    let opened = operator.open_small(&signer_binding(name), &sealed)?;
-    let seed: Zeroizing<[u8; 32]> =
-        Zeroizing::new(opened.as_slice().try_into().map_err(|_| malformed())?);
-    Signer::from_seed(name, &seed).map_err(|_| malformed())
-}
-
-fn read_private(path: &Path) -> Result<Zeroizing<String>, Error> {
-    use std::os::unix::fs::MetadataExt as _;
-    let failed = |source| Error::KeyFile { doing: "read", path: path.to_owned(), source };
-    let metadata = fs::metadata(path).map_err(failed)?;
-    // Fail closed: a key that others may read is not a secret.
-    if metadata.mode() & 0o077 != 0 || metadata.len() > MAX_KEY_FILE_BYTES {
-        return Err(Error::KeyFileMalformed { path: path.to_owned() });
-    }
-    fs::read_to_string(path).map(Zeroizing::new).map_err(failed)
-}
-
-/// Writes a file that must not exist yet, readable by its owner only, and waits for the disk.
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let failed = |source| Error::KeyFile { doing: "write", path: path.to_owned(), source };
-    let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => {
-            fs::File::open(parent).and_then(|folder| folder.sync_all()).map_err(failed)
+        Some(_) | None => Err(KeyServiceError::File {
+            doing: "write",
+            path: path.clone(),
+            source: std::io::ErrorKind::NotFound.into(),
         }
-        _ => Ok(()),
+        .into()),
     }
 }

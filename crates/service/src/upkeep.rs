@@ -2,6 +2,7 @@
 
 use crate::export::ReplyWindow;
 use crate::house::{Error, House};
+use crate::keys::KeysError;
 use ledger::{Blob, BlobPart, Entry, Event, ExchangeId, Hash, Outcome, Record, ReplyContent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +14,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 /// How often another process's changes to keys and configuration are looked for. A revoked key is
 /// refused within a second.
 const WATCH_INTERVAL: Duration = Duration::from_millis(200);
+
+/// How long a key service that did not open the keys is left alone.
+const KEY_SERVICE_AWAY: Duration = Duration::from_secs(2);
 
 /// How often a checkpoint is signed while records arrive.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
@@ -145,6 +149,27 @@ impl House {
         tokio::select! {
             () = tending => {}
             () = self.keep_anchored() => {}
+            () = self.keep_keys() => {}
+        }
+    }
+
+    /// Keeps the keys open while the key service lets us, and no longer.
+    async fn keep_keys(&self) {
+        let mut told = false;
+        loop {
+            let wait = match self.content_keys.keep().await {
+                Ok(()) | Err(KeysError::Gone) => {
+                    told = false;
+                    WATCH_INTERVAL
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::error!(%error, "the keys do not open; soon nothing goes through");
+                    }
+                    KEY_SERVICE_AWAY
+                }
+            };
+            tokio::time::sleep(wait).await;
         }
     }
 
@@ -198,12 +223,14 @@ impl House {
         if due.sweep <= now {
             due.sweep = now + SWEEP_INTERVAL;
             log_failure("ending open intents", self.sweep().await);
+            log_failure("finishing disposals", self.finish_disposals().await);
         }
         if due.calendar <= now {
             due.calendar = now + CALENDAR_INTERVAL;
             log_failure("warning of expiry", self.warn_of_expiry().await);
             let purged = self.tenant.purge_surrogates(self.clock.now()).await;
             log_failure("forgetting surrogates", purged.map_err(Error::from));
+            log_failure("applying the retention schedule", self.apply_retention().await);
         }
     }
 }

@@ -6,10 +6,11 @@
 //! that of the whole process, user and system.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement, run by hand")]
 
-use ledger::seal::{ContentKey, Place};
+use ledger::seal::{KeySet, Place};
 use ledger::{
     About, Actor, ActorKind, BlobPart, ConversationId, Cover, CoverKind, DeploymentId, Entropy,
     Entry, Event, ExchangeId, Hash, Intent, Journal, LogId, Outcome, Surrogates, TenantId, Time,
+    WrappedUnit,
 };
 use std::fs::OpenOptions;
 use std::io::{Seek, SeekFrom, Write};
@@ -75,10 +76,17 @@ fn measure_disk(folder: &Path) {
 async fn measure(folder: &Path, writers: u32) {
     let entropy = Arc::new(Counter(AtomicU64::new(1)));
     let store = Store::create(folder, DEPLOYMENT).unwrap();
-    let key = ContentKey::generate(now(), &*entropy);
+    let shelf = KeySet::generate(now(), now().day(), &*entropy);
+    let key = KeySet::generate(now(), now().day(), &*entropy);
+    let unit = WrappedUnit {
+        id: key.id(),
+        shelf: shelf.id(),
+        conversation: None,
+        keys: key.wrapped_by(&shelf, &*entropy),
+    };
     let opened = Event::Started { actor: actor(), version: "0".into() };
-    let wrapped = key.wrap(&key, now(), &*entropy);
-    store.add_tenant(TENANT, "Example", wrapped, Entry::bare(now(), opened)).await.unwrap();
+    let opened = Entry { unit: Some(unit), ..Entry::bare(now(), opened) };
+    store.add_tenant(TENANT, "Example", opened).await.unwrap();
 
     let key = Arc::new(key);
     let (begin, cpu, commits) = (Instant::now(), cpu_seconds(), store.commits());
@@ -130,7 +138,7 @@ fn actor() -> Actor {
     }
 }
 
-fn intent(minted: Time, key: &ContentKey, entropy: &dyn Entropy) -> (Entry, ExchangeId) {
+fn intent(minted: Time, key: &KeySet, entropy: &dyn Entropy) -> (Entry, ExchangeId) {
     let exchange = ExchangeId::mint(minted, entropy);
     let log = LogId { deployment: DEPLOYMENT, tenant: TENANT };
     let blob = key.seal(&Place { log, exchange, part: BlobPart::Prompt }, &[b'x'; 1024], entropy);
@@ -182,5 +190,6 @@ fn about(exchange: ExchangeId) -> About {
             })
             .into(),
         prompt: None,
+        key_day: None,
     }
 }

@@ -7,11 +7,8 @@
 
 use ledger::checkpoint::Signer;
 use ledger::proof::check_inclusion;
-use ledger::seal::ContentKey;
 use ledger::tree::leaf_hash;
-use ledger::{
-    Actor, ActorKind, DeploymentId, Entropy, Entry, Event, Journal, LogId, TenantId, Time,
-};
+use ledger::{Actor, ActorKind, DeploymentId, Entry, Event, Journal, LogId, TenantId, Time};
 use std::path::Path;
 use std::time::Duration;
 use store::Store;
@@ -25,24 +22,13 @@ const WRITERS: u64 = 2000;
 /// Proofs of records all over the log.
 const PROOFS: u64 = 1000;
 
-/// Ids and keys need not be unguessable here.
-struct Constant;
-
-impl Entropy for Constant {
-    fn fill(&self, bytes: &mut [u8]) {
-        bytes.fill(5);
-    }
-}
-
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     let most: u64 = std::env::args().nth(1).map_or(100_000, |count| count.parse().unwrap());
     let folder = tempfile::tempdir_in(".").unwrap();
     let path = folder.path().join("data");
     let store = Store::create(&path, DEPLOYMENT).unwrap();
-    let key = ContentKey::generate(time(), &Constant);
-    let wrapped = key.wrap(&key, time(), &Constant);
-    store.add_tenant(TENANT, "Example", wrapped, entry()).await.unwrap();
+    store.add_tenant(TENANT, "Example", entry()).await.unwrap();
     drop(store);
     println!("| records | appends/s | open ms | memory MB | database MB | proof us | hashes |");
     println!("|---:|---:|---:|---:|---:|---:|---:|");

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::sql;
-use crate::sql::{MIGRATIONS, dialect};
+use crate::sql::{FIRST_SCHEMA, MIGRATIONS, dialect};
 use ledger::DeploymentId;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -110,6 +110,9 @@ pub(crate) fn migrate(connection: &Connection) -> Result<DeploymentId, Error> {
         }
     };
     let (version, deployment) = read()?;
+    if version < FIRST_SCHEMA {
+        return Err(Error::UnreleasedSchema { found: version });
+    }
     if version > known_schema() {
         return Err(Error::NewerSchema { found: version, known: known_schema() });
     }
@@ -119,11 +122,11 @@ pub(crate) fn migrate(connection: &Connection) -> Result<DeploymentId, Error> {
         // Under the lock, because another process may have migrated in the meantime. An error rolls
         // back when the connection closes.
         let (version, _) = read()?;
-        let done = usize::try_from(version).map_err(|_| Error::Malformed { table: "meta" })?;
+        let done = usize::try_from(version - FIRST_SCHEMA + 1)
+            .map_err(|_| Error::Malformed { table: "meta" })?;
         for step in MIGRATIONS.iter().skip(done) {
             connection.execute_batch(step).map_err(&failed)?;
         }
-        crate::deployment::fill_subtrees(connection)?;
         connection.execute(sql::SET_SCHEMA_VERSION, params![known_schema()]).map_err(&failed)?;
         connection.execute_batch(sql::COMMIT).map_err(&failed)?;
     }
@@ -131,7 +134,7 @@ pub(crate) fn migrate(connection: &Connection) -> Result<DeploymentId, Error> {
 }
 
 fn known_schema() -> i64 {
-    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+    i64::try_from(MIGRATIONS.len()).map_or(i64::MAX, |steps| FIRST_SCHEMA - 1 + steps)
 }
 
 /// A small pool of connections that only read.

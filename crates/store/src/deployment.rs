@@ -329,35 +329,6 @@ pub(crate) fn verify(folder: &Folder, connection: &Connection) -> Result<(), Err
     Ok(())
 }
 
-/// Fills in the subtrees of logs that were written before they were kept.
-pub(crate) fn fill_subtrees(connection: &Connection) -> Result<(), Error> {
-    let failed = Error::database("filling in subtrees");
-    let tenants: Vec<[u8; 16]> = all(connection, sql::TENANTS, [], |row| row.get(0))?;
-    for tenant in tenants {
-        let count = one(connection, sql::SUBTREE_COUNT, params![tenant], |row| {
-            Ok(row.get::<_, Number>(0)?.0)
-        })?;
-        let end = one(connection, sql::RECORDS_END, params![tenant], |row| {
-            Ok(row.get::<_, Number>(0)?.0)
-        })?;
-        if count == end.map(|end| end / TILE_WIDTH) {
-            continue;
-        }
-        if count != Some(0) {
-            return Err(Error::Malformed { table: "subtrees" });
-        }
-        let mut head = Head::new();
-        let mut statement = connection.prepare_cached(sql::RECORD_LEAVES).map_err(&failed)?;
-        let mut rows = statement.query(params![tenant, 0, i64::MAX]).map_err(&failed)?;
-        while let Some(row) = rows.next().map_err(&failed)? {
-            for subtree in head.push(Hash::from_bytes(row.get(0).map_err(&failed)?)) {
-                add_subtree(connection, TenantId::from_bytes(tenant), &subtree).map_err(&failed)?;
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Keeps a complete subtree of 256, 65,536, ... leaves.
 pub(crate) fn add_subtree(
     connection: &Connection,

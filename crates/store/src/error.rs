@@ -37,6 +37,15 @@ pub enum Error {
         /// The latest that this program knows.
         known: i64,
     },
+    /// The database was written by a program that was never released.
+    #[error("the database has schema {found}, of a program that was never released")]
+    UnreleasedSchema {
+        /// The schema of the database.
+        found: i64,
+    },
+    /// The key store is missing, or is another deployment's.
+    #[error("the data directory has no key store, or that of another deployment")]
+    KeysMissing,
     /// The database does not contain the last checkpoint that was published from it: an older copy
     /// was put in its place, or records are gone.
     #[error(

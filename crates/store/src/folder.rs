@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `bulla.db`, `bulla.db-wal`, `bulla.db-shm` | the database |
+//! | `keys/keys.db` | the key store; alone in a folder, so that a backup can leave it out |
 //! | `checkpoint` | the last signed checkpoint of each log, as C2SP notes one after another |
 //! | `anchor` | the last signed checkpoint of the deployment's own log, a C2SP note |
 //! | `lock` | held by the one process that serves |
@@ -102,6 +103,33 @@ impl Folder {
 
     pub(crate) fn database(&self) -> PathBuf {
         self.path.join("bulla.db")
+    }
+
+    /// The key store's file.
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.path.join("keys").join("keys.db")
+    }
+
+    /// Makes the key store's folder, where it is missing, and an empty file in it.
+    pub(crate) fn create_keys(&self) -> Result<(), Error> {
+        let doing = "create the key store";
+        DirBuilder::new()
+            .recursive(true)
+            .mode(FOLDER_MODE)
+            .create(self.path.join("keys"))
+            .map_err(Error::file(doing))?;
+        let made =
+            OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(self.keys());
+        made.map(drop).map_err(Error::file(doing))
+    }
+
+    /// Makes the names in the key store's folder durable.
+    pub(crate) fn sync_keys(&self) -> Result<(), Error> {
+        let doing = "synchronise the key store";
+        File::open(self.path.join("keys"))
+            .and_then(|folder| folder.sync_all())
+            .map_err(Error::file(doing))?;
+        self.sync()
     }
 
     fn checkpoint(&self) -> PathBuf {

@@ -12,6 +12,9 @@
 //!   a restart ([`Store::health`]).
 //! - **Invariant:** a database that does not contain the last published checkpoint does not open.
 //!
+//! - **Invariant:** the keys on which everything sealed depends lie in a database of their own
+//!   ([`KeyStore`]), so that old copies of the large one cannot be read without the present small one.
+//!
 //! Nothing here can read content: blobs, keys and surrogates arrive sealed.
 
 mod checkpoints;
@@ -19,6 +22,7 @@ mod connection;
 mod deployment;
 mod error;
 mod folder;
+mod keys;
 mod number;
 mod rows;
 mod sql;
@@ -30,8 +34,10 @@ mod writer;
 pub use deployment::{AnchorRow, Deployment, LeafRow, StampRow};
 pub use error::{Error, StopReason};
 pub use folder::ServeLock;
+pub use keys::{Destruction, KeyStore};
 pub use rows::{
-    ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, Effect, OpenIntent, TenantRow,
+    ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, Effect, Forgotten, HoldRow,
+    MovedUnit, OpenDisposal, OpenIntent, ShelfRow, TenantKeyRow, TenantRow,
 };
 pub use store::Store;
 pub use tenant::{RECORDS_PER_READ, Tenant};

@@ -1,6 +1,7 @@
 //! What the tables hold, as values.
 
-use ledger::{ApiKeyId, ContentKeyId, ConversationId, Hash, TenantId, Time};
+use ledger::seal::{PerClass, WrappedKeys};
+use ledger::{ApiKeyId, ContentKeyId, ConversationId, Day, Hash, TenantId, Time, Unit};
 
 /// An organisation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +79,80 @@ pub struct OpenIntent {
     pub record: Vec<u8>,
 }
 
+/// What is not disposed of until it is released.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldRow {
+    /// Its name.
+    pub name: String,
+    /// What it covers; everything when absent.
+    pub unit: Option<Unit>,
+    /// By which right it was placed.
+    pub authority: String,
+    /// When it was placed.
+    pub placed: Time,
+    /// When it ended; absent while it is in force.
+    pub released: Option<Time>,
+}
+
+/// A disposal whose record is durable and that is to be carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenDisposal {
+    /// The position of its record.
+    pub seq: u64,
+    /// The bytes of its record.
+    pub record: Vec<u8>,
+}
+
+/// What a disposal takes out of the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Forgotten {
+    /// Keys of a unit, by class.
+    Unit(ContentKeyId, PerClass<bool>),
+    /// Keys of all units that stand on a shelf, by class.
+    Shelf(ContentKeyId, PerClass<bool>),
+    /// A conversation's sealed surrogates.
+    Conversation(ConversationId),
+}
+
+/// The organisation's own key, wrapped by the key service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantKeyRow {
+    /// The key's name.
+    pub id: ContentKeyId,
+    /// The key, as the service wrapped it.
+    pub wrapped: Vec<u8>,
+    /// The service's own name of the key that wraps it.
+    pub service: String,
+    /// The key that names are made with, under this key. It stays when this key is replaced.
+    pub names: Vec<u8>,
+    /// When it was made.
+    pub created: Time,
+}
+
+/// A shelf: the keys of a day, under the organisation's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShelfRow {
+    /// Its name.
+    pub id: ContentKeyId,
+    /// The day.
+    pub day: Day,
+    /// Whether units may no longer be put on it.
+    pub closed: bool,
+    /// Its keys.
+    pub keys: WrappedKeys,
+}
+
+/// A unit that was moved from a shelf that is gone: its keys, under the organisation's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MovedUnit {
+    /// Its name.
+    pub id: ContentKeyId,
+    /// The day of the shelf that it stood on.
+    pub day: Day,
+    /// Its keys.
+    pub keys: WrappedKeys,
+}
+
 /// A change of the tables that is made in the same transaction as the record that speaks of it.
 ///
 /// Each is refused as a whole, with its entry, when it contradicts what is stored: a name taken, a
@@ -95,13 +170,6 @@ pub enum Effect {
     },
     /// The next version of the governed configuration.
     AddConfiguration(ConfigurationRow),
-    /// A new conversation, with the key that its content is sealed under.
-    AddConversation {
-        /// The conversation.
-        id: ConversationId,
-        /// Its key, in this entry or stored before.
-        key: ContentKeyId,
-    },
     /// Something that is said once only: a second notice of the same name is refused.
     Notice(String),
 }
@@ -111,7 +179,7 @@ impl Effect {
     pub(crate) const fn is_governed(&self) -> bool {
         match self {
             Self::AddApiKey(_) | Self::RevokeApiKey { .. } | Self::AddConfiguration(_) => true,
-            Self::AddConversation { .. } | Self::Notice(_) => false,
+            Self::Notice(_) => false,
         }
     }
 }

@@ -4,10 +4,13 @@
 //! order in which they first appear, so INVARIANT: in each text `$1` appears first before `$2`, and
 //! so on; a test holds every text to it. What only SQLite understands is in [`dialect`].
 
+/// The version of the schema that the first of [`MIGRATIONS`] makes out of nothing. The versions before
+/// it were never released.
+pub(crate) const FIRST_SCHEMA: i64 = 3;
+
 /// The schema, one step per version, forward only. A step is never edited once released; a change
 /// is a further step.
-pub(crate) const MIGRATIONS: &[&str] =
-    &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+pub(crate) const MIGRATIONS: &[&str] = &[include_str!("schema/3.sql")];
 
 /// What a PostgreSQL back end would say differently.
 pub(crate) mod dialect {
@@ -23,7 +26,7 @@ macro_rules! texts {
     ($($name:ident = $text:literal;)*) => {
         $(pub(crate) const $name: &str = $text;)*
         #[cfg(test)]
-        const ALL: &[(&str, &str)] = &[$((stringify!($name), $text)),*];
+        pub(super) const ALL: &[(&str, &str)] = &[$((stringify!($name), $text)),*];
     };
 }
 
@@ -57,20 +60,50 @@ texts! {
     BLOBS = "SELECT part, key, commitment, sealed FROM blobs
         WHERE tenant = $1 AND exchange = $2 ORDER BY part";
 
-    ADD_CONTENT_KEY = "INSERT INTO content_keys (tenant, id, parent, created, sealed)
+    ADD_UNIT = "INSERT INTO units (tenant, id, shelf, conversation, prompts, answers, surrogates)
+        SELECT $1, $2, $3, $4, $5, $6, $7
+        WHERE NOT EXISTS (SELECT 1 FROM closed_shelves WHERE tenant = $1 AND shelf = $3)";
+    UNIT = "SELECT id, shelf, conversation, prompts, answers, surrogates FROM units
+        WHERE tenant = $1 AND id = $2";
+    UNITS_OF_CONVERSATION = "SELECT id, shelf, conversation, prompts, answers, surrogates FROM units
+        WHERE tenant = $1 AND conversation = $2 ORDER BY id DESC LIMIT $3";
+    UNITS_ON_SHELF = "SELECT id, shelf, conversation, prompts, answers, surrogates FROM units
+        WHERE tenant = $1 AND shelf = $2 AND id > $3 ORDER BY id LIMIT $4";
+    UNIT_OF_EXCHANGE = "SELECT u.id, u.shelf, u.conversation, u.prompts, u.answers, u.surrogates
+        FROM blobs b JOIN units u ON u.tenant = b.tenant AND u.id = b.key
+        WHERE b.tenant = $1 AND b.exchange = $2 LIMIT 1";
+    CLOSE_SHELF = "INSERT INTO closed_shelves (tenant, shelf) VALUES ($1, $2)
+        ON CONFLICT DO NOTHING";
+    FORGET_UNIT = "UPDATE units SET prompts = iif($1, NULL, prompts),
+        answers = iif($2, NULL, answers), surrogates = iif($3, NULL, surrogates)
+        WHERE tenant = $4 AND id = $5";
+    FORGET_SHELF = "UPDATE units SET prompts = iif($1, NULL, prompts),
+        answers = iif($2, NULL, answers), surrogates = iif($3, NULL, surrogates)
+        WHERE tenant = $4 AND shelf = $5";
+
+    ADD_HOLD = "INSERT INTO holds (tenant, name, exchange, conversation, authority, placed)
+        VALUES ($1, $2, $3, $4, $5, $6)";
+    RELEASE_HOLD = "UPDATE holds SET released = $1
+        WHERE tenant = $2 AND name = $3 AND released IS NULL";
+    HOLDS = "SELECT name, exchange, conversation, authority, placed, released FROM holds
+        WHERE tenant = $1 ORDER BY placed, name LIMIT $2";
+    HOLD_COUNT = "SELECT count(*) FROM holds WHERE tenant = $1 AND released IS NULL";
+    HOLDS_OVER_ALL = "SELECT count(*) FROM holds
+        WHERE tenant = $1 AND released IS NULL AND exchange IS NULL AND conversation IS NULL";
+    HOLDS_OVER_UNIT = "SELECT count(*) FROM holds
+        WHERE tenant = $1 AND released IS NULL AND (exchange = $2 OR conversation = $3)";
+
+    ADD_DISPOSAL = "INSERT INTO disposals (tenant, seq) VALUES ($1, $2)";
+    END_DISPOSAL = "DELETE FROM disposals WHERE tenant = $1 AND seq = $2";
+    OPEN_DISPOSALS = "SELECT d.seq, r.bytes FROM disposals d
+        JOIN records r ON r.tenant = d.tenant AND r.seq = d.seq
+        WHERE d.tenant = $1 ORDER BY d.seq LIMIT $2";
+    DROP_SURROGATES = "DELETE FROM surrogates WHERE tenant = $1 AND conversation = $2";
+
+    ADD_SURROGATE = "INSERT INTO surrogates (tenant, conversation, unit, expires, sealed)
         VALUES ($1, $2, $3, $4, $5)";
-    CONTENT_KEY = "SELECT id, parent, created, sealed FROM content_keys
-        WHERE tenant = $1 AND id = $2 AND sealed IS NOT NULL";
-
-    ADD_CONVERSATION = "INSERT INTO conversations (tenant, id, key) VALUES ($1, $2, $3)";
-    CONVERSATION = "SELECT k.id, k.parent, k.created, k.sealed FROM conversations c
-        JOIN content_keys k ON k.tenant = c.tenant AND k.id = c.key
-        WHERE c.tenant = $1 AND c.id = $2 AND k.sealed IS NOT NULL";
-
-    ADD_SURROGATE = "INSERT INTO surrogates (tenant, conversation, expires, sealed)
-        VALUES ($1, $2, $3, $4)";
     SURROGATES = "SELECT sealed FROM surrogates
-        WHERE tenant = $1 AND conversation = $2 AND expires > $3 LIMIT $4";
+        WHERE tenant = $1 AND conversation = $2 AND expires > $3 AND unit = $4 LIMIT $5";
     PURGE_SURROGATES = "DELETE FROM surrogates WHERE tenant = $1 AND expires <= $2";
 
     ADD_INTENT = "INSERT INTO intents (tenant, exchange, seq) VALUES ($1, $2, $3)";
@@ -119,7 +152,6 @@ texts! {
     ADD_SUBTREE = "INSERT INTO subtrees (log, level, number, hash) VALUES ($1, $2, $3, $4)";
     SUBTREES = "SELECT hash FROM subtrees
         WHERE log = $1 AND level = $2 AND number >= $3 ORDER BY number LIMIT $4";
-    SUBTREE_COUNT = "SELECT count(*) FROM subtrees WHERE log = $1 AND level = 1";
 
     ADD_ANCHOR = "INSERT INTO anchors (size, root, note, made) VALUES ($1, $2, $3, $4)";
     LAST_ANCHOR = "SELECT size, root, note, made FROM anchors ORDER BY size DESC LIMIT 1";
@@ -156,13 +188,76 @@ texts! {
     NOTICE = "SELECT 1 FROM notices WHERE tenant = $1 AND name = $2";
 }
 
+/// The texts of the key store.
+pub(crate) mod keys {
+    pub(crate) const SCHEMA: &str = include_str!("schema/keys-1.sql");
+
+    texts! {
+        ADD_META = "INSERT INTO meta (one, schema_version, deployment) VALUES (1, $1, $2)";
+        META = "SELECT schema_version, deployment FROM meta";
+
+        TENANT_KEY = "SELECT id, wrapped, service, names, created FROM tenant_keys
+            WHERE tenant = $1 AND wrapped IS NOT NULL";
+        TENANT_KEY_ID = "SELECT id FROM tenant_keys WHERE tenant = $1 AND wrapped IS NOT NULL";
+        ADD_TENANT_KEY = "INSERT INTO tenant_keys (tenant, id, wrapped, service, names, created)
+            VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+        REWRAP_TENANT_KEY = "UPDATE tenant_keys SET wrapped = $1, service = $2
+            WHERE tenant = $3 AND id = $4 AND wrapped IS NOT NULL";
+        REPLACE_TENANT_KEY = "UPDATE tenant_keys
+            SET id = $1, wrapped = $2, service = $3, names = $4, created = $5
+            WHERE tenant = $6 AND id = $7 AND wrapped IS NOT NULL";
+        DESTROY_TENANT_KEY = "UPDATE tenant_keys SET wrapped = NULL, names = NULL
+            WHERE tenant = $1";
+
+        OPEN_SHELF = "SELECT id, day, closed, prompts, answers, surrogates FROM shelves
+            WHERE tenant = $1 AND day = $2 AND closed = 0 AND prompts IS NOT NULL
+            AND answers IS NOT NULL AND surrogates IS NOT NULL ORDER BY id LIMIT 1";
+        ADD_SHELF = "INSERT INTO shelves (tenant, id, day, closed, prompts, answers, surrogates)
+            SELECT $1, $2, $3, 0, $4, $5, $6
+            WHERE EXISTS (SELECT 1 FROM tenant_keys
+                WHERE tenant = $1 AND id = $7 AND wrapped IS NOT NULL)";
+        SHELF = "SELECT id, day, closed, prompts, answers, surrogates FROM shelves
+            WHERE tenant = $1 AND id = $2";
+        SHELVES = "SELECT id, day, closed, prompts, answers, surrogates FROM shelves
+            WHERE tenant = $1 ORDER BY day, id";
+        SHELF_COUNT = "SELECT count(*) FROM shelves WHERE tenant = $1";
+        SET_SHELF = "UPDATE shelves SET prompts = $1, answers = $2, surrogates = $3
+            WHERE tenant = $4 AND id = $5";
+        CLOSE_SHELF = "UPDATE shelves SET closed = 1 WHERE tenant = $1 AND id = $2";
+        DESTROY_SHELF_KEYS = "UPDATE shelves SET closed = 1, prompts = iif($1, NULL, prompts),
+            answers = iif($2, NULL, answers), surrogates = iif($3, NULL, surrogates)
+            WHERE tenant = $4 AND id = $5";
+        DELETE_SHELVES = "DELETE FROM shelves WHERE tenant = $1";
+
+        MOVED_UNIT = "SELECT id, day, prompts, answers, surrogates FROM moved_units
+            WHERE tenant = $1 AND id = $2";
+        MOVED_UNITS = "SELECT id, day, prompts, answers, surrogates FROM moved_units
+            WHERE tenant = $1 ORDER BY id";
+        MOVED_UNIT_COUNT = "SELECT count(*) FROM moved_units WHERE tenant = $1";
+        SET_MOVED_UNIT = "UPDATE moved_units SET prompts = $1, answers = $2, surrogates = $3
+            WHERE tenant = $4 AND id = $5";
+        SAVE_UNIT = "INSERT INTO moved_units (tenant, id, day, prompts, answers, surrogates)
+            VALUES ($1, $2, $3, $4, $5, $6)
+            ON CONFLICT (tenant, id) DO UPDATE SET
+            prompts = coalesce(excluded.prompts, prompts),
+            answers = coalesce(excluded.answers, answers),
+            surrogates = coalesce(excluded.surrogates, surrogates)";
+        DESTROY_UNIT_KEYS = "UPDATE moved_units SET prompts = iif($1, NULL, prompts),
+            answers = iif($2, NULL, answers), surrogates = iif($3, NULL, surrogates)
+            WHERE tenant = $4 AND id = $5";
+        DELETE_EMPTY_UNITS = "DELETE FROM moved_units
+            WHERE tenant = $1 AND prompts IS NULL AND answers IS NULL AND surrogates IS NULL";
+        DELETE_MOVED_UNITS = "DELETE FROM moved_units WHERE tenant = $1";
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn parameters_first_appear_in_the_order_of_their_numbers() {
-        for (name, text) in ALL {
+        for (name, text) in ALL.iter().chain(keys::ALL) {
             let mut highest = 0;
             for rest in text.split('$').skip(1) {
                 let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
@@ -179,8 +274,12 @@ mod tests {
         for step in MIGRATIONS {
             connection.execute_batch(step).unwrap();
         }
-        for (name, text) in ALL {
-            connection.prepare(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let key_store = rusqlite::Connection::open_in_memory().unwrap();
+        key_store.execute_batch(keys::SCHEMA).unwrap();
+        for (connection, texts) in [(&connection, ALL), (&key_store, keys::ALL)] {
+            for (name, text) in texts {
+                connection.prepare(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            }
         }
     }
 }

@@ -3,10 +3,13 @@
 use crate::deployment::{self, NO_TENANT, NewAnchor, StampRow};
 use crate::error::Fault;
 use crate::number::Number;
-use crate::rows::{ApiKeyRow, CheckpointRow, ConfigurationRow, Effect, TenantRow};
+use crate::rows::{ApiKeyRow, CheckpointRow, ConfigurationRow, Effect, Forgotten, TenantRow};
 use crate::sql;
 use ledger::tree::Complete;
-use ledger::{Blob, Event, Hash, Head, SealedSurrogate, TenantId, Time, WrappedKey};
+use ledger::{
+    Blob, ContentKeyId, Disposal, Event, Hash, Head, SealedSurrogate, TenantId, Time, Unit,
+    WrappedUnit,
+};
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
@@ -68,26 +71,72 @@ pub(crate) fn add_blob(
     run(connection, sql::ADD_BLOB, values, "adding a blob")
 }
 
-pub(crate) fn add_content_key(
+/// Adds a unit, unless its shelf is closed.
+pub(crate) fn add_unit(
     connection: &Connection,
     tenant: TenantId,
-    key: &WrappedKey,
+    unit: &WrappedUnit,
 ) -> Result<(), Fault> {
     let values = params![
         tenant.as_bytes(),
-        key.id.as_bytes(),
-        key.parent.as_bytes(),
-        key.created.as_micros(),
-        key.sealed,
+        unit.id.as_bytes(),
+        unit.shelf.as_bytes(),
+        unit.conversation.map(|id| *id.as_bytes()),
+        unit.keys.prompts,
+        unit.keys.answers,
+        unit.keys.surrogates,
     ];
-    run(connection, sql::ADD_CONTENT_KEY, values, "adding a content key").map(|_| ())
+    run_one(connection, sql::ADD_UNIT, values, "adding a unit")
 }
 
-/// Keeps the index of intents without an outcome. An outcome that names an intent ends exactly that
-/// one, once.
-pub(crate) fn index_intent(
+pub(crate) fn close_shelf(
     connection: &Connection,
     tenant: TenantId,
+    shelf: ContentKeyId,
+) -> Result<u64, Fault> {
+    let values = params![tenant.as_bytes(), shelf.as_bytes()];
+    run(connection, sql::CLOSE_SHELF, values, "closing a shelf")
+}
+
+/// Takes out what a disposal destroyed, and ends the disposal.
+pub(crate) fn forget(
+    connection: &Connection,
+    tenant: TenantId,
+    disposal: u64,
+    forgotten: &[Forgotten],
+) -> Result<u64, Fault> {
+    let during = "forgetting what was disposed of";
+    let mut rows = 0;
+    for one in forgotten {
+        rows += match one {
+            Forgotten::Unit(id, gone) | Forgotten::Shelf(id, gone) => {
+                let text = match one {
+                    Forgotten::Shelf(..) => sql::FORGET_SHELF,
+                    Forgotten::Unit(..) | Forgotten::Conversation(_) => sql::FORGET_UNIT,
+                };
+                let tenant = tenant.as_bytes();
+                let values =
+                    params![gone.prompts, gone.answers, gone.surrogates, tenant, id.as_bytes()];
+                run(connection, text, values, during)?
+            }
+            Forgotten::Conversation(id) => {
+                let values = params![tenant.as_bytes(), id.as_bytes()];
+                run(connection, sql::DROP_SURROGATES, values, during)?
+            }
+        };
+    }
+    let values = params![tenant.as_bytes(), Number(disposal)];
+    run(connection, sql::END_DISPOSAL, values, during)?;
+    Ok(rows)
+}
+
+/// Keeps the tables that follow from the records themselves: intents without an outcome, holds,
+/// disposals to be carried out. An outcome that names an intent ends exactly that one, once; nothing is
+/// disposed of that a hold covers.
+pub(crate) fn index(
+    connection: &Connection,
+    tenant: TenantId,
+    time: Time,
     event: &Event,
     seq: u64,
 ) -> Result<(), Fault> {
@@ -115,8 +164,70 @@ pub(crate) fn index_intent(
         | Event::AgreementExpiring { .. }
         | Event::Anchored { .. }
         | Event::AnchorFailing { .. }
-        | Event::ClockSkewed { .. } => Ok(()),
+        | Event::ClockSkewed { .. }
+        | Event::KeyRotated { .. } => Ok(()),
+        Event::HoldPlaced { hold, unit, authority, .. } => {
+            let (exchange, conversation) = columns(*unit);
+            let values = params![
+                tenant.as_bytes(),
+                hold,
+                exchange,
+                conversation,
+                authority,
+                time.as_micros()
+            ];
+            run_one(connection, sql::ADD_HOLD, values, "placing a hold")
+        }
+        Event::HoldReleased { hold, .. } => {
+            let values = params![time.as_micros(), tenant.as_bytes(), hold];
+            run_one(connection, sql::RELEASE_HOLD, values, "releasing a hold")
+        }
+        Event::Disposed { scope, .. } => {
+            let unit = match scope {
+                Disposal::Exchange(exchange) => Some(Unit::Exchange(*exchange)),
+                Disposal::Conversation(conversation) => Some(Unit::Conversation(*conversation)),
+                Disposal::Before(_) => None,
+            };
+            begin_disposal(connection, tenant, seq, unit)
+        }
+        // Whoever leaves takes everything along, so any hold is in the way.
+        Event::Offboarded { .. } => {
+            let during = "looking for holds";
+            let values = params![tenant.as_bytes()];
+            let held: i64 = read_one(connection, sql::HOLD_COUNT, values, during)?;
+            if held > 0 {
+                return Err(Fault::Conflict);
+            }
+            begin_disposal(connection, tenant, seq, None)
+        }
     }
+}
+
+fn columns(unit: Option<Unit>) -> (Option<[u8; 16]>, Option<[u8; 16]>) {
+    match unit {
+        None => (None, None),
+        Some(Unit::Exchange(exchange)) => (Some(*exchange.as_bytes()), None),
+        Some(Unit::Conversation(conversation)) => (None, Some(*conversation.as_bytes())),
+    }
+}
+
+fn begin_disposal(
+    connection: &Connection,
+    tenant: TenantId,
+    seq: u64,
+    unit: Option<Unit>,
+) -> Result<(), Fault> {
+    let during = "looking for holds";
+    let (exchange, conversation) = columns(unit);
+    let values = params![tenant.as_bytes()];
+    let over_all: i64 = read_one(connection, sql::HOLDS_OVER_ALL, values, during)?;
+    let values = params![tenant.as_bytes(), exchange, conversation];
+    let over_unit: i64 = read_one(connection, sql::HOLDS_OVER_UNIT, values, during)?;
+    if over_all + over_unit > 0 {
+        return Err(Fault::Conflict);
+    }
+    let values = params![tenant.as_bytes(), Number(seq)];
+    run_one(connection, sql::ADD_DISPOSAL, values, "beginning a disposal")
 }
 
 pub(crate) fn apply_effect(
@@ -131,10 +242,6 @@ pub(crate) fn apply_effect(
             run_one(connection, sql::REVOKE_API_KEY, values, "revoking an API key")
         }
         Effect::AddConfiguration(row) => add_configuration(connection, tenant, row),
-        Effect::AddConversation { id, key } => {
-            let values = params![tenant.as_bytes(), id.as_bytes(), key.as_bytes()];
-            run_one(connection, sql::ADD_CONVERSATION, values, "adding a conversation")
-        }
         Effect::Notice(name) => {
             let values = params![tenant.as_bytes(), name];
             run_one(connection, sql::ADD_NOTICE, values, "adding a notice")
@@ -178,16 +285,12 @@ fn add_configuration(
     run_one(connection, sql::ADD_CONFIGURATION, values, during)
 }
 
-pub(crate) fn add_tenant(
-    connection: &Connection,
-    row: &TenantRow,
-    key: &WrappedKey,
-) -> Result<(), Fault> {
+pub(crate) fn add_tenant(connection: &Connection, row: &TenantRow) -> Result<(), Fault> {
     let (id, during) = (row.id.as_bytes(), "adding a tenant");
     let values = params![id, row.name, row.created.as_micros()];
     run(connection, sql::ADD_TENANT, values, during)?;
     run(connection, sql::ADD_HEAD, params![id, Head::new().to_bytes()], during)?;
-    add_content_key(connection, row.id, key)
+    Ok(())
 }
 
 pub(crate) fn add_surrogate(
@@ -198,6 +301,7 @@ pub(crate) fn add_surrogate(
     let values = params![
         tenant.as_bytes(),
         surrogate.conversation.as_bytes(),
+        surrogate.unit.as_bytes(),
         surrogate.expires.as_micros(),
         surrogate.sealed,
     ];

@@ -5,11 +5,12 @@ use crate::connection::{self, Readers};
 use crate::deployment::{self, Deployment};
 use crate::error::{Error, StopReason};
 use crate::folder::{Folder, ServeLock};
+use crate::keys::KeyStore;
 use crate::rows::TenantRow;
 use crate::sql::{self, dialect};
 use crate::tenant::Tenant;
 use crate::writer::{Done, Queue, Refusal, Work};
-use ledger::{DeploymentId, Entry, Receipt, TenantId, Time, Unrecorded, WrappedKey};
+use ledger::{DeploymentId, Entry, Receipt, TenantId, Time, Unrecorded};
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +27,7 @@ struct Inner {
     folder: Folder,
     readers: Arc<Readers>,
     watch: Arc<Mutex<Option<Watch>>>,
+    keys: KeyStore,
     /// Last, so that the writer is the last to close the database and leaves one tidy file.
     queue: Queue,
 }
@@ -47,8 +49,9 @@ impl Store {
     pub fn create(dir: &Path, deployment: DeploymentId) -> Result<Self, Error> {
         let folder = Folder::create(dir)?;
         let connection = connection::open_writer(&folder)?;
+        let keys = KeyStore::create(&folder, deployment)?;
         connection::found(&connection, deployment)?;
-        Self::start(folder, connection, deployment)
+        Self::start(folder, connection, deployment, keys)
     }
 
     /// Opens a data directory and brings its schema up to date.
@@ -63,16 +66,19 @@ impl Store {
         let deployment = connection::migrate(&connection)?;
         checkpoints::verify(&folder, &connection, deployment)?;
         deployment::verify(&folder, &connection)?;
-        Self::start(folder, connection, deployment)
+        let keys = KeyStore::open(&folder, deployment)?;
+        Self::start(folder, connection, deployment, keys)
     }
 
     fn start(
         folder: Folder,
         connection: Connection,
         deployment: DeploymentId,
+        keys: KeyStore,
     ) -> Result<Self, Error> {
         let inner = Inner {
             deployment,
+            keys,
             readers: Arc::new(Readers::new(folder.clone())),
             watch: Arc::new(Mutex::new(None)),
             queue: Queue::start(connection, folder.turn()?, deployment)?,
@@ -154,7 +160,7 @@ impl Store {
         .await
     }
 
-    /// Adds an organisation, its key and the first record of its log, in one step.
+    /// Adds an organisation and the first record of its log, in one step.
     ///
     /// # Errors
     /// [`Error::Conflict`] when the id is taken; [`Error::Unrecorded`] when it is not durable.
@@ -162,11 +168,10 @@ impl Store {
         &self,
         id: TenantId,
         name: &str,
-        key: WrappedKey,
         opened: Entry,
     ) -> Result<Receipt, Error> {
         let row = TenantRow { id, name: name.to_owned(), created: opened.time };
-        receipt(self.submit(Work::AddTenant { row, key, entry: opened }).await).map_err(Error::from)
+        receipt(self.submit(Work::AddTenant { row, entry: opened }).await).map_err(Error::from)
     }
 
     /// A handle on one organisation's log, content and rules. Whether there is such an organisation
@@ -180,6 +185,12 @@ impl Store {
     #[must_use]
     pub fn own_log(&self) -> Deployment {
         Deployment::new(self.clone())
+    }
+
+    /// The keys of the data directory.
+    #[must_use]
+    pub fn keys(&self) -> &KeyStore {
+        &self.inner.keys
     }
 
     pub(crate) fn folder(&self) -> &Folder {

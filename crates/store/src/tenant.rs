@@ -6,16 +6,18 @@ use crate::error::Error;
 use crate::folder::{Folder, parse_note, replace_note};
 use crate::number::Number;
 use crate::rows::{
-    ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, Effect, OpenIntent,
+    ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, Effect, Forgotten, HoldRow,
+    OpenDisposal, OpenIntent,
 };
 use crate::sql;
 use crate::store::{Store, receipt};
 use crate::writer::{Done, Work};
 use ledger::checkpoint::{Checkpoint, Signer};
 use ledger::proof::{self, Tiles};
+use ledger::seal::PerClass;
 use ledger::{
     ApiKeyId, Blob, BlobPart, ContentKeyId, ConversationId, Entry, ExchangeId, Hash, Head, Journal,
-    LogId, Receipt, TenantId, Time, Unrecorded, WrappedKey,
+    LogId, Receipt, TenantId, Time, Unit, Unrecorded, WrappedUnit,
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
@@ -30,6 +32,13 @@ const SURROGATES: u64 = 100_000;
 const API_KEYS: u64 = 100_000;
 /// Open intents that are read at once; there are never more than exchanges under way.
 const OPEN_INTENTS: u64 = 10_000;
+
+/// Units that are read at once.
+const UNITS_AT_ONCE: u64 = 10_000;
+/// Units of one conversation: one a month for 80 years.
+const UNITS_OF_CONVERSATION: u64 = 1000;
+/// Holds of one organisation: some for each matter in court.
+const HOLDS: u64 = 100_000;
 
 /// One organisation's part of a [`Store`]. Cheap to clone; it is the organisation's
 /// [`ledger::Journal`].
@@ -161,51 +170,133 @@ impl Tenant {
             .await
     }
 
-    /// A wrapped key; absent when it is unknown or destroyed.
+    /// A unit; absent when it is unknown. Of its keys, those that were destroyed are absent.
     ///
     /// # Errors
     /// [`Error::Database`] when it cannot be read.
-    pub async fn content_key(&self, key: ContentKeyId) -> Result<Option<WrappedKey>, Error> {
-        let id = self.id;
+    pub async fn unit(&self, id: ContentKeyId) -> Result<Option<WrappedUnit>, Error> {
+        let tenant = self.id;
         self.store
             .read(move |connection| {
-                let values = params![id.as_bytes(), key.as_bytes()];
-                one(connection, sql::CONTENT_KEY, values, wrapped_key, "reading a content key")
+                let values = params![tenant.as_bytes(), id.as_bytes()];
+                one(connection, sql::UNIT, values, unit, "reading a unit")
             })
             .await
     }
 
-    /// A conversation and its key; absent when it is unknown or its key is destroyed.
+    /// The unit under whose keys an exchange is sealed; absent when none of its content is kept.
     ///
     /// # Errors
     /// [`Error::Database`] when it cannot be read.
-    pub async fn conversation(
+    pub async fn unit_of(&self, exchange: ExchangeId) -> Result<Option<WrappedUnit>, Error> {
+        let tenant = self.id;
+        self.store
+            .read(move |connection| {
+                let values = params![tenant.as_bytes(), exchange.as_bytes()];
+                one(connection, sql::UNIT_OF_EXCHANGE, values, unit, "reading a unit")
+            })
+            .await
+    }
+
+    /// The units of a conversation, the newest first: it begins a new one each month.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] beyond 1,000.
+    pub async fn units_of(&self, conversation: ConversationId) -> Result<Vec<WrappedUnit>, Error> {
+        let tenant = self.id;
+        self.store
+            .read(move |connection| {
+                let values = params![
+                    tenant.as_bytes(),
+                    conversation.as_bytes(),
+                    limit_column(UNITS_OF_CONVERSATION)?
+                ];
+                let during = "reading a conversation";
+                let rows = all(connection, sql::UNITS_OF_CONVERSATION, values, unit, during)?;
+                within(rows, "units of one conversation", UNITS_OF_CONVERSATION)
+            })
+            .await
+    }
+
+    /// Units that stand on a shelf, in order of id, from the one after `after` on; at most 10,000.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when they cannot be read.
+    pub async fn units_on(
         &self,
-        conversation: ConversationId,
-    ) -> Result<Option<(ConversationId, WrappedKey)>, Error> {
-        let id = self.id;
+        on: ContentKeyId,
+        after: Option<ContentKeyId>,
+    ) -> Result<Vec<WrappedUnit>, Error> {
+        let tenant = self.id;
+        let after = after.map_or([0; 16], |id| *id.as_bytes());
         self.store
             .read(move |connection| {
-                let values = params![id.as_bytes(), conversation.as_bytes()];
-                let key = one(
-                    connection,
-                    sql::CONVERSATION,
-                    values,
-                    wrapped_key,
-                    "reading a conversation",
-                )?;
-                Ok(key.map(|key| (conversation, key)))
+                let values =
+                    params![tenant.as_bytes(), on.as_bytes(), after, column(UNITS_AT_ONCE)];
+                all(connection, sql::UNITS_ON_SHELF, values, unit, "reading a shelf")
             })
             .await
     }
 
-    /// The sealed surrogates of a conversation whose time is not over: `now < expires`.
+    /// The holds, ended ones too, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] beyond 100,000.
+    pub async fn holds(&self) -> Result<Vec<HoldRow>, Error> {
+        let tenant = self.id;
+        self.store
+            .read(move |connection| {
+                let values = params![tenant.as_bytes(), limit_column(HOLDS)?];
+                let rows = all(connection, sql::HOLDS, values, hold, "reading holds")?;
+                within(rows, "holds", HOLDS)
+            })
+            .await
+    }
+
+    /// Disposals that are recorded and not carried out to the end, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when they cannot be read.
+    pub async fn open_disposals(&self) -> Result<Vec<OpenDisposal>, Error> {
+        let tenant = self.id;
+        self.store
+            .read(move |connection| {
+                let disposal = |row: &Row<'_>| {
+                    Ok(OpenDisposal { seq: row.get::<_, Number>(0)?.0, record: row.get(1)? })
+                };
+                let values = params![tenant.as_bytes(), column(OPEN_INTENTS)];
+                all(connection, sql::OPEN_DISPOSALS, values, disposal, "reading open disposals")
+            })
+            .await
+    }
+
+    /// From now on no unit is put on the shelf.
+    ///
+    /// # Errors
+    /// [`Error::Unrecorded`] when it is not durable.
+    pub async fn close_shelf(&self, id: ContentKeyId) -> Result<(), Error> {
+        self.store.submit(Work::CloseShelf { tenant: self.id, shelf: id }).await?;
+        Ok(())
+    }
+
+    /// Takes out what a disposal destroyed, and ends the disposal.
+    ///
+    /// # Errors
+    /// [`Error::Unrecorded`] when it is not durable.
+    pub async fn forget(&self, disposal: u64, forgotten: Vec<Forgotten>) -> Result<(), Error> {
+        self.store.submit(Work::Forget { tenant: self.id, disposal, forgotten }).await?;
+        Ok(())
+    }
+
+    /// The surrogates of a conversation that are sealed under a unit's key and whose time is not over:
+    /// `now < expires`.
     ///
     /// # Errors
     /// [`Error::TooMany`] beyond 100,000, instead of leaving some out.
     pub async fn surrogates(
         &self,
         conversation: ConversationId,
+        unit: ContentKeyId,
         now: Time,
     ) -> Result<Vec<Vec<u8>>, Error> {
         let id = self.id;
@@ -215,6 +306,7 @@ impl Tenant {
                     id.as_bytes(),
                     conversation.as_bytes(),
                     now.as_micros(),
+                    unit.as_bytes(),
                     limit_column(SURROGATES)?
                 ];
                 let sealed = |row: &Row<'_>| row.get(0);
@@ -539,11 +631,23 @@ fn configuration(row: &Row<'_>) -> rusqlite::Result<ConfigurationRow> {
     })
 }
 
-fn wrapped_key(row: &Row<'_>) -> rusqlite::Result<WrappedKey> {
-    Ok(WrappedKey {
+fn unit(row: &Row<'_>) -> rusqlite::Result<WrappedUnit> {
+    Ok(WrappedUnit {
         id: ContentKeyId::from_bytes(row.get(0)?),
-        parent: ContentKeyId::from_bytes(row.get(1)?),
-        created: Time::from_micros(row.get(2)?),
-        sealed: row.get(3)?,
+        shelf: ContentKeyId::from_bytes(row.get(1)?),
+        conversation: row.get::<_, Option<[u8; 16]>>(2)?.map(ConversationId::from_bytes),
+        keys: PerClass { prompts: row.get(3)?, answers: row.get(4)?, surrogates: row.get(5)? },
+    })
+}
+
+fn hold(row: &Row<'_>) -> rusqlite::Result<HoldRow> {
+    let exchange = row.get::<_, Option<[u8; 16]>>(1)?.map(ExchangeId::from_bytes);
+    let conversation = row.get::<_, Option<[u8; 16]>>(2)?.map(ConversationId::from_bytes);
+    Ok(HoldRow {
+        name: row.get(0)?,
+        unit: exchange.map(Unit::Exchange).or(conversation.map(Unit::Conversation)),
+        authority: row.get(3)?,
+        placed: Time::from_micros(row.get(4)?),
+        released: row.get::<_, Option<i64>>(5)?.map(Time::from_micros),
     })
 }

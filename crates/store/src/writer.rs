@@ -9,11 +9,11 @@ use crate::connection::BUSY_TIMEOUT;
 use crate::deployment::{NewAnchor, StampRow};
 use crate::error::{Error, Fault, StopReason};
 use crate::folder::Turn;
-use crate::rows::{CheckpointRow, Effect, TenantRow};
+use crate::rows::{CheckpointRow, Effect, Forgotten, TenantRow};
 use crate::sql::{self, dialect};
 use crate::statements::{self, PROBE_BYTES, read_one, run};
 use ledger::{
-    Blob, DeploymentId, Entry, Head, LogId, Receipt, TenantId, Time, Unrecorded, WrappedKey,
+    Blob, ContentKeyId, DeploymentId, Entry, Head, LogId, Receipt, TenantId, Time, Unrecorded,
 };
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, params};
@@ -52,8 +52,16 @@ pub(crate) enum Work {
     },
     AddTenant {
         row: TenantRow,
-        key: WrappedKey,
         entry: Entry,
+    },
+    CloseShelf {
+        tenant: TenantId,
+        shelf: ContentKeyId,
+    },
+    Forget {
+        tenant: TenantId,
+        disposal: u64,
+        forgotten: Vec<Forgotten>,
     },
     AddCheckpoint {
         tenant: TenantId,
@@ -218,10 +226,7 @@ fn weight(work: &Work) -> usize {
         Work::Append { entry, effects, .. } => {
             let configurations = effects.iter().map(|effect| match effect {
                 Effect::AddConfiguration(row) => row.bytes.len(),
-                Effect::AddApiKey(_)
-                | Effect::RevokeApiKey { .. }
-                | Effect::AddConversation { .. }
-                | Effect::Notice(_) => 0,
+                Effect::AddApiKey(_) | Effect::RevokeApiKey { .. } | Effect::Notice(_) => 0,
             });
             entry_weight(entry) + configurations.sum::<usize>()
         }
@@ -229,6 +234,8 @@ fn weight(work: &Work) -> usize {
         Work::AddTenant { entry, .. } => entry_weight(entry),
         Work::AddStamp { stamp, .. } => stamp.token.len(),
         Work::AddCheckpoint { .. }
+        | Work::CloseShelf { .. }
+        | Work::Forget { .. }
         | Work::AddAnchor(_)
         | Work::AddCosignature { .. }
         | Work::PurgeSurrogates { .. } => 0,
@@ -240,9 +247,8 @@ fn weight(work: &Work) -> usize {
 
 fn entry_weight(entry: &Entry) -> usize {
     let blobs = entry.blobs.iter().map(|blob| blob.sealed.len());
-    let keys = entry.keys.iter().map(|key| key.sealed.len());
     let surrogates = entry.surrogates.iter().map(|surrogate| surrogate.sealed.len());
-    blobs.chain(keys).chain(surrogates).sum()
+    blobs.chain(surrogates).sum()
 }
 
 struct Writer {
@@ -408,8 +414,8 @@ impl Writer {
             Work::Append { tenant, entry, effects } => {
                 return self.append(*tenant, entry, effects);
             }
-            Work::AddTenant { row, key, entry } => {
-                statements::add_tenant(connection, row, key)?;
+            Work::AddTenant { row, entry } => {
+                statements::add_tenant(connection, row)?;
                 self.governed = true;
                 let answer = self.append(row.id, entry, &[])?;
                 // Without its first record the rows above must go too.
@@ -418,6 +424,12 @@ impl Writer {
             Work::Keep { tenant, window } => statements::add_blob(connection, *tenant, window)?,
             Work::AddCheckpoint { tenant, row } => {
                 statements::add_checkpoint(connection, *tenant, row)?
+            }
+            Work::CloseShelf { tenant, shelf } => {
+                statements::close_shelf(connection, *tenant, *shelf)?
+            }
+            Work::Forget { tenant, disposal, forgotten } => {
+                statements::forget(connection, *tenant, *disposal, forgotten)?
             }
             Work::AddAnchor(new) => statements::add_anchor(connection, new)?,
             Work::AddStamp { size, stamp } => statements::add_stamp(connection, *size, stamp)?,
@@ -457,8 +469,8 @@ impl Writer {
         };
         self.dirty.insert(tenant);
         let connection = &self.connection;
-        for key in &entry.keys {
-            statements::add_content_key(connection, tenant, key)?;
+        if let Some(unit) = &entry.unit {
+            statements::add_unit(connection, tenant, unit)?;
         }
         for effect in effects {
             self.governed |= effect.is_governed();
@@ -470,7 +482,7 @@ impl Writer {
         for blob in &entry.blobs {
             statements::add_blob(connection, tenant, blob)?;
         }
-        statements::index_intent(connection, tenant, &entry.event, sealed.seq)?;
+        statements::index(connection, tenant, entry.time, &entry.event, sealed.seq)?;
         statements::add_record(connection, tenant, sealed.seq, sealed.leaf, &sealed.bytes)?;
         for subtree in &sealed.complete {
             statements::add_subtree(connection, tenant, subtree)?;

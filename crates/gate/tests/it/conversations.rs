@@ -2,7 +2,7 @@
 
 use crate::house::{EMAIL, House, LOG, SSN, TOKENIZE, said, says, surrogates};
 use gate::exchange::surrogate_binding;
-use ledger::{BlobPart, Clock, ConversationId};
+use ledger::{BlobPart, Clock, ContentClass, ConversationId};
 use serde_json::json;
 
 const FIRST: ConversationId = ConversationId::from_bytes([7; 16]);
@@ -53,9 +53,19 @@ async fn a_surrogate_is_sealed_for_its_conversation_and_expires_after_30_days() 
     let tokens = sent(&house, &format!("SSN {SSN}")).await;
     let stored = &house.journal.surrogates()[0];
     assert_eq!(stored.expires, house.clock.now().plus_seconds(30 * 86_400));
-    let entry = house.key.open_small(&surrogate_binding(LOG, FIRST), &stored.sealed).unwrap();
+    let entry = house
+        .keys
+        .key(ContentClass::Surrogates)
+        .open_small(&surrogate_binding(LOG, FIRST), &stored.sealed)
+        .unwrap();
     assert_eq!(*entry, format!("{}\nSSN\n{SSN}", tokens[0]).into_bytes());
-    assert!(house.key.open_small(&surrogate_binding(LOG, SECOND), &stored.sealed).is_err());
+    assert!(
+        house
+            .keys
+            .key(ContentClass::Surrogates)
+            .open_small(&surrogate_binding(LOG, SECOND), &stored.sealed)
+            .is_err()
+    );
     assert!(!stored.sealed.windows(SSN.len()).any(|bytes| bytes == SSN.as_bytes()));
 }
 
@@ -111,8 +121,10 @@ async fn the_sealed_prompt_holds_only_the_surrogates_that_left() {
     let token = surrogates(&said(&outbound)).remove(0);
     let blob = house.journal.blobs().pop().unwrap();
     let place = ledger::seal::Place { log: LOG, exchange: blob.exchange, part: blob.part };
-    let content: serde_json::Value =
-        serde_json::from_slice(&house.key.open(&place, &blob).unwrap()).unwrap();
+    let content: serde_json::Value = serde_json::from_slice(
+        &house.keys.key(ContentClass::of_part(place.part)).open(&place, &blob).unwrap(),
+    )
+    .unwrap();
     assert_eq!(content["surrogates"], json!({ token: EMAIL }));
     assert_eq!(content["findings"].as_array().unwrap().len(), 2);
 }

@@ -8,10 +8,11 @@ use gate::prompt::{Parts, Prompt};
 use gate::rules::Rules;
 use gate::shape::{Json, Key, Shape, Word};
 use gate::{Caller, Outbound, Outcome};
-use ledger::seal::{ContentKey, Place};
+use ledger::seal::{KeySet, Place};
 use ledger::{
-    Actor, ActorKind, Blob, BlobPart, ConversationId, DeploymentId, Entry, Event, ExchangeId, Head,
-    Intent, Journal, LogId, Receipt, Record, SealedSurrogate, TenantId, Unrecorded, WrappedKey,
+    Actor, ActorKind, Blob, BlobPart, ContentClass, ConversationId, DeploymentId, Entry, Event,
+    ExchangeId, Head, Intent, Journal, LogId, Receipt, Record, SealedSurrogate, TenantId,
+    Unrecorded, WrappedUnit,
 };
 use phi::surrogate::{Escape, SurrogateMap};
 use phi::{Detector, Text};
@@ -124,7 +125,7 @@ struct Kept {
     head: Head,
     records: Vec<Vec<u8>>,
     blobs: Vec<Blob>,
-    keys: Vec<WrappedKey>,
+    units: Vec<WrappedUnit>,
     surrogates: Vec<SealedSurrogate>,
     appends: usize,
     keeps: usize,
@@ -172,8 +173,8 @@ impl Memory {
         self.kept.lock().unwrap().blobs.clone()
     }
 
-    pub(crate) fn keys(&self) -> Vec<WrappedKey> {
-        self.kept.lock().unwrap().keys.clone()
+    pub(crate) fn units(&self) -> Vec<WrappedUnit> {
+        self.kept.lock().unwrap().units.clone()
     }
 
     pub(crate) fn surrogates(&self) -> Vec<SealedSurrogate> {
@@ -191,7 +192,7 @@ impl Journal for Memory {
         let sealed = kept.head.seal_next(LOG, entry.time, entry.event)?;
         kept.records.push(sealed.bytes);
         kept.blobs.extend(entry.blobs);
-        kept.keys.extend(entry.keys);
+        kept.units.extend(entry.unit);
         kept.surrogates.extend(entry.surrogates);
         Ok(Receipt { log: LOG, seq: sealed.seq, leaf: sealed.leaf })
     }
@@ -213,8 +214,8 @@ pub(crate) struct House {
     pub(crate) clock: TestClock,
     pub(crate) entropy: Seeded,
     pub(crate) journal: Memory,
-    pub(crate) key: Arc<ContentKey>,
-    pub(crate) new_key: WrappedKey,
+    pub(crate) keys: Arc<KeySet>,
+    pub(crate) new_unit: WrappedUnit,
     pub(crate) conversation: Option<ConversationId>,
     pub(crate) stream: bool,
 }
@@ -235,13 +236,18 @@ impl House {
         let clock = TestClock::starting("2026-11-23T09:00:00Z");
         let entropy = Seeded::new(11);
         let now = ledger::Clock::now(&clock);
-        let parent = ContentKey::generate(now, &entropy);
-        let key = ContentKey::generate(now, &entropy);
-        let new_key = parent.wrap(&key, now, &entropy);
+        let shelf = KeySet::generate(now, now.day(), &entropy);
+        let keys = KeySet::generate(now, now.day(), &entropy);
+        let new_unit = WrappedUnit {
+            id: keys.id(),
+            shelf: shelf.id(),
+            conversation: None,
+            keys: keys.wrapped_by(&shelf, &entropy),
+        };
         let rules = Rules::parse(&text).unwrap();
         let journal = Memory::default();
-        let key = Arc::new(key);
-        Self { rules, clock, entropy, journal, key, new_key, conversation: None, stream: false }
+        let keys = Arc::new(keys);
+        Self { rules, clock, entropy, journal, keys, new_unit, conversation: None, stream: false }
     }
 
     pub(crate) fn streaming(self) -> Self {
@@ -270,8 +276,8 @@ impl House {
     }
 
     pub(crate) fn seal(&self) -> Seal {
-        let new_key = self.journal.keys().is_empty().then(|| self.new_key.clone());
-        Seal { log: LOG, key: Arc::clone(&self.key), new_key }
+        let new_unit = self.journal.units().is_empty().then(|| self.new_unit.clone());
+        Seal { log: LOG, keys: Arc::clone(&self.keys), new_unit }
     }
 
     pub(crate) fn scan(&self, body: &str) -> Result<Exchange<Scanned>, Exchange<Ended>> {
@@ -326,7 +332,7 @@ impl House {
 
     /// The new key is durable, once.
     pub(crate) fn assert_keyed(&self) {
-        assert_eq!(self.journal.keys(), std::slice::from_ref(&self.new_key));
+        assert_eq!(self.journal.units(), std::slice::from_ref(&self.new_unit));
     }
 
     /// What the conversation's earlier turns minted.
@@ -336,7 +342,11 @@ impl House {
         let binding = gate::exchange::surrogate_binding(LOG, conversation);
         for sealed in self.journal.surrogates() {
             if sealed.conversation == conversation {
-                let entry = self.key.open_small(&binding, &sealed.sealed).unwrap();
+                let entry = self
+                    .keys
+                    .key(ContentClass::Surrogates)
+                    .open_small(&binding, &sealed.sealed)
+                    .unwrap();
                 map.remember(std::str::from_utf8(&entry).unwrap()).unwrap();
             }
         }
@@ -348,7 +358,10 @@ impl House {
         let blobs = self.journal.blobs();
         let blob = blobs.iter().find(|blob| blob.part == part).unwrap();
         let place = Place { log: LOG, exchange: blob.exchange, part };
-        serde_json::from_slice(&self.key.open(&place, blob).unwrap()).unwrap()
+        serde_json::from_slice(
+            &self.keys.key(ContentClass::of_part(place.part)).open(&place, blob).unwrap(),
+        )
+        .unwrap()
     }
 }
 

@@ -9,7 +9,7 @@ use gate::shape::Shape;
 use gate::stream::{AnswerTooLarge, MAX_ANSWER_BYTES, Window};
 use gate::{Outcome, UpstreamFailure};
 use ledger::seal::Place;
-use ledger::{Blob, BlobPart, Entry, Hash, Journal, Receipt, Unrecorded, Usage};
+use ledger::{Blob, BlobPart, ContentClass, Entry, Hash, Journal, Receipt, Unrecorded, Usage};
 use phi::Text;
 use phi::surrogate::{Escape, MAX_SURROGATE_BYTES, SurrogateMap};
 use std::time::Duration;
@@ -331,8 +331,10 @@ async fn the_record_commits_to_every_window_in_order() {
     let mut delivered = 0;
     for blob in &windows {
         let place = Place { log: LOG, exchange: blob.exchange, part: blob.part };
-        let opened: serde_json::Value =
-            serde_json::from_slice(&house.key.open(&place, blob).unwrap()).unwrap();
+        let opened: serde_json::Value = serde_json::from_slice(
+            &house.keys.key(ContentClass::of_part(place.part)).open(&place, blob).unwrap(),
+        )
+        .unwrap();
         delivered += opened["delivered"].as_str().unwrap().len() as u64;
     }
     let reply = record.reply.unwrap();

@@ -270,6 +270,9 @@ fn conclude(verdict: &Verdict, paint: Paint, out: &mut impl Write) -> io::Result
     Ok(())
 }
 
+/// Disposals that are shown to a person, the newest; the JSON has all.
+const MAX_DISPOSALS_SHOWN: usize = 10;
+
 /// What was looked at, as rows.
 fn facts(verdict: &Verdict) -> Vec<(&'static str, String)> {
     let mut rows = Vec::new();
@@ -295,6 +298,19 @@ fn facts(verdict: &Verdict) -> Vec<(&'static str, String)> {
             count => format!("{count} sealed files, as the records name them"),
         },
     ));
+    for disposed in verdict.disposed.iter().rev().take(MAX_DISPOSALS_SHOWN).rev() {
+        let what = match disposed.payloads {
+            0 => "payloads".to_owned(),
+            count => format!("{count} payload(s)"),
+        };
+        rows.push((
+            "disposed",
+            format!(
+                "{what} disposed at {} under authority \"{}\", commitment intact",
+                disposed.at, disposed.authority
+            ),
+        ));
+    }
     let root = verdict.checkpoint_root.map_or_else(unknown, |root| root.to_string());
     rows.push(("signed root", root));
     rows.push(("key", verdict.verifier_key.clone().unwrap_or_else(unknown)));

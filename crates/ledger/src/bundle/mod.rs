@@ -38,6 +38,8 @@ pub enum Part {
     /// `anchors/<size>.<kind>`: who outside of the deployment vouches for the checkpoint of that size of
     /// the deployment's log.
     Anchor(u64, AnchorFile),
+    /// `content`: the claim that all content is here that was not disposed of.
+    ContentClaim,
     /// `blobs/<exchange>/prompt` and `blobs/<exchange>/window-000000`: sealed content.
     Blob(ExchangeId, BlobPart),
     /// `records.jsonl`: the exact bytes of each record and a line feed.
@@ -75,6 +77,7 @@ impl Part {
         match name {
             "VERIFY.md" => Self::Instructions,
             "checkpoint" => Self::Checkpoint,
+            "content" => Self::ContentClaim,
             "records.jsonl" => Self::Records,
             "manifest.json" => Self::Manifest,
             _ => Self::in_folder(name).unwrap_or(Self::Unknown),
@@ -134,6 +137,7 @@ impl fmt::Display for Part {
             }
             Self::Anchor(size, AnchorFile::Inclusion) => write!(f, "anchors/{size:010}.inclusion"),
             Self::Anchor(size, AnchorFile::Stamp) => write!(f, "anchors/{size:010}."),
+            Self::ContentClaim => f.write_str("content"),
             Self::Blob(exchange, BlobPart::Prompt) => write!(f, "blobs/{exchange}/prompt"),
             Self::Blob(exchange, BlobPart::Window(window)) => {
                 write!(f, "blobs/{exchange}/window-{window:06}")
@@ -214,6 +218,9 @@ impl Manifest {
         (manifest.format == FORMAT && manifest.to_bytes() == bytes).then_some(manifest)
     }
 }
+
+/// What the file `content` says.
+pub(crate) const CONTENT_CLAIM: &str = "all that was not disposed of\n";
 
 /// The first word of a file of content.
 const BLOB_TAG: &str = "bulla-blob-1";

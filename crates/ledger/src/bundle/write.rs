@@ -1,6 +1,6 @@
 //! Writing a bundle as a tar stream, in one pass and with flat memory.
 
-use super::{AnchorFile, FORMAT, Listed, ListedBlobs, Manifest, Part, blob_head};
+use super::{AnchorFile, CONTENT_CLAIM, FORMAT, Listed, ListedBlobs, Manifest, Part, blob_head};
 use crate::proof::MAX_PROOF_HASHES;
 use crate::{Blob, BlobPart, Event, ExchangeId, Hash, LogId, MAX_RECORD_BYTES, Time};
 use aws_lc_rs::digest;
@@ -47,7 +47,12 @@ impl Committed {
             | Event::AgreementExpiring { .. }
             | Event::Anchored { .. }
             | Event::AnchorFailing { .. }
-            | Event::ClockSkewed { .. } => 0,
+            | Event::ClockSkewed { .. }
+            | Event::Disposed { .. }
+            | Event::HoldPlaced { .. }
+            | Event::HoldReleased { .. }
+            | Event::KeyRotated { .. }
+            | Event::Offboarded { .. } => 0,
         };
         if about.prompt.is_some() || windows > 0 {
             let parts = self.exchanges.entry(about.exchange).or_default();
@@ -259,6 +264,16 @@ impl<W: Write> Writer<W> {
     pub fn archive(&mut self, authority: &str, pem: &str) -> Result<(), WriteError> {
         let name = format!("authorities/{authority}.pem");
         self.named(Part::Archive, name, pem.as_bytes())
+    }
+
+    /// Claims that all content follows that records name and that was not disposed of. A verifier then
+    /// takes each absence for a fault.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn claim_content(&mut self) -> Result<(), WriteError> {
+        self.advance(Part::ContentClaim)?;
+        self.small(Part::ContentClaim, CONTENT_CLAIM.as_bytes())
     }
 
     /// Adds an anchor, in ascending order of the size of the deployment's log. Of its stamps, each is

@@ -18,6 +18,17 @@ struct Held {
     answer_named: bool,
 }
 
+/// How sealed content compares with what a record names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Checked {
+    /// It is the content that the record names.
+    Fits,
+    /// It is not, in words.
+    Differs(&'static str),
+    /// The bundle does not hold it.
+    Absent,
+}
+
 struct Windows {
     count: u64,
     digests: digest::Context,
@@ -143,35 +154,27 @@ impl Content {
         self.held.get_mut(at)
     }
 
-    /// Compares the prompt that a record names. Absent content is no fault: it is optional.
-    pub(super) fn check_prompt(
-        &mut self,
-        exchange: ExchangeId,
-        named: Hash,
-    ) -> Result<(), &'static str> {
-        let Some(held) = self.of(exchange) else { return Ok(()) };
-        let Some(prompt) = held.prompt else { return Ok(()) };
+    /// Compares the prompt that a record names.
+    pub(super) fn check_prompt(&mut self, exchange: ExchangeId, named: Hash) -> Checked {
+        let Some(held) = self.of(exchange) else { return Checked::Absent };
+        let Some(prompt) = held.prompt else { return Checked::Absent };
         held.prompt_named = true;
         if prompt == named {
-            Ok(())
+            Checked::Fits
         } else {
-            Err("the sealed prompt is not the one that this record names")
+            Checked::Differs("the sealed prompt is not the one that this record names")
         }
     }
 
     /// Compares the answer that a record names.
-    pub(super) fn check_answer(
-        &mut self,
-        exchange: ExchangeId,
-        named: Answer,
-    ) -> Result<(), &'static str> {
-        let Some(held) = self.of(exchange) else { return Ok(()) };
-        let Some(answer) = held.answer else { return Ok(()) };
+    pub(super) fn check_answer(&mut self, exchange: ExchangeId, named: Answer) -> Checked {
+        let Some(held) = self.of(exchange) else { return Checked::Absent };
+        let Some(answer) = held.answer else { return Checked::Absent };
         held.answer_named = true;
         if answer == named {
-            Ok(())
+            Checked::Fits
         } else {
-            Err("the sealed answer is not the one that this record names")
+            Checked::Differs("the sealed answer is not the one that this record names")
         }
     }
 

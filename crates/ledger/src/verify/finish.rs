@@ -22,6 +22,13 @@ impl Verification {
             let words = format!("content of {stray}: no record commits to it");
             self.fault(ProblemKind::Content, &words);
         }
+        let (disposed, checked) = self.disposals.finish();
+        self.verdict.disposed = disposed;
+        if let Err(words) = checked
+            && self.broken.is_none()
+        {
+            self.fault(ProblemKind::Content, &words);
+        }
         self.verdict.open_intents = self.open.len() as u64;
         self.verdict.blobs = self.content.count();
         if self.broken.is_none()

@@ -4,7 +4,8 @@
 //! after the one before it (the chain); the root of all records is the one that the checkpoint
 //! signs; the key that signs is the one that the first record names, and the trusted one when one
 //! is given; every earlier checkpoint fits the log's beginning; every outcome ends an intent that
-//! is open, of the same exchange; content in the bundle is what the records commit to; the manifest
+//! is open, of the same exchange; content in the bundle is what the records commit to, and what is absent
+//! from a bundle that claims to hold all was disposed of by a record, under no hold; the manifest
 //! says what the log says; every anchor leads from a checkpoint of this log to a stamp that holds, and no
 //! record is dated against one.
 //!
@@ -13,24 +14,27 @@
 mod anchors;
 mod content;
 mod diagnosis;
+mod disposals;
 mod finish;
 mod trust;
 mod verdict;
 
 pub use anchors::{Anchored, Exposure, MAX_SKEW_SECONDS, Witnessed};
+pub use disposals::DisposedAt;
 pub use trust::{MAX_TRUST_BYTES, MalformedTrust, Trust};
 pub use verdict::{KeySource, Problem, ProblemKind, Verdict};
 
-use crate::bundle::{Listed, MAX_SMALL_FILE_BYTES, Manifest, Part};
+use crate::bundle::{CONTENT_CLAIM, Listed, MAX_SMALL_FILE_BYTES, Manifest, Part};
 use crate::checkpoint::{self, Checkpoint, VerifierKey};
-use crate::glance::{Body, Glance};
+use crate::glance::{Body, Glance, Sealed};
 use crate::tree::Frontier;
-use crate::{ExchangeId, Hash, LogId, MAX_RECORD_BYTES};
+use crate::{ContentClass, ExchangeId, Hash, LogId, MAX_RECORD_BYTES};
 pub(crate) use anchors::Anchors;
 use anchors::{Bounds, Misdated, Settled};
 use aws_lc_rs::digest;
-use content::Content;
+use content::{Checked, Content};
 use diagnosis::{Break, Fitted, Line, RECENT};
+use disposals::Disposals;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufRead, BufReader, Read};
 use trust::Note;
@@ -85,6 +89,7 @@ pub struct Verification {
     recent: VecDeque<Hash>,
     broken: Option<Break>,
     open: BTreeMap<u64, ExchangeId>,
+    disposals: Disposals,
     steps_back: u64,
     verdict: Verdict,
 }
@@ -119,6 +124,7 @@ impl Verification {
             recent: VecDeque::with_capacity(RECENT),
             broken: None,
             open: BTreeMap::new(),
+            disposals: Disposals::default(),
             steps_back: 0,
             verdict: Verdict::default(),
         }
@@ -226,6 +232,13 @@ impl Verification {
                 self.manifest = Manifest::from_bytes(text.as_bytes());
                 if self.manifest.is_none() {
                     self.fault(ProblemKind::Format, "manifest.json is not a manifest");
+                }
+            }
+            Part::ContentClaim => {
+                if self.small(name, &mut content)? == CONTENT_CLAIM {
+                    self.disposals.claim_complete();
+                } else {
+                    self.fault(ProblemKind::Format, "content does not say what it must say");
                 }
             }
             Part::Archive => {
@@ -399,7 +412,23 @@ impl Verification {
                 }
             }
             Body::Opened { .. } | Body::Other => {}
-            Body::Intent { exchange, prompt } => {
+            Body::Disposed { scope, classes, authority } => {
+                let checked = self.disposals.dispose(at, *scope, *classes, authority);
+                self.disposal_at(at, checked);
+            }
+            Body::Offboarded { authority } => {
+                let checked = self.disposals.dispose_of_everything(at, authority);
+                self.disposal_at(at, checked);
+            }
+            Body::HoldPlaced { hold, unit } => {
+                let checked = self.disposals.place(hold, *unit);
+                self.disposal_at(at, checked);
+            }
+            Body::HoldReleased { hold } => {
+                let checked = self.disposals.release(hold);
+                self.disposal_at(at, checked);
+            }
+            Body::Intent { about } => {
                 self.verdict.intents += 1;
                 if self.open.len() >= MAX_OPEN_INTENTS {
                     self.fault_at(
@@ -408,20 +437,20 @@ impl Verification {
                         "too many intents are open at once",
                     );
                 } else {
-                    self.open.insert(at, *exchange);
+                    self.open.insert(at, about.exchange);
                 }
-                self.check_prompt(at, *exchange, *prompt);
+                self.check_prompt(at, about, true);
             }
-            Body::Outcome { exchange, prompt, intent, reply } => {
+            Body::Outcome { about, intent, reply } => {
                 self.verdict.outcomes += 1;
                 if let Some(intent) = intent {
-                    self.end_intent(at, *exchange, *intent);
+                    self.end_intent(at, about.exchange, *intent);
                 }
-                self.check_prompt(at, *exchange, *prompt);
-                if let Some(reply) = reply
-                    && let Err(words) = self.content.check_answer(*exchange, *reply)
-                {
-                    self.fault_at(at, ProblemKind::Content, words);
+                // The intent said already that the prompt is absent.
+                self.check_prompt(at, about, intent.is_none());
+                if let Some(reply) = reply.filter(|reply| reply.windows > 0) {
+                    let checked = self.content.check_answer(about.exchange, reply);
+                    self.content_at(at, about, ContentClass::Answers, checked, true);
                 }
             }
         }
@@ -449,11 +478,37 @@ impl Verification {
         self.fault_at(0, ProblemKind::Inconsistent, "the first record names no key of this log");
     }
 
-    fn check_prompt(&mut self, at: u64, exchange: ExchangeId, prompt: Option<Hash>) {
-        if let Some(prompt) = prompt
-            && let Err(words) = self.content.check_prompt(exchange, prompt)
-        {
-            self.fault_at(at, ProblemKind::Content, words);
+    fn disposal_at(&mut self, at: u64, checked: Result<(), String>) {
+        if let Err(words) = checked {
+            self.fault_at(at, ProblemKind::Inconsistent, &words);
+        }
+    }
+
+    fn check_prompt(&mut self, at: u64, about: &Sealed, first: bool) {
+        if let Some(prompt) = about.prompt {
+            let checked = self.content.check_prompt(about.exchange, prompt);
+            self.content_at(at, about, ContentClass::Prompts, checked, first);
+        }
+    }
+
+    /// Takes note of how sealed content compares with what a record names. `first`: no record named it
+    /// before.
+    fn content_at(
+        &mut self,
+        at: u64,
+        about: &Sealed,
+        class: ContentClass,
+        checked: Checked,
+        first: bool,
+    ) {
+        match checked {
+            Checked::Fits => {}
+            Checked::Differs(words) => self.fault_at(at, ProblemKind::Content, words),
+            Checked::Absent => {
+                if first && let Err(words) = self.disposals.misses(about, class) {
+                    self.fault_at(at, ProblemKind::Content, &words);
+                }
+            }
         }
     }
 

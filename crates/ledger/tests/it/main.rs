@@ -10,6 +10,7 @@
 mod anchored;
 mod binary;
 mod content;
+mod disposals;
 mod forgery;
 mod format;
 mod receipt;

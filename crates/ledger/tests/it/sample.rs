@@ -6,7 +6,7 @@ use ledger::seal::{ContentKey, Place};
 use ledger::tree::{Frontier, leaf_hash};
 use ledger::verify::{Trust, Verdict, Verification};
 use ledger::{
-    About, Actor, ActorKind, Blob, BlobPart, Cover, CoverKind, DeploymentId, Entropy, Event,
+    About, Actor, ActorKind, Blob, BlobPart, Cover, CoverKind, Day, DeploymentId, Entropy, Event,
     ExchangeId, Hash, Head, Intent, LogId, Outcome, Record, ReplyContent, Surrogates, TenantId,
     Time, Usage,
 };
@@ -50,7 +50,7 @@ pub(crate) fn signer() -> Signer {
     Signer::from_seed(&log().to_string(), &[7; 32]).unwrap()
 }
 
-fn actor() -> Actor {
+pub(crate) fn actor() -> Actor {
     Actor {
         kind: ActorKind::ApiKey,
         id: "key_00000000000000000000000000000000".to_owned(),
@@ -85,6 +85,11 @@ pub(crate) fn blobs(n: u8) -> Vec<Blob> {
     [BlobPart::Prompt, BlobPart::Window(0), BlobPart::Window(1)].map(seal).to_vec()
 }
 
+/// The day of the keys of exchange `n`: each has another one.
+pub(crate) fn day(n: u8) -> Day {
+    time(0).day().plus_days(n.into())
+}
+
 fn about(n: u8) -> About {
     About {
         exchange: exchange(n),
@@ -104,6 +109,7 @@ fn about(n: u8) -> About {
         destination: Some("local".to_owned()),
         path: vec![Cover { hop: "local".to_owned(), by: CoverKind::Inside, id: None }],
         prompt: Some(blobs(n)[0].digest()),
+        key_day: Some(day(n)),
     }
 }
 

@@ -272,8 +272,20 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), KeyServiceError> {
     })
 }
 
-/// Replaces a file by another in one step, so that a crash leaves the one or the other.
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), KeyServiceError> {
+/// Gives a key file the content of another file, which must be a key file too, in one step.
+///
+/// # Errors
+/// [`KeyServiceError`]; the file is as it was.
+pub fn replace_by(path: &Path, with: &Path) -> Result<(), KeyServiceError> {
+    replace(path, read_private(with)?.as_bytes())
+}
+
+/// Replaces a file by another in one step, so that a crash leaves the one or the other. What a try that
+/// was cut off left beside it, under the name with `.new`, is in the way.
+///
+/// # Errors
+/// [`KeyServiceError`]; the file is as it was.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), KeyServiceError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);

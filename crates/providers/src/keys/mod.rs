@@ -23,7 +23,8 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 pub use file::{
-    begin_rotation, create_file, default_path, finish_rotation, read_private, write_new,
+    begin_rotation, create_file, default_path, finish_rotation, read_private, replace, replace_by,
+    write_new,
 };
 
 const KEY_BYTES: usize = 32;

@@ -5,7 +5,7 @@ use gate::policy::Ask;
 use gate::rules::Rules;
 use gate::shape::Json;
 use gate::{Caller, Outbound};
-use ledger::seal::ContentKey;
+use ledger::seal::KeySet;
 use ledger::{
     Actor, ActorKind, Blob, Clock, DeploymentId, Entry, ExchangeId, Head, Journal, LogId, Receipt,
     TenantId, Unrecorded,
@@ -99,8 +99,8 @@ impl Gateway {
             conversation: None,
             policy: None,
         };
-        let key = Arc::new(ContentKey::generate(now, &entropy));
-        let seal = Seal { log: LOG, key, new_key: None };
+        let keys = Arc::new(KeySet::generate(now, now.day(), &entropy));
+        let seal = Seal { log: LOG, keys, new_unit: None };
         let scanned = Exchange::open(caller, question, seal, request.prompt, &DETECTOR).unwrap();
         let ask = Ask {
             caller: "key_1",

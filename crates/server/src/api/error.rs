@@ -146,6 +146,7 @@ const fn sentence(control: Control) -> &'static str {
         }
         Control::Surrogates => "The map of surrogates cannot be used, so nothing goes through.",
         Control::Audit => "The audit log cannot be written, so nothing goes through.",
+        Control::Keys => "The key service does not open the keys, so nothing goes through.",
     }
 }
 
@@ -164,6 +165,7 @@ const fn status(code: Code) -> StatusCode {
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::AuditUnavailable
         | Code::DetectorUnavailable
+        | Code::KeysUnavailable
         | Code::PolicyUnavailable
         | Code::SurrogatesUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::UpstreamFailed

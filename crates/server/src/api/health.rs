@@ -18,10 +18,12 @@ pub(super) async fn ready(State(house): State<Arc<House>>) -> Response {
     let readiness = house.readiness().await;
     let mut detector = "ready";
     let mut log = "ready";
+    let mut keys = "ready";
     for unready in &readiness.unready {
         match unready {
             Unready::Detector => detector = "cannot run",
             Unready::Log(_) => log = "cannot be written",
+            Unready::Keys(_) => keys = "do not open",
         }
     }
     let configuration = match readiness.configuration {
@@ -37,6 +39,7 @@ pub(super) async fn ready(State(house): State<Arc<House>>) -> Response {
         "status": word,
         "detector": detector,
         "log": log,
+        "keys": keys,
         "configuration": configuration,
     });
     json(status, &document)

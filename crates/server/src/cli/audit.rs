@@ -56,13 +56,14 @@ impl Audit {
     }
 }
 
-fn failure(error: ReadError) -> Failure {
+pub(super) fn failure(error: ReadError) -> Failure {
     match error {
         ReadError::House(error) => Failure::of_house(&error),
-        ReadError::NoContent => Failure::usage(&error),
-        ReadError::Bundle(_) | ReadError::Unsealable(_) | ReadError::Malformed => {
-            Failure::control(&error)
-        }
+        ReadError::NoContent | ReadError::Disposed => Failure::usage(&error),
+        ReadError::Bundle(_)
+        | ReadError::Write(_)
+        | ReadError::Unsealable(_)
+        | ReadError::Malformed => Failure::control(&error),
     }
 }
 
@@ -144,10 +145,10 @@ fn document(exchange: ExchangeId, content: &ExchangeContent) -> serde_json::Valu
         .collect();
     json!({
         "exchange": exchange.to_string(),
-        "written": content.written.expose(),
-        "left": content.left.as_ref().unwrap_or(&content.written).expose(),
+        "written": content.written.as_ref().map(Text::expose),
+        "left": content.left.as_ref().or(content.written.as_ref()).map(Text::expose),
         "received": received.concat(),
         "delivered": delivered.concat(),
-        "still_phi": Text::len(&content.written) > 0,
+        "still_phi": content.written.as_ref().is_some_and(|written| !written.is_empty()),
     })
 }

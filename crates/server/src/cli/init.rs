@@ -25,21 +25,26 @@ impl Init {
         let setup = Setup {
             dir: self.dir.clone(),
             key_file: self.key_file.clone(),
+            keys_ttl: service::KEYS_TTL,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
             environment: Arc::clone(&environment.0),
         };
+        let key_path = setup.key_path();
         let house =
             House::create(setup, &self.org).await.map_err(|error| Failure::of_house(&error))?;
         let dir = self.dir.display();
-        let key = self.key_file.unwrap_or_else(|| self.dir.join("operator.key"));
         say(format_args!("Made {dir} for {}.", house.organisation()))?;
         say("")?;
-        say(format_args!("  operator's key   {}", key.display()))?;
+        say(format_args!("  operator's key   {}", key_path.display()))?;
         say(
             "                   Without this file nothing in the directory can be read. Keep a copy",
         )?;
         say("                   apart from the data and its backups.")?;
+        say(format_args!("  key store        {}", self.dir.join("keys").display()))?;
+        say(
+            "                   Leave this folder out of backups that live longer than content may.",
+        )?;
         say("  verifier key     for auditors, so that they need not trust this server:")?;
         say(format_args!("                   {}", house.verifier_key()))?;
         say("  anchor key       for witnesses and auditors, of this deployment's own log:")?;

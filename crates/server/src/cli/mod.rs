@@ -5,14 +5,17 @@
 mod apply;
 mod audit;
 mod deid;
+mod dispose;
 mod draw;
 mod eval;
 mod init;
 mod input;
 mod key;
 mod mark;
+mod offboard;
 mod path;
 mod receipt;
+mod rotate;
 mod scan;
 mod serve;
 mod window;
@@ -58,6 +61,11 @@ enum Command {
     /// The audit log
     Audit(audit::Audit),
     Receipt(receipt::WriteReceipt),
+    Dispose(dispose::Dispose),
+    /// Legal holds: what they cover is not disposed of
+    Hold(dispose::Hold),
+    Rotate(rotate::Rotate),
+    Offboard(offboard::Offboard),
     Witness(witness::WitnessCommand),
 }
 
@@ -99,6 +107,7 @@ impl Data {
         Setup {
             dir: self.data.clone(),
             key_file: self.key_file.clone(),
+            keys_ttl: service::KEYS_TTL,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
             environment: Arc::clone(&environment.0),
@@ -219,6 +228,10 @@ impl Cli {
                 Command::Path(path) => Box::pin(path.run(environment)).await,
                 Command::Audit(audit) => Box::pin(audit.run(environment)).await,
                 Command::Receipt(receipt) => Box::pin(receipt.run(environment)).await,
+                Command::Dispose(dispose) => Box::pin(dispose.run(environment)).await,
+                Command::Hold(hold) => Box::pin(hold.run(environment)).await,
+                Command::Rotate(rotate) => Box::pin(rotate.run(environment)).await,
+                Command::Offboard(offboard) => Box::pin(offboard.run(environment)).await,
                 Command::Witness(witness) => Box::pin(witness.run(environment)).await,
                 // Scanning, measuring and transforming need neither keys nor a runtime.
                 Command::Scan(scan) => scan.run(environment),

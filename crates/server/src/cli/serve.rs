@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
@@ -61,6 +61,7 @@ impl Serve {
                 "exchanges had no recorded end; they are recorded as interrupted"
             );
         }
+        house.finish_disposals().await.map_err(|error| Failure::of_house(&error))?;
         house.started(actor.clone()).await.map_err(|error| Failure::of_house(&error))?;
         let sidecar = self.local_model()?.map(|model| Sidecar::start(model, house.tasks()));
 
@@ -71,6 +72,7 @@ impl Serve {
             upkeep.await;
             drop(kept_up);
         });
+        let mut termination = Termination::listen()?;
         let scheme = if listener.is_secure() { "https" } else { "http" };
         if let Some(address) = listener.address() {
             say(format_args!(
@@ -84,7 +86,7 @@ impl Serve {
         tokio::pin!(serving);
         tokio::select! {
             () = &mut serving => {}
-            signal = termination() => {
+            signal = termination.wait() => {
                 tracing::info!(signal, "stopping");
                 stop.send_replace(true);
                 serving.await;
@@ -136,15 +138,24 @@ async fn changed(mut stopped: watch::Receiver<bool>) {
     let _closed = stopped.wait_for(|stopped| *stopped).await.is_err();
 }
 
-/// Waits for a signal that asks to stop; says which.
-pub(super) async fn termination() -> &'static str {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return "none can be waited for";
-    };
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+/// Signals that ask to stop. They are caught from the moment on at which this is made, so it is made
+/// before anybody is told that the program runs.
+pub(super) struct Termination {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Termination {
+    pub(super) fn listen() -> std::io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for one; says which.
+    pub(super) async fn wait(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! `bulla witness`.
 
-use super::serve::{start_log, termination};
+use super::serve::{Termination, start_log};
 use super::{Environment, Failure, say};
 use crate::listen::{Listener, Tls};
 use crate::witness::{Witness, WitnessError, router};
@@ -90,6 +90,7 @@ impl WitnessCommand {
                 let listener = Listener::bind(listen, tls.as_ref())
                     .await
                     .map_err(|error| Failure::usage(&error))?;
+                let mut termination = Termination::listen()?;
                 let scheme = if listener.is_secure() { "https" } else { "http" };
                 if let Some(address) = listener.address() {
                     say(format_args!(
@@ -100,7 +101,7 @@ impl WitnessCommand {
                 }
                 let tasks = service::Tasks::new();
                 let stop = async {
-                    let signal = termination().await;
+                    let signal = termination.wait().await;
                     tracing::info!(signal, "stopping");
                 };
                 listener.serve(router(&Arc::new(witness)), &tasks, stop).await;

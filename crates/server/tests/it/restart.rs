@@ -67,10 +67,11 @@ fn only_the_operators_own_key_opens_the_data() {
     house.run(&["key", "list", "--key-file", foreign.to_str().unwrap()]).fails(3, "does not open");
 
     for (bytes, words) in [
-        (&b"kek_0 00"[..], "malformed"),
-        (b"", "malformed"),
-        (&[b'x'; 5000], "malformed"),
-        (&kept[..kept.len() - 3], "malformed"),
+        (&b"kek_0 00"[..], "a key file"),
+        (b"", "it holds no key"),
+        (&[b'x'; 5000], "a key file"),
+        (&b"x".repeat(20_000), "too long"),
+        (&kept[..kept.len() - 3], "a key file"),
     ] {
         fs::write(&key, bytes).unwrap();
         house.run(&["key", "list"]).fails(3, words);

@@ -82,7 +82,8 @@ async fn health_and_models_say_what_is_so() {
     assert_eq!((alive.status(), alive.json()["status"].as_str()), (200, Some("alive")));
     let ready = serving.call(&Request::get("/readyz")).await;
     let document = serde_json::json!({
-        "status": "ready", "detector": "ready", "log": "ready", "configuration": "version 1"
+        "status": "ready", "detector": "ready", "log": "ready", "keys": "ready",
+        "configuration": "version 1"
     });
     assert_eq!((ready.status(), ready.json()), (200, document));
 

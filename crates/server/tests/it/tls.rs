@@ -63,7 +63,9 @@ fn a_listener_that_others_reach_needs_tls() {
 #[tokio::test]
 async fn a_prompt_comes_over_tls_1_2_and_1_3() {
     let upstream = Upstream::start(Reply::echo()).await;
-    let Secured { serving, ca_pem, .. } = secured(&Rules::cloud(&upstream), "0.0.0.0:0");
+    // The house is held on to: its data directory goes with it.
+    let Secured { serving, ca_pem, house: _house, .. } =
+        secured(&Rules::cloud(&upstream), "0.0.0.0:0");
     let address = SocketAddr::from(([127, 0, 0, 1], serving.address.port()));
     let mut client = Client::connect_tls(address, "localhost", &ca_pem).await.unwrap();
     for _ in 0..2 {

@@ -3,9 +3,13 @@
 use ledger::{Actor, ActorKind, Event, Record};
 use service::{Converse, House, KeyRequest, Principal, Setup, Started};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use testkit::clock::TestClock;
 use testkit::entropy::Seeded;
 use testkit::upstream::{Reply, Upstream};
+
+static SEED: AtomicU64 = AtomicU64::new(7);
 
 /// A house, its clock, its upstream, and a caller.
 pub(crate) struct World {
@@ -117,10 +121,27 @@ impl World {
         Setup {
             dir: dir.path().join("data"),
             key_file: None,
+            // Short, so that a test sees keys close.
+            keys_ttl: Duration::from_secs(1),
             clock: Arc::new(clock.clone()),
-            entropy: Arc::new(Seeded::new(7)),
+            // Another for each process, as with real randomness.
+            entropy: Arc::new(Seeded::new(SEED.fetch_add(1, Ordering::Relaxed))),
             environment: Arc::new(|_| None),
         }
+    }
+
+    /// What another process opens the same data directory with.
+    pub(crate) fn setup_again(&self) -> Setup {
+        Self::setup(&self.dir, &self.clock)
+    }
+
+    /// Closes the house, does something to its data directory, and opens it again.
+    pub(crate) async fn closed_and(self, change: impl FnOnce(&std::path::Path)) -> Self {
+        let Self { house, clock, upstream, secret, dir } = self;
+        drop(house);
+        change(&dir.path().join("data"));
+        let house = House::open(Self::setup(&dir, &clock)).await.unwrap();
+        Self { house, clock, upstream, secret, dir }
     }
 
     pub(crate) fn principal(&self) -> Principal {

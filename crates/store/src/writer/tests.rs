@@ -1,19 +1,9 @@
 use super::*;
 use crate::Store;
-use ledger::seal::ContentKey;
-use ledger::{Actor, ActorKind, Entropy, Event, Journal};
+use ledger::{Actor, ActorKind, Event, Journal};
 use tempfile::TempDir;
 
 const TENANT: TenantId = TenantId::from_bytes([7; 16]);
-
-/// Ids and keys need not be unguessable here.
-struct Constant;
-
-impl Entropy for Constant {
-    fn fill(&self, bytes: &mut [u8]) {
-        bytes.fill(5);
-    }
-}
 
 fn event(version: &str) -> Entry {
     let actor = Actor { kind: ActorKind::System, id: "test".into(), name: "test".into() };
@@ -23,9 +13,7 @@ fn event(version: &str) -> Entry {
 async fn house() -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::create(folder.path(), DeploymentId::from_bytes([9; 16])).unwrap();
-    let key = ContentKey::generate(Time::from_micros(0), &Constant);
-    let wrapped = key.wrap(&key, Time::from_micros(0), &Constant);
-    store.add_tenant(TENANT, "Example", wrapped, event("0")).await.unwrap();
+    store.add_tenant(TENANT, "Example", event("0")).await.unwrap();
     (folder, store)
 }
 

@@ -88,28 +88,6 @@ async fn anchors_grow_from_each_other_and_records_are_proved_over_many_rows() {
 }
 
 #[tokio::test]
-async fn a_log_of_before_gets_its_subtrees_when_it_is_opened() {
-    let house = House::new().await;
-    grow(&house, 600).await;
-    let folder = house.close();
-    let database = rusqlite::Connection::open(folder.path().join("bulla.db")).unwrap();
-    // As the schema before had it.
-    database
-        .execute_batch(
-            "DROP TABLE subtrees; DROP TABLE stamps; DROP TABLE cosignatures; DROP TABLE leaves;
-             DROP TABLE anchors; DROP TABLE deployment_head; UPDATE meta SET schema_version = 1;",
-        )
-        .unwrap();
-    drop(database);
-    let store = Store::open(folder.path()).unwrap();
-    let tenant = store.tenant(TENANT);
-    let leaves = replay(&tenant).await;
-    let checkpoint = tenant.last_checkpoint().await.unwrap().unwrap();
-    let path = tenant.inclusion(300, checkpoint.size).await.unwrap().unwrap();
-    check_inclusion(&leaves[300], 300, checkpoint.size, &path, &checkpoint.root).unwrap();
-}
-
-#[tokio::test]
 async fn a_stamp_covers_the_anchors_before_it() {
     let house = House::new().await;
     let log = house.store.own_log();

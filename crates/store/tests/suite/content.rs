@@ -1,11 +1,12 @@
 //! Keys, surrogates, conversations, API keys, configuration, and who notices a change.
 
-use crate::support::{House, TENANT, add_tenant, started, time};
-use ledger::seal::ContentKey;
+use crate::support::{House, TENANT, actor, add_tenant, started, time, unit};
+use ledger::seal::{PerClass, WrappedKeys};
 use ledger::{
-    ApiKeyId, ConversationId, Entry, Hash, Journal, Receipt, SealedSurrogate, TenantId, Unrecorded,
+    ApiKeyId, ContentClass, ConversationId, Disposal, Entry, Event, Hash, Journal, Receipt,
+    SealedSurrogate, TenantId, Unit, Unrecorded, WrappedUnit,
 };
-use store::{ApiKeyRow, ConfigurationRow, Effect, Store};
+use store::{ApiKeyRow, ConfigurationRow, Effect, Forgotten, Store};
 
 impl House {
     async fn effect(&self, effect: Effect) -> Result<Receipt, Unrecorded> {
@@ -31,30 +32,33 @@ fn configuration(version: u64) -> ConfigurationRow {
 }
 
 #[tokio::test]
-async fn a_conversation_comes_with_its_key_and_its_living_surrogates() {
+async fn a_conversation_comes_with_its_units_and_its_living_surrogates() {
     let house = House::new().await;
     let conversation = ConversationId::mint(time(0), &house.entropy);
-    let key = ContentKey::generate(time(0), &house.entropy);
-    let wrapped = house.key.wrap(&key, time(0), &house.entropy);
-    let surrogate = |sealed: &[u8], expires| SealedSurrogate {
+    let of = |unit: WrappedUnit| WrappedUnit { conversation: Some(conversation), ..unit };
+    let (first, second) = (of(unit(&house.entropy).1), of(unit(&house.entropy).1));
+    let surrogate = |of: &WrappedUnit, sealed: &[u8], expires| SealedSurrogate {
         conversation,
+        unit: of.id,
         sealed: sealed.to_vec(),
         expires: time(expires),
     };
-    let entry = Entry {
-        keys: vec![wrapped.clone()],
-        surrogates: vec![surrogate(b"one", 10), surrogate(b"two", 20)],
-        ..started()
-    };
-    let effects = vec![Effect::AddConversation { id: conversation, key: key.id() }];
-    house.tenant.append_with(entry, effects).await.unwrap();
+    let surrogates = vec![
+        surrogate(&first, b"one", 10),
+        surrogate(&first, b"two", 20),
+        surrogate(&second, b"three", 20),
+    ];
+    let entry = Entry { unit: Some(first.clone()), surrogates, ..started() };
+    house.tenant.append(entry).await.unwrap();
+    let entry = Entry { unit: Some(second.clone()), ..started() };
+    house.tenant.append(entry).await.unwrap();
 
-    assert_eq!(house.tenant.content_key(key.id()).await.unwrap(), Some(wrapped.clone()));
-    assert_eq!(
-        house.tenant.conversation(conversation).await.unwrap(),
-        Some((conversation, wrapped))
-    );
-    let living = async |now| house.tenant.surrogates(conversation, time(now)).await.unwrap();
+    assert_eq!(house.tenant.unit(first.id).await.unwrap().as_ref(), Some(&first));
+    let mut newest_first = [first.clone(), second];
+    newest_first.sort_by_key(|unit| std::cmp::Reverse(unit.id));
+    assert_eq!(house.tenant.units_of(conversation).await.unwrap(), newest_first);
+    let living =
+        async |now| house.tenant.surrogates(conversation, first.id, time(now)).await.unwrap();
     assert_eq!(living(9).await, [b"one", b"two"]);
     assert_eq!(living(10).await, [b"two"], "from `expires` on it is gone");
     assert_eq!(house.tenant.purge_surrogates(time(10)).await.unwrap(), 1);
@@ -63,17 +67,107 @@ async fn a_conversation_comes_with_its_key_and_its_living_surrogates() {
 }
 
 #[tokio::test]
+async fn nothing_is_put_on_a_shelf_that_was_closed() {
+    let house = House::new().await;
+    let (first, second) = (unit(&house.entropy).1, unit(&house.entropy).1);
+    let second = WrappedUnit { shelf: first.shelf, ..second };
+    house.tenant.append(Entry { unit: Some(first.clone()), ..started() }).await.unwrap();
+    house.tenant.close_shelf(first.shelf).await.unwrap();
+    let refused = house.tenant.append(Entry { unit: Some(second), ..started() }).await;
+    assert_eq!(refused, Err(Unrecorded::Conflict));
+    assert_eq!(house.tenant.units_on(first.shelf, None).await.unwrap(), [first]);
+}
+
+fn disposed(scope: Disposal) -> Entry {
+    let event = Event::Disposed {
+        actor: actor(),
+        scope,
+        classes: ContentClass::ALL.to_vec(),
+        authority: "schedule".into(),
+        reason: "retention".into(),
+        count: 1,
+        held: 0,
+        sha256: None,
+    };
+    Entry::bare(time(5), event)
+}
+
+fn hold(name: &str, unit: Option<Unit>) -> Entry {
+    let (hold, authority) = (name.into(), "Example Court".into());
+    Entry::bare(time(4), Event::HoldPlaced { actor: actor(), hold, unit, authority })
+}
+
+fn release(name: &str) -> Entry {
+    let (hold, authority) = (name.into(), "Example Court".into());
+    Entry::bare(time(6), Event::HoldReleased { actor: actor(), hold, authority })
+}
+
+#[tokio::test]
+async fn a_disposal_stays_open_until_what_it_destroyed_is_forgotten() {
+    let house = House::new().await;
+    let conversation = ConversationId::mint(time(0), &house.entropy);
+    let (first, second) = (unit(&house.entropy).1, unit(&house.entropy).1);
+    for unit in [&first, &second] {
+        house.tenant.append(Entry { unit: Some(unit.clone()), ..started() }).await.unwrap();
+    }
+    let receipt =
+        house.tenant.append(disposed(Disposal::Conversation(conversation))).await.unwrap();
+    let open = house.tenant.open_disposals().await.unwrap();
+    assert_eq!(open.iter().map(|disposal| disposal.seq).collect::<Vec<_>>(), [receipt.seq]);
+
+    let answers = PerClass { answers: true, ..PerClass::default() };
+    let all = PerClass::make(|_| true);
+    let forgotten = vec![Forgotten::Unit(first.id, answers), Forgotten::Shelf(second.shelf, all)];
+    house.tenant.forget(receipt.seq, forgotten).await.unwrap();
+    assert_eq!(house.tenant.open_disposals().await.unwrap(), []);
+    let keys = house.tenant.unit(first.id).await.unwrap().unwrap().keys;
+    assert_eq!(keys, WrappedKeys { answers: None, ..first.keys });
+    let keys = house.tenant.unit(second.id).await.unwrap().unwrap().keys;
+    assert_eq!(keys, WrappedKeys::default());
+}
+
+#[tokio::test]
+async fn a_hold_is_in_the_way_of_disposing_of_what_it_covers() {
+    let house = House::new().await;
+    let conversation = ConversationId::mint(time(0), &house.entropy);
+    let exchange = house.exchange();
+    let (of_conversation, of_exchange) =
+        (Unit::Conversation(conversation), Unit::Exchange(exchange));
+    house.tenant.append(hold("matter-1", Some(of_conversation))).await.unwrap();
+    let refused = house.tenant.append(disposed(of_conversation.into())).await;
+    assert_eq!(refused, Err(Unrecorded::Conflict));
+    house.tenant.append(disposed(of_exchange.into())).await.unwrap();
+    house.tenant.append(disposed(Disposal::Before(time(0).day()))).await.unwrap();
+
+    house.tenant.append(hold("matter-2", None)).await.unwrap();
+    for scope in [of_exchange.into(), Disposal::Before(time(0).day())] {
+        assert_eq!(house.tenant.append(disposed(scope)).await, Err(Unrecorded::Conflict));
+    }
+    house.tenant.append(release("matter-2")).await.unwrap();
+    house.tenant.append(disposed(of_exchange.into())).await.unwrap();
+
+    for again in [hold("matter-1", None), hold("matter-2", None), release("matter-2"), release("x")]
+    {
+        assert_eq!(house.tenant.append(again).await, Err(Unrecorded::Conflict));
+    }
+    let holds = house.tenant.holds().await.unwrap();
+    let shown: Vec<_> = holds.iter().map(|hold| (&*hold.name, hold.unit, hold.released)).collect();
+    let expected = [("matter-1", Some(of_conversation), None), ("matter-2", None, Some(time(6)))];
+    assert_eq!(shown, expected);
+}
+
+#[tokio::test]
 async fn one_organisation_sees_nothing_of_another() {
     let house = House::new().await;
     let other = TenantId::from_bytes([8; 16]);
-    let key = add_tenant(&house.store, other, &house.entropy).await;
+    let keys = add_tenant(&house.store, other, &house.entropy).await;
     let theirs = house.store.tenant(other);
     theirs.append_with(started(), vec![Effect::AddApiKey(house.api_key("s"))]).await.unwrap();
     theirs.append_with(started(), vec![Effect::AddConfiguration(configuration(1))]).await.unwrap();
 
     assert_eq!(house.tenant.api_keys().await.unwrap(), []);
     assert_eq!(house.tenant.configuration().await.unwrap(), None);
-    assert_eq!(house.tenant.content_key(key.id()).await.unwrap(), None);
+    assert_eq!(house.tenant.unit(keys.id()).await.unwrap(), None);
     assert_eq!(house.tenant.head().await.unwrap().size(), 1);
     let id = theirs.api_keys().await.unwrap()[0].id;
     assert!(house.effect(Effect::RevokeApiKey { id, at: time(5) }).await.is_err());

@@ -18,6 +18,11 @@ fn copy(from: &Path, to: &Path) {
             fs::copy(from.join(name), to.join(name)).unwrap();
         }
     }
+    // A backup leaves the key store out; a copy that is to be opened elsewhere needs one.
+    if !to.join("keys").exists() {
+        fs::create_dir(to.join("keys")).unwrap();
+        fs::copy(from.join("keys/keys.db"), to.join("keys/keys.db")).unwrap();
+    }
 }
 
 #[tokio::test]
@@ -164,12 +169,15 @@ async fn records_checkpoints_and_configurations_cannot_be_changed_by_sql() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_refused() {
+async fn a_newer_or_unreleased_schema_is_refused() {
     let house = House::new().await;
     let folder = house.close();
     sql(folder.path(), "UPDATE meta SET schema_version = 99").unwrap();
     let opened = Store::open(folder.path());
     assert!(matches!(opened, Err(Error::NewerSchema { found: 99, .. })), "{opened:?}");
+    sql(folder.path(), "UPDATE meta SET schema_version = 2").unwrap();
+    let opened = Store::open(folder.path());
+    assert!(matches!(opened, Err(Error::UnreleasedSchema { found: 2 })), "{opened:?}");
 }
 
 #[test]
@@ -190,9 +198,14 @@ async fn all_files_are_closed_to_other_accounts() {
     let _lock = house.store.lock_for_serving().unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(house.path()), 0o700);
-    let files: Vec<_> =
-        fs::read_dir(house.path()).unwrap().map(|file| file.unwrap().path()).collect();
-    assert_eq!(files.len(), 6, "{files:?}");
+    let paths = |folder: &Path| -> Vec<_> {
+        fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect()
+    };
+    let keys = house.path().join("keys");
+    assert_eq!(mode(&keys), 0o700);
+    let files = paths(house.path()).into_iter().filter(|path| *path != keys).chain(paths(&keys));
+    let files: Vec<_> = files.collect();
+    assert_eq!(files.len(), 8, "{files:?}");
     for file in files {
         assert_eq!(mode(&file), 0o600, "{}", file.display());
     }

@@ -10,4 +10,5 @@ mod append;
 mod content;
 mod crash;
 mod guard;
+mod keys;
 mod support;

@@ -1,11 +1,11 @@
 //! A data directory with one organisation, and events to append.
 
 use ledger::checkpoint::Signer;
-use ledger::seal::{ContentKey, Place};
+use ledger::seal::{KeySet, Place};
 use ledger::tree::{Frontier, leaf_hash};
 use ledger::{
     About, Actor, ActorKind, Blob, BlobPart, DeploymentId, Entropy, Entry, Event, ExchangeId, Hash,
-    Intent, LogId, Outcome, Record, Surrogates, TenantId, Time,
+    Intent, LogId, Outcome, Record, Surrogates, TenantId, Time, WrappedUnit,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -55,7 +55,7 @@ pub(crate) struct House {
     pub(crate) folder: TempDir,
     pub(crate) store: Store,
     pub(crate) tenant: Tenant,
-    pub(crate) key: ContentKey,
+    pub(crate) keys: KeySet,
     pub(crate) entropy: Seeded,
 }
 
@@ -64,9 +64,9 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let entropy = Seeded::new(1);
         let store = Store::create(folder.path(), DEPLOYMENT).unwrap();
-        let key = add_tenant(&store, TENANT, &entropy).await;
+        let keys = add_tenant(&store, TENANT, &entropy).await;
         let tenant = store.tenant(TENANT);
-        Self { folder, store, tenant, key, entropy }
+        Self { folder, store, tenant, keys, entropy }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -83,7 +83,7 @@ impl House {
     }
 
     pub(crate) fn blob(&self, exchange: ExchangeId, part: BlobPart) -> Blob {
-        self.key.seal(&Place { log: LOG, exchange, part }, b"synthetic content", &self.entropy)
+        self.keys.seal(&Place { log: LOG, exchange, part }, b"synthetic content", &self.entropy)
     }
 
     /// A statement of someone who has the file but not this crate.
@@ -96,22 +96,27 @@ pub(crate) fn sql(folder: &Path, text: &str) -> rusqlite::Result<usize> {
     rusqlite::Connection::open(folder.join("bulla.db")).unwrap().execute(text, [])
 }
 
-pub(crate) async fn add_tenant(store: &Store, id: TenantId, entropy: &Seeded) -> ContentKey {
-    let operator = ContentKey::generate(time(0), entropy);
-    let key = ContentKey::generate(time(0), entropy);
-    let wrapped = operator.wrap(&key, time(0), entropy);
+/// A unit on a shelf that nobody keeps.
+pub(crate) fn unit(entropy: &Seeded) -> (KeySet, WrappedUnit) {
+    let shelf = KeySet::generate(time(0), time(0).day(), entropy);
+    let keys = KeySet::generate(time(0), time(0).day(), entropy);
+    let (id, wrapped) = (keys.id(), keys.wrapped_by(&shelf, entropy));
+    (keys, WrappedUnit { id, shelf: shelf.id(), conversation: None, keys: wrapped })
+}
+
+/// Adds an organisation, with one unit.
+pub(crate) async fn add_tenant(store: &Store, id: TenantId, entropy: &Seeded) -> KeySet {
+    let (keys, unit) = unit(entropy);
     let opened = Event::LogOpened {
         deployment: store.deployment(),
         tenant: id,
         organisation: "Example Clinic (synthetic)".into(),
         verifier_key: signer().verifier_key(),
     };
-    let receipt = store
-        .add_tenant(id, "Example Clinic", wrapped, Entry::bare(time(0), opened))
-        .await
-        .unwrap();
+    let entry = Entry { unit: Some(unit), ..Entry::bare(time(0), opened) };
+    let receipt = store.add_tenant(id, "Example Clinic", entry).await.unwrap();
     assert_eq!(receipt.seq, 0);
-    key
+    keys
 }
 
 pub(crate) fn actor() -> Actor {
@@ -160,6 +165,7 @@ fn about(exchange: ExchangeId) -> About {
         destination: None,
         path: Vec::new(),
         prompt: None,
+        key_day: None,
     }
 }
 
