@@ -343,6 +343,7 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), KeyServiceError> {
         source,
     })?;
     fs::rename(&beside, path)
+        .or_else(|error| fs::remove_file(&beside).and(Err(error)))
         .and_then(|()| sync_folder(path))
         .map_err(|source| KeyServiceError::File { doing: "replace", path: path.to_owned(), source })
 }
@@ -350,8 +351,10 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), KeyServiceError> {
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    // Half a key in a file of ours would only stand in the way of the next try.
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .or_else(|error| fs::remove_file(path).and(Err(error)))
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {
@@ -525,6 +528,40 @@ mod tests {
             assert!(matches!(error, KeyServiceError::Malformed { .. }), "{text}");
             assert!(!text.contains(&hex[8..24]), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_wrapped_before_opens_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("operator.key");
+        let line = "kek_01a207a232807b7180021590ff0b4dc3 c15c0289ec2d0a9167ec8e65a18debbe5e5532fbeea293f80bc942ee9086c171";
+        write_new(&path, line.as_bytes()).unwrap();
+        let wrapped = "0101004c01a207a232807b7180021590ff0b4dc329fb173fb546c44fb3b2c77b4f8873039ba843787f4e323a68f5399317f7ceda76f2f99093bbf4fb3c0fb013577ba59e8d6a6d64d41e06dd14e1509986654aae7b4ff2b983e503f6e2223f1d0ad875d8da35e339587795af47673e157e5ae0e96ae5a7a93b7d29f509a2aef47a7962b1078ec698a9ced6d0";
+        let wrapped = data_encoding::HEXLOWER.decode(wrapped.as_bytes()).unwrap();
+        let opened = open(&path).unwrap().unwrap(&wrapped, "ten_1").await.unwrap();
+        assert_eq!(*opened, KEY);
+    }
+
+    #[tokio::test]
+    async fn a_context_has_a_length() {
+        let scratch = scratch();
+        let service = open(&scratch.path).unwrap();
+        for (context, good) in [("", false), (&*"x".repeat(257), false), (&*"x".repeat(256), true)]
+        {
+            let wrapped = service.wrap(&KEY, context, &Seeded::new(2)).await;
+            assert_eq!(wrapped.is_ok(), good, "{}", context.len());
+        }
+    }
+
+    #[test]
+    fn a_key_service_is_shared_among_threads() {
+        fn shared<T: Send + Sync>(_: &T) {}
+        fn sent<T: Send>(_: T) {}
+        let scratch = scratch();
+        let service = open(&scratch.path).unwrap();
+        shared(&service);
+        sent(service.wrap(&KEY, "ten_1", &Seeded::new(2)));
+        sent(service.unwrap(&[], "ten_1"));
     }
 
     #[test]

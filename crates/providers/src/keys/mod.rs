@@ -43,6 +43,9 @@ const KEY_BYTES: usize = 32;
 /// for a key then fails closed instead of waiting on.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Ids and words of the house; AWS takes no context beyond some kilobytes, and none that is empty.
+const MAX_CONTEXT_BYTES: usize = 256;
+
 /// The only form of wrapped bytes so far.
 const FORM: u8 = 1;
 
@@ -202,7 +205,8 @@ impl KeyService {
         Ok(Self { name, service, clock })
     }
 
-    /// Which key this is, for the record; never secret: `file:kek_...`, `vault:transit/bulla`.
+    /// Which key this is, for the record; never secret: `file:kek_...`, `vault:transit/bulla`. Of a
+    /// key file it is the first key at the time when it was opened.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -211,7 +215,8 @@ impl KeyService {
     /// Wraps a key, so that it opens with this service and the same context only.
     ///
     /// What was wrapped is opened once before it is handed out: a service that may wrap and not
-    /// unwrap shows here, and not when everything depends on it.
+    /// unwrap shows here, and not when everything depends on it. `context` has 1 to 256 bytes, and a
+    /// service may write it into its own log.
     ///
     /// # Errors
     /// [`KeyServiceError`]; there is no wrapped key then.
@@ -222,6 +227,9 @@ impl KeyService {
         entropy: &dyn Entropy,
     ) -> Result<Vec<u8>, KeyServiceError> {
         let fail = |fault: Fault| fault.of(&self.name);
+        if !(1..=MAX_CONTEXT_BYTES).contains(&context.len()) {
+            return Err(fail(Fault::Malformed("a context has 1 to 256 bytes")));
+        }
         let mut between = Zeroizing::new([0; KEY_BYTES]);
         entropy.fill(between.as_mut());
         let now = self.clock.now();

@@ -237,6 +237,18 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_was_made_before_opens_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("operator.key");
+        let line = "bulla-passphrase-1 kek_01a207a232807b7180021590ff0b4dc3 600000 a53c36d76cec99e0758527120fbbe785 a83d7e35de18174996676174b578712912d2b78fa4008310e6d11c9470802780f506d74ee5727d54609f2e65cc3b36041c242ea15d90b7204692e8be";
+        super::write_new(&path, line.as_bytes()).unwrap();
+        assert_eq!(
+            open(&path, PASSPHRASE).unwrap().name(),
+            "file:kek_01a207a232807b7180021590ff0b4dc3"
+        );
+    }
+
+    #[test]
     fn a_short_passphrase_makes_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("operator.key");

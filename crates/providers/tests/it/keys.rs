@@ -7,6 +7,7 @@ use std::time::Duration;
 use testkit::clock::TestClock;
 use testkit::entropy::Seeded;
 use testkit::keys::{KeyStand, Mood, Stand};
+use testkit::upstream::{Authority, Flaw};
 
 const KEY: [u8; 32] = *b"a synthetic key of thirty-two by";
 const CONTEXT: &str = "ten_22222222222222222222222222222222";
@@ -203,6 +204,24 @@ async fn a_service_that_is_not_there_is_away() {
         let service = KeyService::open(&path, &environment, Arc::new(clock())).unwrap();
         let error = service.wrap(&KEY, CONTEXT, &Seeded::new(1)).await.unwrap_err();
         assert_eq!(kind(&error), "unreachable", "{stand:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_named_authority_is_trusted() {
+    let authority = Authority::new();
+    for flaw in
+        [Flaw::None, Flaw::SelfSigned, Flaw::UnknownAuthority, Flaw::WrongName, Flaw::Expired]
+    {
+        let server = KeyStand::start_tls(Stand::VaultToken, &authority, flaw);
+        let wrapped = open(&server, clock()).wrap(&KEY, CONTEXT, &Seeded::new(1)).await;
+        if flaw == Flaw::None {
+            assert!(wrapped.is_ok(), "{wrapped:?}");
+            assert_eq!(server.complaints(), [] as [&str; 0]);
+        } else {
+            assert_eq!(kind(&wrapped.unwrap_err()), "unreachable", "{flaw:?}");
+            assert_eq!(server.seen().len(), 0, "{flaw:?}");
+        }
     }
 }
 

@@ -12,14 +12,14 @@ mod gcp;
 mod vault;
 
 use crate::entropy::Seeded;
+use crate::upstream::{Authority, Flaw};
 use aws_lc_rs::rsa;
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use ledger::seal::ContentKey;
 use ledger::{ContentKeyId, Time};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
@@ -197,6 +197,12 @@ struct Shared {
     state: Mutex<State>,
     entropy: Seeded,
     account: Option<rsa::KeyPair>,
+    tls: Option<Tls>,
+}
+
+struct Tls {
+    server: Arc<rustls::ServerConfig>,
+    authority_pem: String,
 }
 
 /// A key service, until the process ends.
@@ -218,6 +224,21 @@ impl KeyStand {
     /// When no port is free.
     #[must_use]
     pub fn start(stand: Stand) -> Self {
+        Self::begin(stand, None)
+    }
+
+    /// Starts one behind TLS, with a certificate in which this is wrong. Its key file trusts the
+    /// authority.
+    ///
+    /// # Panics
+    /// When no port is free.
+    #[must_use]
+    pub fn start_tls(stand: Stand, authority: &Authority, flaw: Flaw) -> Self {
+        let (server, authority_pem) = (authority.server_config(flaw), authority.pem());
+        Self::begin(stand, Some(Tls { server, authority_pem }))
+    }
+
+    fn begin(stand: Stand, tls: Option<Tls>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port of loopback");
         let address = listener.local_addr().expect("a port of loopback");
         let state = State {
@@ -236,6 +257,7 @@ impl KeyStand {
             state: Mutex::new(state),
             entropy: Seeded::new(0x6b65_7973 ^ u64::from(address.port())),
             account,
+            tls,
         });
         let this = Self {
             shared: Arc::clone(&shared),
@@ -247,7 +269,7 @@ impl KeyStand {
                 let shared = Arc::clone(&shared);
                 std::thread::spawn(move || {
                     // Whoever is gone is none of its business.
-                    let _answered = serve(&shared, stream).is_ok();
+                    let _answered = accept(&shared, stream).is_ok();
                 });
             }
         });
@@ -330,7 +352,15 @@ impl KeyStand {
     }
 
     fn address(&self) -> String {
-        format!("http://{}", self.shared.address)
+        let scheme = if self.shared.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.shared.address)
+    }
+
+    /// The line of a key file that says which authority is trusted.
+    fn ca_file(&self) -> String {
+        self.shared.tls.as_ref().map_or_else(String::new, |tls| {
+            format!("ca_file = \"{}\"\n", self.write("ca.pem", &tls.authority_pem))
+        })
     }
 
     /// Writes a file, and says where it is.
@@ -412,7 +442,17 @@ impl Shared {
     }
 }
 
-fn serve(shared: &Shared, stream: TcpStream) -> io::Result<()> {
+fn accept(shared: &Shared, stream: TcpStream) -> io::Result<()> {
+    let Some(tls) = &shared.tls else { return serve(shared, stream) };
+    let connection =
+        rustls::ServerConnection::new(Arc::clone(&tls.server)).map_err(io::Error::other)?;
+    let mut stream = rustls::StreamOwned::new(connection, stream);
+    serve(shared, &mut stream)?;
+    stream.conn.send_close_notify();
+    stream.flush()
+}
+
+fn serve(shared: &Shared, stream: impl Read + Write) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut lines = Vec::new();
     loop {
@@ -462,10 +502,12 @@ fn serve(shared: &Shared, stream: TcpStream) -> io::Result<()> {
             }
         }
     };
-    let mut head = String::new();
-    write!(head, "HTTP/1.1 {} Answer\r\n", answer.status).map_err(io::Error::other)?;
-    let length = answer.body.len();
-    write!(stream, "{head}content-length: {length}\r\nconnection: close\r\n\r\n{}", answer.body)
+    let Answer { status, body } = answer;
+    let length = body.len();
+    write!(
+        stream,
+        "HTTP/1.1 {status} Answer\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    )
 }
 
 /// Complains unless both are the same.

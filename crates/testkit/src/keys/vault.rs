@@ -21,8 +21,9 @@ pub(super) fn key_file(stand: &KeyStand) -> String {
     };
     format!(
         "[key_service]\nkind = \"vault\"\naddress = \"{}\"\nmount = \"{MOUNT}\"\nkey = \"bulla\"\n\
-         namespace = \"hospital\"\n{login}",
-        stand.address()
+         namespace = \"hospital\"\n{}{login}",
+        stand.address(),
+        stand.ca_file()
     )
 }
 
