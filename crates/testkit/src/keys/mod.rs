@@ -429,6 +429,11 @@ impl Shared {
     }
 
     fn answer(&self, seen: &Seen) -> Result<Answer, Complaint> {
+        let mut names: Vec<&str> = seen.headers.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|pair| pair.first() == pair.last()) {
+            return Err(format!("a header is there twice: {twice:?}"));
+        }
         match self.stand {
             Stand::VaultToken | Stand::VaultAppRole | Stand::VaultKubernetes => {
                 vault::answer(self, seen)
