@@ -130,7 +130,8 @@ fn report(all: &[Ended], screen: Screen, total: Duration) -> Result<(), Trouble>
 }
 
 fn tools_step(bench: &mut Bench, _: &mut Tally) -> Result<(), Trouble> {
-    tools::provide(&[tools::C_COMPILER, tools::PYTHON, tools::OPENSSL], bench.screen, &bench.stop)
+    let needs = [tools::C_COMPILER, tools::PYTHON, tools::OPENSSL, tools::SOFTHSM];
+    tools::provide(&needs, bench.screen, &bench.stop)
 }
 
 fn format_step(bench: &mut Bench, _: &mut Tally) -> Result<(), Trouble> {

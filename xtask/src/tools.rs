@@ -43,6 +43,23 @@ pub(crate) const OPENSSL: Need = Need {
     here: || on_path("openssl").is_some(),
 };
 
+/// A module of PKCS#11 whose tokens are files: the tests hold the service behind PKCS#11 to it.
+pub(crate) const SOFTHSM: Need = Need {
+    what: "SoftHSM2",
+    packages: &["softhsm2"],
+    here: || {
+        let fixed = [
+            "/usr/lib/softhsm",
+            "/usr/lib/x86_64-linux-gnu/softhsm",
+            "/usr/lib/aarch64-linux-gnu/softhsm",
+            "/usr/lib64/pkcs11",
+            "/usr/local/lib/softhsm",
+        ];
+        let module = fixed.iter().any(|it| Path::new(it).join("libsofthsm2.so").is_file());
+        module && on_path("softhsm2-util").is_some()
+    },
+};
+
 /// pip alone: the demo's weights come with it.
 pub(crate) const PIP: Need = Need {
     what: "Python with pip",

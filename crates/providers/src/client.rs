@@ -221,6 +221,15 @@ fn build(
     private: bool,
     wire: &Wire,
 ) -> Result<reqwest::Client, reqwest::Error> {
+    plain_client(endpoint.is_secure(), private, wire.authority_pem.as_deref())
+}
+
+/// A client that does nothing of its own mind, for one server.
+pub(crate) fn plain_client(
+    secure: bool,
+    private: bool,
+    authority_pem: Option<&[u8]>,
+) -> Result<reqwest::Client, reqwest::Error> {
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("bulla/", env!("CARGO_PKG_VERSION")))
         .http1_only()
@@ -230,10 +239,10 @@ fn build(
         .tcp_nodelay(true)
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
-        .https_only(endpoint.is_secure())
+        .https_only(secure)
         .tls_version_min(reqwest::tls::Version::TLS_1_2)
         .dns_resolver(Arc::new(Resolver { private }));
-    if let Some(pem) = &wire.authority_pem {
+    if let Some(pem) = authority_pem {
         builder = builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(pem)?);
     }
     builder.build()

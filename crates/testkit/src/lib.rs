@@ -9,6 +9,7 @@
 //! - [`upstream`]: a model server that says what a script tells it, keeps what it was sent, and
 //!   fails in the ways real ones fail.
 //! - [`authority`]: a time-stamping authority made with OpenSSL, which proves nothing to anybody.
+//! - [`keys`]: key services that encrypt with keys of their own, and can be told to fail.
 //! - [`client`]: an HTTP/1.1 caller that sees each event as it arrives and can walk away.
 //! - [`load`], [`proc`], [`disk`]: what the bench measures with.
 
@@ -17,6 +18,7 @@ pub mod client;
 pub mod clock;
 pub mod disk;
 pub mod entropy;
+pub mod keys;
 pub mod load;
 pub mod notes;
 pub mod people;

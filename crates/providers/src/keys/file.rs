@@ -32,7 +32,10 @@ const ID_BYTES: usize = 16;
 /// Permission bits of everybody but the owner.
 const ANYBODY_ELSE: u32 = 0o077;
 
-/// The same without the bit by which a file's group reads.
+/// Those of them by which a file is written.
+const ANYBODY_ELSE_WRITES: u32 = 0o022;
+
+/// All of them without the one by which a file's group reads.
 const ALL_BUT_READING_GROUP: u32 = 0o037;
 
 /// Where the key file is when nobody says: among systemd's credentials when there is one, else in
@@ -54,9 +57,9 @@ pub fn create_file(
     entropy: &dyn Entropy,
     now: Time,
 ) -> Result<ContentKeyId, KeyServiceError> {
-    let (id, line) = fresh_line(entropy, now);
-    write_new(path, line.as_bytes())?;
-    Ok(id)
+    let key = fresh_key(entropy, now);
+    write_new(path, line(&key).as_bytes())?;
+    Ok(key.id)
 }
 
 /// Puts a fresh key before those of a key file: it wraps from here on, and what the others wrapped
@@ -74,9 +77,10 @@ pub fn begin_rotation(
     if keys.len() >= MAX_KEYS {
         return Err(Fault::Malformed("it holds too many keys to add one").of(&shown(path)));
     }
-    let (id, line) = fresh_line(entropy, now);
-    replace(path, Zeroizing::new([line.as_str(), text.as_str()].concat()).as_bytes())?;
-    Ok(id)
+    let key = fresh_key(entropy, now);
+    let text = Zeroizing::new([line(&key).as_str(), text.as_str()].concat());
+    replace(path, text.as_bytes())?;
+    Ok(key.id)
 }
 
 /// Drops all keys of a file but the first. What they wrapped opens no more, so everything must have
@@ -88,7 +92,7 @@ pub fn finish_rotation(path: &Path) -> Result<ContentKeyId, KeyServiceError> {
     let text = read_private(path)?;
     let keys = parse(&text).map_err(|fault| fault.of(&shown(path)))?;
     let first = keys.first().ok_or_else(|| Fault::Malformed(NO_KEY).of(&shown(path)))?;
-    replace(path, line(first.id, &first.bytes).as_bytes())?;
+    replace(path, line(first).as_bytes())?;
     Ok(first.id)
 }
 
@@ -100,7 +104,7 @@ pub(super) struct KeyFile {
 
 /// Whose file it is: that decides who may read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     /// The operator's: nobody but its owner.
     Own,
     /// Handed over by systemd, in a folder that only the service can enter. Where systemd lets the
@@ -110,50 +114,54 @@ enum Place {
 }
 
 impl KeyFile {
-    /// Opens a key file, and says which key wraps.
-    pub(super) fn open(
+    /// A key file with this text, and which of its keys wraps.
+    pub(super) fn new(
         path: &Path,
-        environment: &Environment<'_>,
-    ) -> Result<(Self, String), KeyServiceError> {
-        let place = place(path, environment);
-        let text = read(path, place)?;
-        let keys = parse(&text).map_err(|fault| fault.of(&shown(path)))?;
-        let first = keys.first().ok_or_else(|| Fault::Malformed(NO_KEY).of(&shown(path)))?;
-        Ok((Self { path: path.to_owned(), place }, format!("file:{}", first.id)))
+        place: Place,
+        text: &str,
+    ) -> Result<(Self, ContentKeyId), Fault> {
+        let first = parse(text)?.into_iter().next().ok_or(Fault::Malformed(NO_KEY))?;
+        Ok((Self { path: path.to_owned(), place }, first.id))
     }
 
-    pub(super) async fn wrap(
-        &self,
-        key: &[u8; KEY_BYTES],
-        context: &str,
-        entropy: &dyn Entropy,
-    ) -> Result<Vec<u8>, Fault> {
-        let keys = self.keys().await?;
-        let first = keys.into_iter().next().ok_or(Fault::Malformed(NO_KEY))?;
-        let mut wrapped = first.id.as_bytes().to_vec();
-        wrapped.extend_from_slice(&first.sealer().seal_small(&binding(context), key, entropy));
-        Ok(wrapped)
+    /// The keys, as they are in the file at this moment.
+    pub(super) async fn keys(&self) -> Result<Vec<Key>, Fault> {
+        parse(&read_again(&self.path, self.place).await?)
     }
+}
 
-    pub(super) async fn unwrap(
-        &self,
-        wrapped: &[u8],
-        context: &str,
-    ) -> Result<Zeroizing<[u8; KEY_BYTES]>, Fault> {
-        let (id, sealed) = wrapped.split_first_chunk::<ID_BYTES>().ok_or(Fault::Unsealable)?;
-        let mut keys = self.keys().await?.into_iter();
-        let key = keys.find(|key| key.id.as_bytes() == id).ok_or(Fault::Unsealable)?;
-        let opened =
-            key.sealer().open_small(&binding(context), sealed).map_err(|_| Fault::Unsealable)?;
-        key_bytes(&opened).ok_or(Fault::Unsealable)
-    }
+/// Wraps with the first of these keys, whose id stands before what it sealed.
+pub(super) fn wrap(
+    keys: &[Key],
+    key: &[u8; KEY_BYTES],
+    context: &str,
+    entropy: &dyn Entropy,
+) -> Result<Vec<u8>, Fault> {
+    let first = keys.first().ok_or(Fault::Malformed(NO_KEY))?;
+    let mut wrapped = first.id.as_bytes().to_vec();
+    wrapped.extend_from_slice(&first.sealer().seal_small(&binding(context), key, entropy));
+    Ok(wrapped)
+}
 
-    async fn keys(&self) -> Result<Vec<Key>, Fault> {
-        let (path, place) = (self.path.clone(), self.place);
-        // The file may lie on a disk that is slow, or on one that was pulled out.
-        let text = tokio::task::spawn_blocking(move || read(&path, place)).await;
-        parse(&text.map_err(|_| Fault::Unreachable(UNREADABLE))?.map_err(gone)?)
-    }
+/// Opens with the one of these keys that wrapped.
+pub(super) fn unwrap(
+    keys: &[Key],
+    wrapped: &[u8],
+    context: &str,
+) -> Result<Zeroizing<[u8; KEY_BYTES]>, Fault> {
+    let (id, sealed) = wrapped.split_first_chunk::<ID_BYTES>().ok_or(Fault::Unsealable)?;
+    let key = keys.iter().find(|key| key.id.as_bytes() == id).ok_or(Fault::Unsealable)?;
+    let opened =
+        key.sealer().open_small(&binding(context), sealed).map_err(|_| Fault::Unsealable)?;
+    key_bytes(&opened).ok_or(Fault::Unsealable)
+}
+
+/// Reads a key file that was read before.
+pub(super) async fn read_again(path: &Path, place: Place) -> Result<Zeroizing<String>, Fault> {
+    let path = path.to_owned();
+    // The file may lie on a disk that is slow, or on one that was pulled out.
+    let text = tokio::task::spawn_blocking(move || read(&path, place)).await;
+    text.map_err(|_| Fault::Unreachable(UNREADABLE))?.map_err(gone)
 }
 
 const NO_KEY: &str = "it holds no key";
@@ -175,9 +183,9 @@ fn gone(error: KeyServiceError) -> Fault {
     }
 }
 
-struct Key {
-    id: ContentKeyId,
-    bytes: Zeroizing<[u8; KEY_BYTES]>,
+pub(super) struct Key {
+    pub(super) id: ContentKeyId,
+    pub(super) bytes: Zeroizing<[u8; KEY_BYTES]>,
 }
 
 impl Key {
@@ -206,25 +214,24 @@ fn parse(text: &str) -> Result<Vec<Key>, Fault> {
     Ok(keys)
 }
 
-fn line(id: ContentKeyId, bytes: &[u8; KEY_BYTES]) -> Zeroizing<String> {
-    let hex = Zeroizing::new(data_encoding::HEXLOWER.encode(bytes));
-    Zeroizing::new(format!("{id} {}\n", hex.as_str()))
+fn line(key: &Key) -> Zeroizing<String> {
+    let hex = Zeroizing::new(data_encoding::HEXLOWER.encode(key.bytes.as_ref()));
+    Zeroizing::new(format!("{} {}\n", key.id, hex.as_str()))
 }
 
-fn fresh_line(entropy: &dyn Entropy, now: Time) -> (ContentKeyId, Zeroizing<String>) {
+pub(super) fn fresh_key(entropy: &dyn Entropy, now: Time) -> Key {
     let mut bytes = Zeroizing::new([0; KEY_BYTES]);
     entropy.fill(bytes.as_mut());
-    let id = ContentKeyId::mint(now, entropy);
-    (id, line(id, &bytes))
+    Key { id: ContentKeyId::mint(now, entropy), bytes }
 }
 
-fn place(path: &Path, environment: &Environment<'_>) -> Place {
+pub(super) fn place(path: &Path, environment: &Environment<'_>) -> Place {
     let folder = environment(CREDENTIALS).and_then(|folder| fs::canonicalize(folder).ok());
     let parent = path.parent().and_then(|parent| fs::canonicalize(parent).ok());
     if folder.is_some() && folder == parent { Place::Credential } else { Place::Own }
 }
 
-fn shown(path: &Path) -> String {
+pub(super) fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
@@ -236,28 +243,79 @@ pub fn read_private(path: &Path) -> Result<Zeroizing<String>, KeyServiceError> {
     read(path, Place::Own)
 }
 
-fn read(path: &Path, place: Place) -> Result<Zeroizing<String>, KeyServiceError> {
+pub(super) fn read(path: &Path, place: Place) -> Result<Zeroizing<String>, KeyServiceError> {
+    let (text, guard) = look(path, place)?;
+    guard.private(path)?;
+    Ok(text)
+}
+
+/// Who but its owner can do what with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Guard {
+    /// Nobody reads it.
+    Private,
+    /// Others read it, and none of them writes it.
+    Readable,
+    /// Others write it.
+    Writable,
+}
+
+impl Guard {
+    fn of(mode: u32, handed_over: bool) -> Self {
+        if mode & ANYBODY_ELSE == 0 || (handed_over && mode & ALL_BUT_READING_GROUP == 0) {
+            Self::Private
+        } else if mode & ANYBODY_ELSE_WRITES == 0 {
+            Self::Readable
+        } else {
+            Self::Writable
+        }
+    }
+
+    /// Demands it for what holds a key.
+    pub(super) fn private(self, path: &Path) -> Result<(), KeyServiceError> {
+        match self {
+            Self::Private => Ok(()),
+            // Fail closed: a key that others may read is not a secret.
+            Self::Readable | Self::Writable => {
+                Err(Fault::Malformed("others than its owner may read it; its mode must be 0600")
+                    .of(&shown(path)))
+            }
+        }
+    }
+
+    /// Demands it for what only says where a key is: whoever changes that file has keys wrapped by
+    /// a service of his own.
+    pub(super) fn steady(self, path: &Path) -> Result<(), KeyServiceError> {
+        match self {
+            Self::Private | Self::Readable => Ok(()),
+            Self::Writable => {
+                Err(Fault::Malformed("others than its owner may write it").of(&shown(path)))
+            }
+        }
+    }
+}
+
+/// Reads a file, and says who else can.
+pub(super) fn look(
+    path: &Path,
+    place: Place,
+) -> Result<(Zeroizing<String>, Guard), KeyServiceError> {
     let failed = |source| KeyServiceError::File { doing: "read", path: path.to_owned(), source };
     let malformed = |reason| Err(Fault::Malformed(reason).of(&shown(path)));
     // What is judged is the file that was opened, not what lies there a moment later.
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
-    let (mode, root) = (metadata.mode() & 0o777, metadata.uid() == 0 && metadata.gid() == 0);
-    let private = mode & ANYBODY_ELSE == 0;
-    let handed_over = place == Place::Credential && root && mode & ALL_BUT_READING_GROUP == 0;
-    // Fail closed: a key that others may read is not a secret.
-    if !private && !handed_over {
-        return malformed("others than its owner may read it; its mode must be 0600");
-    }
     if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
         return malformed("it is too long, or no file");
     }
+    let root = metadata.uid() == 0 && metadata.gid() == 0;
+    let guard = Guard::of(metadata.mode(), root && place == Place::Credential);
     // Room for all of it, so that no copy stays behind in a buffer that grew.
     let capacity = usize::try_from(MAX_FILE_BYTES).unwrap_or(0) + 1;
     let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
     file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(failed)?;
     let Ok(text) = std::str::from_utf8(&bytes) else { return malformed("it is no text") };
-    Ok(Zeroizing::new(text.to_owned()))
+    Ok((Zeroizing::new(text.to_owned()), guard))
 }
 
 /// Writes a file that must not exist yet, readable by its owner only, and waits for the disk.
@@ -297,6 +355,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), KeyServiceError> {
         source,
     })?;
     fs::rename(&beside, path)
+        .or_else(|error| fs::remove_file(&beside).and(Err(error)))
         .and_then(|()| sync_folder(path))
         .map_err(|source| KeyServiceError::File { doing: "replace", path: path.to_owned(), source })
 }
@@ -304,8 +363,10 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), KeyServiceError> {
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    // Half a key in a file of ours would only stand in the way of the next try.
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .or_else(|error| fs::remove_file(path).and(Err(error)))
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {
@@ -479,6 +540,40 @@ mod tests {
             assert!(matches!(error, KeyServiceError::Malformed { .. }), "{text}");
             assert!(!text.contains(&hex[8..24]), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_wrapped_before_opens_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("operator.key");
+        let line = "kek_01a207a232807b7180021590ff0b4dc3 c15c0289ec2d0a9167ec8e65a18debbe5e5532fbeea293f80bc942ee9086c171";
+        write_new(&path, line.as_bytes()).unwrap();
+        let wrapped = "0101004c01a207a232807b7180021590ff0b4dc329fb173fb546c44fb3b2c77b4f8873039ba843787f4e323a68f5399317f7ceda76f2f99093bbf4fb3c0fb013577ba59e8d6a6d64d41e06dd14e1509986654aae7b4ff2b983e503f6e2223f1d0ad875d8da35e339587795af47673e157e5ae0e96ae5a7a93b7d29f509a2aef47a7962b1078ec698a9ced6d0";
+        let wrapped = data_encoding::HEXLOWER.decode(wrapped.as_bytes()).unwrap();
+        let opened = open(&path).unwrap().unwrap(&wrapped, "ten_1").await.unwrap();
+        assert_eq!(*opened, KEY);
+    }
+
+    #[tokio::test]
+    async fn a_context_has_a_length() {
+        let scratch = scratch();
+        let service = open(&scratch.path).unwrap();
+        for (context, good) in [("", false), (&*"x".repeat(257), false), (&*"x".repeat(256), true)]
+        {
+            let wrapped = service.wrap(&KEY, context, &Seeded::new(2)).await;
+            assert_eq!(wrapped.is_ok(), good, "{}", context.len());
+        }
+    }
+
+    #[test]
+    fn a_key_service_is_shared_among_threads() {
+        fn shared<T: Send + Sync>(_: &T) {}
+        fn sent<T: Send>(_: T) {}
+        let scratch = scratch();
+        let service = open(&scratch.path).unwrap();
+        shared(&service);
+        sent(service.wrap(&KEY, "ten_1", &Seeded::new(2)));
+        sent(service.unwrap(&[], "ten_1"));
     }
 
     #[test]

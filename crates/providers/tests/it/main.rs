@@ -7,6 +7,10 @@ mod client;
 #[cfg(test)]
 mod gateway;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod requests;
+#[cfg(test)]
+mod softhsm;
 #[cfg(test)]
 mod streams;
