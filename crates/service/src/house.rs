@@ -241,7 +241,7 @@ impl House {
         let store = Store::create(&setup.dir, log.deployment)?;
         let key_path = setup.key_path();
         if key_path.symlink_metadata().is_err() {
-            keys::create_file(&key_path, entropy, now)?;
+            keys::create(&key_path, &|name| (setup.environment)(name), entropy, now)?;
         }
         let content_keys = content_keys(&setup, &store, log)?;
         let service = content_keys.service();

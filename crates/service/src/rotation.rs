@@ -8,7 +8,7 @@ use crate::house::{Error, House, rewrap_signer};
 use crate::keys::first_key_id;
 use crate::retention::system;
 use ledger::{Actor, Entry, Event, Receipt};
-use providers::keys::{self, KeyService};
+use providers::keys::{self, KeyService, Renewal};
 use std::path::Path;
 use std::sync::Arc;
 use store::Effect;
@@ -43,20 +43,37 @@ impl House {
         let before = self.content_keys.service();
         let from = before.name().to_owned();
         let environment = |name: &str| (self.environment)(name);
-        let open = |path: &Path| KeyService::open(path, &environment, Arc::clone(&self.clock));
-        let in_file = to.is_none() && from.starts_with("file:");
-        if in_file {
-            keys::begin_rotation(&self.key_path, &*self.entropy, self.clock.now())?;
-        }
-        let after = open(to.unwrap_or(&self.key_path))?;
+        let fresh = self.key_path.with_extension("next");
+        let to = match (to, before.renewal()) {
+            (Some(to), _) => Some(to),
+            (None, Renewal::InFile) => {
+                keys::begin_rotation(&self.key_path, &*self.entropy, self.clock.now())?;
+                None
+            }
+            (None, Renewal::FreshFile) => {
+                // One of a try that was cut off goes on.
+                if !fresh.exists() {
+                    keys::create(&fresh, &environment, &*self.entropy, self.clock.now())?;
+                }
+                Some(fresh.as_path())
+            }
+            (None, Renewal::ByService) => None,
+        };
+        let path = to.unwrap_or(&self.key_path);
+        let after = KeyService::open(path, &environment, Arc::clone(&self.clock))?;
         for (file, name) in self.signer_files() {
             rewrap_signer(&file, &before, &after, &name, &*self.entropy).await?;
         }
         self.content_keys.rewrap(&after).await?;
         match to {
             Some(to) => keys::replace_by(&self.key_path, to)?,
-            None if in_file => drop(keys::finish_rotation(&self.key_path)?),
+            None if before.renewal() == Renewal::InFile => {
+                keys::finish_rotation(&self.key_path)?;
+            }
             None => {}
+        }
+        if fresh.exists() && std::fs::remove_file(&fresh).is_err() {
+            tracing::warn!(path = %fresh.display(), "remove this copy of the operator's key");
         }
         self.record_rotation("operator", from, after.name().to_owned(), actor).await
     }

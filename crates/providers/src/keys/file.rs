@@ -330,12 +330,18 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), KeyServiceError> {
     })
 }
 
-/// Gives a key file the content of another file, which must be a key file too, in one step.
+/// Gives a key file the content of another one, which [`KeyService::open`](super::KeyService::open) has
+/// read before, in one step.
 ///
 /// # Errors
 /// [`KeyServiceError`]; the file is as it was.
 pub fn replace_by(path: &Path, with: &Path) -> Result<(), KeyServiceError> {
-    replace(path, read_private(with)?.as_bytes())
+    let bytes = fs::read(with).map(Zeroizing::new).map_err(|source| KeyServiceError::File {
+        doing: "read",
+        path: with.to_owned(),
+        source,
+    })?;
+    replace(path, &bytes)
 }
 
 /// Replaces a file by another in one step, so that a crash leaves the one or the other. What a try that

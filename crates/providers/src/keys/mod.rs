@@ -165,7 +165,49 @@ impl fmt::Debug for KeyService {
     }
 }
 
+/// Makes a key file with one fresh key, which must not exist yet: under a passphrase when the environment
+/// gives one, else in the clear.
+///
+/// # Errors
+/// [`KeyServiceError`]; there is no file then.
+pub fn create(
+    path: &Path,
+    environment: &Environment<'_>,
+    entropy: &dyn Entropy,
+    now: Time,
+) -> Result<ContentKeyId, KeyServiceError> {
+    match passphrase::given(environment).map_err(|fault| fault.of(&file::shown(path)))? {
+        Some(passphrase) => create_passphrase_file(path, &passphrase, entropy, now),
+        None => create_file(path, entropy, now),
+    }
+}
+
+/// How the key of a service is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// A fresh key beside the others in the same file: [`begin_rotation`].
+    InFile,
+    /// A fresh file: [`create`], [`replace_by`].
+    FreshFile,
+    /// By the service itself; wrapping anew is all that is left to do.
+    ByService,
+}
+
 impl KeyService {
+    /// How the key is replaced.
+    #[must_use]
+    pub const fn renewal(&self) -> Renewal {
+        match self.service {
+            Service::File(_) => Renewal::InFile,
+            Service::Passphrase(_) => Renewal::FreshFile,
+            Service::Vault(_)
+            | Service::Aws(_)
+            | Service::Gcp(_)
+            | Service::Azure(_)
+            | Service::Pkcs11(_) => Renewal::ByService,
+        }
+    }
+
     /// Reads a key file: what it holds decides which service it is.
     ///
     /// A line that begins with the id of a key is a key itself; one that begins with

@@ -97,6 +97,14 @@ impl PassphraseFile {
     }
 }
 
+/// The passphrase that the environment gives; absent when it gives none.
+pub(super) fn given(environment: &Environment<'_>) -> Result<Option<Zeroizing<String>>, Fault> {
+    if environment(VARIABLE).is_none() && environment(FILE_VARIABLE).is_none() {
+        return Ok(None);
+    }
+    passphrase(environment).map(Some)
+}
+
 fn passphrase(environment: &Environment<'_>) -> Result<Zeroizing<String>, Fault> {
     let given = environment(VARIABLE).map(Zeroizing::new);
     let text = match (given, environment(FILE_VARIABLE)) {

@@ -19,9 +19,13 @@ fn clock() -> TestClock {
     TestClock::at(Time::from_micros(1_795_424_400_000_000))
 }
 
-fn open(stand: &KeyStand, clock: TestClock) -> KeyService {
+fn install() {
     // The second test of a process finds it installed.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+}
+
+fn open(stand: &KeyStand, clock: TestClock) -> KeyService {
+    install();
     let environment = |name: &str| stand.variable(name);
     KeyService::open(&stand.key_file(), &environment, Arc::new(clock)).unwrap()
 }
@@ -193,6 +197,7 @@ async fn a_service_that_hangs_is_away_within_the_time_limit() {
 
 #[tokio::test]
 async fn a_service_that_is_not_there_is_away() {
+    install();
     for stand in Stand::ALL {
         let server = KeyStand::start(stand);
         let path = server.key_file();
@@ -296,7 +301,7 @@ fn a_file_that_names_a_service_may_be_read_by_others_and_not_written() {
     {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         let environment = |name: &str| server.variable(name);
-        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+        install();
         let opened = KeyService::open(&path, &environment, Arc::new(clock()));
         assert_eq!(opened.is_ok(), good, "{mode:o}");
     }
@@ -304,6 +309,7 @@ fn a_file_that_names_a_service_may_be_read_by_others_and_not_written() {
 
 #[test]
 fn a_key_file_that_names_no_service_is_refused() {
+    install();
     let secret = KeyStand::secret();
     let vault = "[key_service]\nkind = \"vault\"\naddress = \"https://vault.clinic.example\"\n";
     check_file("", "missing field");

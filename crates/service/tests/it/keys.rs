@@ -2,13 +2,14 @@
 
 #![expect(clippy::disallowed_methods, reason = "the tasks of a test end with its runtime")]
 
-use crate::world::{World, ending, operator};
+use crate::world::{Environment, World, ending, operator};
 use ledger::Event;
 use service::{House, ReadError};
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use testkit::keys::{KeyStand, Mood, Stand};
 use testkit::upstream::Captured;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,4 +126,65 @@ async fn a_revoked_key_closes_everything_within_its_time_and_opens_again() {
     assert_eq!(ending(&event).0, "answered");
     assert!(world.house.read_content(exchange, operator(), "auditor").await.is_ok());
     keeping.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_move_to_a_key_service_which_can_then_take_them_back() {
+    let world = World::at("2026-06-01T15:00:00Z", None).await;
+    let keeping = tokio::spawn(Arc::clone(&world.house).keep_up(std::future::pending()));
+    let (event, _) = world.ask("SSN 219-09-9999", Some("a")).await;
+    let exchange = event.about().unwrap().exchange;
+    let vault = Arc::new(KeyStand::start(Stand::VaultAppRole));
+    let of_vault = Arc::clone(&vault);
+    world.environment.set(move |name| of_vault.variable(name));
+    let former = fs::read_to_string(world.data().join("operator.key")).unwrap();
+    // Beside the server, as the command does.
+    let other = House::open(world.setup_again()).await.unwrap();
+    let rotated = other.rotate_operator(Some(&vault.key_file()), operator()).await.unwrap();
+    assert!(rotated.from.starts_with("file:") && rotated.to.starts_with("vault:"), "{rotated:?}");
+    let key_file = fs::read_to_string(world.data().join("operator.key")).unwrap();
+    assert!(key_file.contains("[key_service]") && !key_file.contains(former.trim()));
+    for _ in 0..8 {
+        let (event, _) = world.ask("SSN 219-09-9999", Some("a")).await;
+        assert_eq!(ending(&event).0, "answered");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert!(world.house.read_content(exchange, operator(), "auditor").await.is_ok());
+    assert_eq!(vault.complaints(), Vec::<String>::new());
+
+    vault.is(Mood::Disabled);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let (event, _) = world.ask("SSN 219-09-9999", Some("a")).await;
+    assert_eq!(ending(&event), ("failed_closed", Some("keys_unavailable"), None));
+    let read = world.house.read_content(exchange, operator(), "auditor").await;
+    assert!(matches!(read, Err(ReadError::House(_))), "{read:?}");
+    assert!(House::open(world.setup_again()).await.is_err());
+    vault.is(Mood::Good);
+    let (event, _) = world.ask("SSN 219-09-9999", Some("a")).await;
+    assert_eq!(ending(&event).0, "answered");
+    keeping.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_under_a_passphrase_opens_with_it_and_is_replaced_under_it() {
+    let variables = |passphrase: &'static str| {
+        move |name: &str| (name == "BULLA_KEY_PASSPHRASE").then(|| passphrase.to_owned())
+    };
+    let environment = Environment::default();
+    environment.set(variables("a goose and four synthetic geese"));
+    let world = World::with("2026-06-01T15:00:00Z", None, environment).await;
+    let (event, _) = world.ask("SSN 219-09-9999", None).await;
+    let exchange = event.about().unwrap().exchange;
+    let path = world.data().join("operator.key");
+    let before = fs::read_to_string(&path).unwrap();
+    assert!(before.starts_with("bulla-passphrase-1 "), "{before}");
+    world.house.rotate_operator(None, operator()).await.unwrap();
+    let after = fs::read_to_string(&path).unwrap();
+    assert!(after.starts_with("bulla-passphrase-1 ") && after != before);
+    assert!(!world.data().join("operator.next").exists());
+
+    let world = world.closed_and(|_| ()).await;
+    assert!(world.house.read_content(exchange, operator(), "auditor").await.is_ok());
+    world.environment.set(variables("a goose and five synthetic geese"));
+    assert!(House::open(world.setup_again()).await.is_err());
 }

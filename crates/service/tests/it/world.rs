@@ -2,8 +2,8 @@
 
 use ledger::{Actor, ActorKind, Event, Record};
 use service::{Converse, House, KeyRequest, Principal, Setup, Started};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use testkit::clock::TestClock;
 use testkit::entropy::Seeded;
@@ -17,7 +17,26 @@ pub(crate) struct World {
     pub(crate) clock: TestClock,
     pub(crate) upstream: Upstream,
     pub(crate) secret: String,
+    pub(crate) environment: Environment,
     dir: tempfile::TempDir,
+}
+
+/// Variables that a test sets, also while a house is open.
+#[derive(Clone, Default)]
+pub(crate) struct Environment(Arc<Mutex<Option<Arc<service::Environment>>>>);
+
+impl Environment {
+    pub(crate) fn set(&self, variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static) {
+        *self.0.lock().unwrap() = Some(Arc::new(variables));
+    }
+
+    fn reader(&self) -> Arc<service::Environment> {
+        let this = self.clone();
+        Arc::new(move |name| {
+            let variables = this.0.lock().unwrap().clone();
+            variables.and_then(|variables| variables(name))
+        })
+    }
 }
 
 pub(crate) fn operator() -> Actor {
@@ -92,11 +111,20 @@ purposes = ["*"]
 impl World {
     /// A house at `moment`, with its rules in force and one key.
     pub(crate) async fn at(moment: &str, key_days: Option<u32>) -> Self {
+        Self::with(moment, key_days, Environment::default()).await
+    }
+
+    /// The same, with an environment.
+    pub(crate) async fn with(
+        moment: &str,
+        key_days: Option<u32>,
+        environment: Environment,
+    ) -> Self {
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         let dir = tempfile::tempdir().unwrap();
         let clock = TestClock::starting(moment);
         let upstream = Upstream::start(Reply::echo()).await;
-        let setup = Self::setup(&dir, &clock);
+        let setup = Self::setup(&dir, &clock, &environment);
         let house = House::create(setup, "Example Clinic (synthetic)").await.unwrap();
         house.apply(&rules(&upstream), operator()).await.unwrap();
         house.reload().await.unwrap();
@@ -107,7 +135,7 @@ impl World {
         };
         let (_, secret, _) = house.create_key(request, operator()).await.unwrap();
         house.reload().await.unwrap();
-        Self { house, clock, upstream, secret: secret.reveal().to_owned(), dir }
+        Self { house, clock, upstream, secret: secret.reveal().to_owned(), environment, dir }
     }
 
     /// Puts the same rules in force with `more` below them.
@@ -117,7 +145,7 @@ impl World {
         self.house.reload().await.unwrap();
     }
 
-    fn setup(dir: &tempfile::TempDir, clock: &TestClock) -> Setup {
+    fn setup(dir: &tempfile::TempDir, clock: &TestClock, environment: &Environment) -> Setup {
         Setup {
             dir: dir.path().join("data"),
             key_file: None,
@@ -126,22 +154,22 @@ impl World {
             clock: Arc::new(clock.clone()),
             // Another for each process, as with real randomness.
             entropy: Arc::new(Seeded::new(SEED.fetch_add(1, Ordering::Relaxed))),
-            environment: Arc::new(|_| None),
+            environment: environment.reader(),
         }
     }
 
     /// What another process opens the same data directory with.
     pub(crate) fn setup_again(&self) -> Setup {
-        Self::setup(&self.dir, &self.clock)
+        Self::setup(&self.dir, &self.clock, &self.environment)
     }
 
     /// Closes the house, does something to its data directory, and opens it again.
     pub(crate) async fn closed_and(self, change: impl FnOnce(&std::path::Path)) -> Self {
-        let Self { house, clock, upstream, secret, dir } = self;
+        let Self { house, clock, upstream, secret, environment, dir } = self;
         drop(house);
         change(&dir.path().join("data"));
-        let house = House::open(Self::setup(&dir, &clock)).await.unwrap();
-        Self { house, clock, upstream, secret, dir }
+        let house = House::open(Self::setup(&dir, &clock, &environment)).await.unwrap();
+        Self { house, clock, upstream, secret, environment, dir }
     }
 
     pub(crate) fn principal(&self) -> Principal {
