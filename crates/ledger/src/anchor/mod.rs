@@ -192,10 +192,10 @@ impl Authority {
     }
 
     /// Adds certificates that a token may not carry, and revocation lists, from PEM texts. None of
-    /// them is believed for being here.
+    /// them is believed for being here; a certificate that is none leads nowhere.
     ///
     /// # Errors
-    /// [`UnusableAuthority::Unreadable`].
+    /// [`UnusableAuthority::Unreadable`] when a block is not PEM, or a list is none.
     pub fn with_archive(mut self, pem: &[u8]) -> Result<Self, UnusableAuthority> {
         for certificate in CertificateDer::pem_slice_iter(pem) {
             let certificate = certificate.map_err(|_| UnusableAuthority::Unreadable)?;
@@ -302,6 +302,9 @@ pub enum NotAStamp {
     /// reason that leaves earlier stamps valid (RFC 3161 section 4, item 1).
     #[error("a certificate is revoked")]
     Revoked,
+    /// A revocation list for the path is not signed by its issuer, or cannot be followed.
+    #[error("a revocation list among the archived ones is not signed by its issuer")]
+    List,
     /// No path leads to a root that is believed.
     #[error("no path leads from the certificate to a trusted root")]
     Path,
@@ -510,8 +513,9 @@ fn check_path(
         .map(|der| BorrowedCertRevocationList::from_der(der).map(CertRevocationList::Borrowed))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| NotAStamp::Path)?;
-    let path = |lists: &[&CertRevocationList<'_>]| {
-        let revocation = RevocationOptionsBuilder::new(lists).ok().map(|options| {
+    let path = |list: Option<&CertRevocationList<'_>>| {
+        let lists: Vec<_> = list.into_iter().collect();
+        let revocation = RevocationOptionsBuilder::new(&lists).ok().map(|options| {
             options
                 .with_depth(RevocationCheckDepth::Chain)
                 // A list that is not archived cannot be asked; the verdict says which were.
@@ -532,28 +536,24 @@ fn check_path(
             )
             .map(|_| ())
     };
-    let all: Vec<_> = lists.iter().collect();
-    let result = path(&all).or_else(|error| {
-        let benign =
-            matches!(error, webpki::Error::CertRevoked) && is_revoked_later(leaf, at, &all);
-        if !benign {
-            return Err(error);
-        }
-        let rest: Vec<_> = lists.iter().filter(|list| list.issuer() != name_of(leaf)).collect();
-        path(&rest)
-    });
-    result.map_err(|error| {
-        if matches!(error, webpki::Error::CertRevoked) {
-            NotAStamp::Revoked
-        } else if matches!(
+    path(None).map_err(|error| {
+        let ended = matches!(
             error,
             webpki::Error::CertExpired { .. } | webpki::Error::CertNotValidYet { .. }
-        ) {
-            NotAStamp::Expired
-        } else {
-            NotAStamp::Path
+        );
+        if ended { NotAStamp::Expired } else { NotAStamp::Path }
+    })?;
+    // One at a time: an archive gathers lists over the years, and the library asks only the first that
+    // speaks for a certificate.
+    for list in &lists {
+        match path(Some(list)) {
+            Ok(()) => {}
+            Err(webpki::Error::CertRevoked) if is_revoked_later(leaf, at, list) => {}
+            Err(webpki::Error::CertRevoked) => return Err(NotAStamp::Revoked),
+            Err(_) => return Err(NotAStamp::List),
         }
-    })
+    }
+    Ok(())
 }
 
 /// The issuer as webpki gives it: without tag and length.
@@ -563,29 +563,23 @@ fn name_of<'a>(leaf: &Certificate<'a>) -> &'a [u8] {
 
 /// Whether the certificate was revoked after the stamp, for reasons that leave earlier stamps valid:
 /// RFC 3161 section 4, item 1. A list that gives no reason makes all of them invalid.
-fn is_revoked_later(
-    leaf: &Certificate<'_>,
-    at: UnixTime,
-    lists: &[&CertRevocationList<'_>],
-) -> bool {
-    let mut entries = lists
-        .iter()
-        .filter(|list| list.issuer() == name_of(leaf))
-        .filter_map(|list| list.find_serial(leaf.serial).ok().flatten())
-        .peekable();
-    entries.peek().is_some()
-        && entries.all(|entry| {
-            let later = entry.revocation_date > at
-                && entry.invalidity_date.is_none_or(|invalid| invalid > at);
-            let harmless = matches!(
-                entry.reason_code,
-                Some(
-                    RevocationReason::Unspecified
-                        | RevocationReason::AffiliationChanged
-                        | RevocationReason::Superseded
-                        | RevocationReason::CessationOfOperation
-                )
-            );
-            later && harmless
-        })
+fn is_revoked_later(leaf: &Certificate<'_>, at: UnixTime, list: &CertRevocationList<'_>) -> bool {
+    if list.issuer() != name_of(leaf) {
+        return false;
+    }
+    let entry = list.find_serial(leaf.serial).ok().flatten();
+    entry.is_some_and(|entry| {
+        let later =
+            entry.revocation_date > at && entry.invalidity_date.is_none_or(|invalid| invalid > at);
+        let harmless = matches!(
+            entry.reason_code,
+            Some(
+                RevocationReason::Unspecified
+                    | RevocationReason::AffiliationChanged
+                    | RevocationReason::Superseded
+                    | RevocationReason::CessationOfOperation
+            )
+        );
+        later && harmless
+    })
 }

@@ -28,6 +28,10 @@ pub const MAX_SMALL_FILE_BYTES: u64 = 1 << 20;
 pub enum Part {
     /// `VERIFY.md`: how to check, in plain words.
     Instructions,
+    /// `verify.html`: the page that checks a bundle in a browser, for whoever has nothing else.
+    Page,
+    /// `verify.py`: the script that checks a bundle with Python's standard library and OpenSSL.
+    Script,
     /// `checkpoint`: the signed note over all records.
     Checkpoint,
     /// `checkpoints/<size>`: an earlier signed note, ten or more digits.
@@ -76,6 +80,8 @@ impl Part {
     pub fn of(name: &str) -> Self {
         match name {
             "VERIFY.md" => Self::Instructions,
+            "verify.html" => Self::Page,
+            "verify.py" => Self::Script,
             "checkpoint" => Self::Checkpoint,
             "content" => Self::ContentClaim,
             "records.jsonl" => Self::Records,
@@ -126,6 +132,8 @@ impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Instructions => f.write_str("VERIFY.md"),
+            Self::Page => f.write_str("verify.html"),
+            Self::Script => f.write_str("verify.py"),
             Self::Checkpoint => f.write_str("checkpoint"),
             Self::EarlierCheckpoint(size) => write!(f, "checkpoints/{size:010}"),
             Self::Archive => f.write_str("authorities/"),

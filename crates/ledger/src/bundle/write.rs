@@ -12,6 +12,12 @@ use std::str::FromStr;
 
 const BLOCK: usize = 512;
 
+/// The page that checks a bundle in a browser, made of `crates/ledger/page` by its `build-page.mjs`.
+const PAGE: &str = include_str!("verify.html");
+
+/// The script that checks a bundle with Python's standard library and OpenSSL.
+const SCRIPT: &str = include_str!("verify.py");
+
 /// Which content the records of a log commit to.
 ///
 /// Content without a record exists in an honest database: windows of an answer that is under way,
@@ -244,6 +250,8 @@ impl<W: Write> Writer<W> {
             record_bytes: 0,
         };
         writer.small(Part::Instructions, instructions.as_bytes())?;
+        writer.small(Part::Page, PAGE.as_bytes())?;
+        writer.small(Part::Script, SCRIPT.as_bytes())?;
         writer.small(Part::Checkpoint, checkpoint.as_bytes())?;
         Ok(writer)
     }

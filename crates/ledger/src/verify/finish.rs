@@ -37,6 +37,15 @@ impl Verification {
             let words = format!("{} intent(s) have no outcome; the first is {at}", self.open.len());
             self.warn(words);
         }
+        match self.strangers {
+            0 => {}
+            1 => self.warn(format!("{}: no part of a bundle; not looked at", self.first_stranger)),
+            more => self.warn(format!(
+                "{} and {} other files: no part of a bundle; not looked at",
+                self.first_stranger,
+                more - 1
+            )),
+        }
         if self.steps_back > 1 {
             self.warn(format!("the clock stepped back {} times", self.steps_back));
         }
@@ -133,10 +142,11 @@ impl Verification {
                 .collect(),
         };
         let mut vouched = 0;
+        let mut foreign = 0_u64;
         for mark in std::mem::take(&mut self.marks) {
             let claimed = &mark.note.claimed;
             if claimed.origin != self.log_text {
-                self.warn("an earlier checkpoint is of another log; not looked at".to_owned());
+                foreign += 1;
                 continue;
             }
             let which = format!("the earlier checkpoint of {} records", claimed.size);
@@ -170,6 +180,9 @@ impl Verification {
                 }
                 None => {}
             }
+        }
+        if foreign > 0 {
+            self.warn(format!("{foreign} earlier checkpoint(s) of another log; not looked at"));
         }
         self.finish_trust();
     }
@@ -247,6 +260,10 @@ impl Verification {
             let words = format!("{} is not listed in the manifest", extra.name);
             self.fault(ProblemKind::Format, &words);
         }
+        let listed = manifest.files.iter().map(|listed| &listed.name);
+        if !listed.eq(seen_names(&self.seen)) {
+            self.fault(ProblemKind::Format, "the manifest does not list the files in their order");
+        }
         let says_the_same = Some(manifest.log) == self.log
             && Some(&manifest.organisation) == self.verdict.organisation.as_ref()
             && Some(&manifest.verifier_key) == self.verdict.verifier_key.as_ref()
@@ -256,4 +273,10 @@ impl Verification {
             self.fault(ProblemKind::Format, "the manifest says something else than the log");
         }
     }
+}
+
+/// The names of the files that a manifest lists.
+fn seen_names(seen: &[Listed]) -> impl Iterator<Item = &String> {
+    let listed = |file: &&Listed| Part::of(&file.name) != Part::Manifest;
+    seen.iter().filter(listed).map(|file| &file.name)
 }

@@ -43,7 +43,8 @@ use trust::Note;
 /// their time before they queue for their position, so small steps back are ordinary.
 pub const MAX_STEP_BACK_SECONDS: i64 = 5;
 
-/// Problems that are named one by one; the others are counted. A person needs the first.
+/// Problems at records that are named one by one, and as many others; the rest is counted. A person needs
+/// the first.
 pub const MAX_PROBLEMS: usize = 20;
 
 /// Intents that may be open at one point of a log. A server has thousands of exchanges at once, not
@@ -73,6 +74,9 @@ pub struct Verification {
     next_mark: usize,
     last_part: Option<Part>,
     last_name: String,
+    /// Files that are no part of a bundle, which take no room from other warnings.
+    strangers: u64,
+    first_stranger: String,
     seen: Vec<Listed>,
     note: Option<String>,
     claimed: Option<Checkpoint>,
@@ -108,6 +112,8 @@ impl Verification {
             next_mark: 0,
             last_part: None,
             last_name: String::new(),
+            strangers: 0,
+            first_stranger: String::new(),
             seen: Vec::new(),
             note: None,
             claimed: None,
@@ -155,8 +161,12 @@ impl Verification {
         self.problem(Problem::nowhere(ProblemKind::Format, words));
     }
 
+    /// Problems at a record and others are kept apart up to their number, so that the one kind does not
+    /// hide the first of the other.
     fn problem(&mut self, problem: Problem) {
-        if self.verdict.problems.len() < MAX_PROBLEMS {
+        let placed = problem.at.is_some();
+        let alike = self.verdict.problems.iter().filter(|other| other.at.is_some() == placed);
+        if alike.count() < MAX_PROBLEMS {
             self.verdict.problems.push(problem);
         } else {
             self.verdict.more_problems += 1;
@@ -261,7 +271,7 @@ impl Verification {
                     self.problem(problem);
                 }
             }
-            Part::Instructions | Part::Blob(..) | Part::Unknown => {
+            Part::Instructions | Part::Page | Part::Script | Part::Blob(..) | Part::Unknown => {
                 io::copy(&mut content, &mut io::sink())?;
             }
         }
@@ -271,7 +281,10 @@ impl Verification {
 
     fn unknown_file(&mut self, name: &str, content: &mut dyn Read) -> io::Result<()> {
         io::copy(content, &mut io::sink())?;
-        self.warn(format!("{name}: no part of a bundle; not looked at"));
+        self.strangers += 1;
+        if self.strangers == 1 {
+            name.clone_into(&mut self.first_stranger);
+        }
         Ok(())
     }
 

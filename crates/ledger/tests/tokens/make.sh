@@ -238,6 +238,7 @@ row certificate_had_ended ended.tst - root.pem - - expired bad
 stamp no_nonce.tsq tsa_revoked revoked
 stamp no_nonce.tsq tsa_superseded superseded
 echo 01 > crlnumber
+openssl ca -config ca.cnf -cert between.pem -keyfile between.key -gencrl -out before.crl
 sleep 2
 openssl ca -config ca.cnf -cert between.pem -keyfile between.key -revoke tsa_revoked.pem -crl_reason keyCompromise -policy policy
 openssl ca -config ca.cnf -cert between.pem -keyfile between.key -revoke tsa_superseded.pem -crl_reason superseded -policy policy
@@ -246,7 +247,19 @@ row key_was_stolen revoked.tst - root.pem between.crl - revoked bad
 # Here RFC 3161 section 4 and `openssl ts -verify -crl_check` differ; see the decision.
 row replaced_after_the_stamp superseded.tst - root.pem between.crl - good bad
 row not_on_the_list p256.tst asked.tsq root.pem between.crl - good good
+# An archive gathers lists over the years: each of them counts, whatever stands first.
+cat before.crl between.crl > lists.crl
+row key_was_stolen_says_the_second_list revoked.tst - root.pem lists.crl - revoked bad
+# The last byte of the signature is another one.
+openssl crl -in between.crl -outform DER -out list.der
+last=$(tail -c 1 list.der | od -An -tu1 | tr -d ' ')
+{
+  echo "-----BEGIN X509 CRL-----"
+  { head -c -1 list.der; printf "\\x$(printf %02x $((255 - last)))"; } | base64 -w 64
+  echo "-----END X509 CRL-----"
+} > forged.crl
+row list_is_forged p256.tst asked.tsq root.pem forged.crl - list bad
 
-cp message root.pem other_root.pem archive.pem between.crl between.pem asked.tsq ./*.tst "$out"
+cp message root.pem other_root.pem archive.pem between.crl lists.crl forged.crl between.pem asked.tsq ./*.tst "$out"
 rm -f "$out/inner.tst"
 printf '%s\n' "${rows[@]}" > "$out/cases.tsv"

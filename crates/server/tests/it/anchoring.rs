@@ -15,11 +15,16 @@ use tokio::time::Instant;
 /// How long something that happens every second may take on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
 
-fn rules(upstream: &Upstream, stamping: &Stamping, roots: &Path, witnessed: &str) -> Rules {
+pub(crate) fn rules(
+    upstream: &Upstream,
+    stamping: &Stamping,
+    roots: &Path,
+    witnessed: &str,
+) -> Rules {
     Rules::cloud(upstream).and(&stamping.rules(roots)).and(witnessed)
 }
 
-fn witnessed(serving: &witness::Serving) -> String {
+pub(crate) fn witnessed(serving: &witness::Serving) -> String {
     let address = serving.address.trim_start_matches("http://");
     format!(
         r#"

@@ -18,6 +18,7 @@ mod rules;
 
 mod agreements;
 mod anchoring;
+mod attacks;
 mod broken_upstream;
 mod callers;
 mod command;
