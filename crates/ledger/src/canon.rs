@@ -306,6 +306,12 @@ impl<'a> Members<'a> {
                 (Field::Actor, actor),
                 (Field::Size, size),
             ]),
+            Event::Streamed { actor, from, size } => self.put([
+                (Field::Kind, &Kind::Streamed),
+                (Field::Actor, actor),
+                (Field::From, from),
+                (Field::Size, size),
+            ]),
             Event::ContentRead { actor, exchange, reason } => self.put([
                 (Field::Kind, &Kind::ContentRead),
                 (Field::Actor, actor),
@@ -345,6 +351,11 @@ impl<'a> Members<'a> {
                 (Field::Kind, &Kind::ClockSkewed),
                 (Field::Authority, authority),
                 (Field::Stamped, stamped),
+            ]),
+            Event::FeedFailing { feed, reason } => self.put([
+                (Field::Kind, &Kind::FeedFailing),
+                (Field::Feed, feed),
+                (Field::Reason, reason),
             ]),
         }
     }
@@ -590,6 +601,9 @@ mod tests {
                 },
                 Kind::ApiKeyRevoked => Event::ApiKeyRevoked { actor, key },
                 Kind::Exported => Event::Exported { actor, size: self.number() },
+                Kind::Streamed => {
+                    Event::Streamed { actor, from: self.number(), size: self.maybe(self.number()) }
+                }
                 Kind::ContentRead => Event::ContentRead {
                     actor,
                     exchange: ExchangeId::from_bytes(self.bytes()),
@@ -615,6 +629,7 @@ mod tests {
                 Kind::ClockSkewed => {
                     Event::ClockSkewed { authority: self.text(), stamped: self.time() }
                 }
+                Kind::FeedFailing => Event::FeedFailing { feed: self.text(), reason: self.text() },
             }
         }
 

@@ -61,6 +61,7 @@ table! {
     ApiKeyCreated = "api_key.created",
     ApiKeyRevoked = "api_key.revoked",
     Exported = "audit.exported",
+    Streamed = "audit.streamed",
     ContentRead = "content.read",
     AccessRefused = "access.refused",
     Started = "service.started",
@@ -69,6 +70,7 @@ table! {
     Anchored = "log.anchored",
     AnchorFailing = "anchor.failing",
     ClockSkewed = "clock.skewed",
+    FeedFailing = "feed.failing",
 }
 
 table! {
@@ -89,7 +91,9 @@ table! {
     Detector = "detector",
     Exchange = "exchange",
     Expires = "expires",
+    Feed = "feed",
     Findings = "findings",
+    From = "from",
     Intent = "intent",
     Key = "key",
     Kind = "kind",
@@ -218,6 +222,7 @@ impl Kind {
             ),
             Self::ApiKeyRevoked => (ACTOR.and([Field::Key]), NONE),
             Self::Exported => (ACTOR.and([Field::Size]), NONE),
+            Self::Streamed => (ACTOR.and([Field::From]), Fields::of([Field::Size])),
             Self::ContentRead => (ACTOR.and([Field::Exchange, Field::Reason]), NONE),
             Self::AccessRefused => (Fields::of([Field::Count]), NONE),
             Self::Started => (ACTOR.and([Field::Version]), NONE),
@@ -230,6 +235,7 @@ impl Kind {
             }
             Self::AnchorFailing => (Fields::of([Field::Authority, Field::Reason]), NONE),
             Self::ClockSkewed => (Fields::of([Field::Authority, Field::Stamped]), NONE),
+            Self::FeedFailing => (Fields::of([Field::Feed, Field::Reason]), NONE),
         }
     }
 }

@@ -134,7 +134,7 @@ impl<'a> Parts<'a, '_> {
             Field::Policy => drop(parsed::<Hash>(scanner)?),
             Field::Expires => drop(time(scanner)?),
             Field::Days => drop(u32::try_from(scanner.integer()?).map_err(|_| Refused)?),
-            Field::Count | Field::Size => drop(scanner.integer()?),
+            Field::Count | Field::From | Field::Size => drop(scanner.integer()?),
             Field::Stream => drop(scanner.boolean()?),
             Field::Findings => counts(scanner)?,
             Field::Treatments => treatments(scanner)?,
@@ -150,6 +150,7 @@ impl<'a> Parts<'a, '_> {
             | Field::Decision
             | Field::Destination
             | Field::Detector
+            | Field::Feed
             | Field::Outcome
             | Field::Owner
             | Field::Purpose
@@ -190,12 +191,14 @@ impl<'a> Parts<'a, '_> {
             | Kind::ApiKeyCreated
             | Kind::ApiKeyRevoked
             | Kind::Exported
+            | Kind::Streamed
             | Kind::ContentRead
             | Kind::AccessRefused
             | Kind::Started
             | Kind::Stopped
             | Kind::AgreementExpiring
-            | Kind::AnchorFailing => Body::Other,
+            | Kind::AnchorFailing
+            | Kind::FeedFailing => Body::Other,
         };
         Ok(Glance {
             log: self.log,

@@ -153,6 +153,17 @@ pub enum Event {
         /// Records in the export: positions `0 <= i < size`.
         size: u64,
     },
+    /// Records of the log were read, line by line, by somebody at the command line.
+    #[serde(rename = "audit.streamed")]
+    Streamed {
+        /// Who read them.
+        actor: Actor,
+        /// From this position on.
+        from: u64,
+        /// Before this position; absent when the reading goes on as the log grows.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        size: Option<u64>,
+    },
     /// Sealed content of an exchange was opened and read.
     #[serde(rename = "content.read")]
     ContentRead {
@@ -225,6 +236,15 @@ pub enum Event {
         /// The time that the authority gave. The record's own is that of this machine.
         stamped: Time,
     },
+    /// A feed of the log does not deliver. Told once until it does again; what was to be delivered
+    /// waits in the log.
+    #[serde(rename = "feed.failing")]
+    FeedFailing {
+        /// The feed, as the configuration names it.
+        feed: String,
+        /// What is wrong, from a short list.
+        reason: String,
+    },
 }
 
 impl Event {
@@ -239,6 +259,7 @@ impl Event {
             | Self::ApiKeyCreated { .. }
             | Self::ApiKeyRevoked { .. }
             | Self::Exported { .. }
+            | Self::Streamed { .. }
             | Self::ContentRead { .. }
             | Self::AccessRefused { .. }
             | Self::Started { .. }
@@ -246,7 +267,8 @@ impl Event {
             | Self::AgreementExpiring { .. }
             | Self::Anchored { .. }
             | Self::AnchorFailing { .. }
-            | Self::ClockSkewed { .. } => None,
+            | Self::ClockSkewed { .. }
+            | Self::FeedFailing { .. } => None,
         }
     }
 }
@@ -540,6 +562,8 @@ mod tests {
             },
             Event::ApiKeyRevoked { actor: actor(), key },
             Event::Exported { actor: actor(), size: (1 << 53) - 1 },
+            Event::Streamed { actor: actor(), from: 0, size: Some(9) },
+            Event::Streamed { actor: actor(), from: 7, size: None },
             Event::ContentRead {
                 actor: actor(),
                 exchange: sample::exchange(1),
@@ -564,6 +588,7 @@ mod tests {
                 reason: "unreachable".to_owned(),
             },
             Event::ClockSkewed { authority: "example".to_owned(), stamped: Time::from_micros(0) },
+            Event::FeedFailing { feed: "siem".to_owned(), reason: "unreachable".to_owned() },
         ];
         events.append(&mut intents);
         events.append(&mut outcomes);

@@ -108,6 +108,7 @@ pub(crate) fn index_intent(
         | Event::ApiKeyCreated { .. }
         | Event::ApiKeyRevoked { .. }
         | Event::Exported { .. }
+        | Event::Streamed { .. }
         | Event::ContentRead { .. }
         | Event::AccessRefused { .. }
         | Event::Started { .. }
@@ -115,7 +116,8 @@ pub(crate) fn index_intent(
         | Event::AgreementExpiring { .. }
         | Event::Anchored { .. }
         | Event::AnchorFailing { .. }
-        | Event::ClockSkewed { .. } => Ok(()),
+        | Event::ClockSkewed { .. }
+        | Event::FeedFailing { .. } => Ok(()),
     }
 }
 

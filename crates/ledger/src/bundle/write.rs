@@ -40,6 +40,7 @@ impl Committed {
             | Event::ApiKeyCreated { .. }
             | Event::ApiKeyRevoked { .. }
             | Event::Exported { .. }
+            | Event::Streamed { .. }
             | Event::ContentRead { .. }
             | Event::AccessRefused { .. }
             | Event::Started { .. }
@@ -47,7 +48,8 @@ impl Committed {
             | Event::AgreementExpiring { .. }
             | Event::Anchored { .. }
             | Event::AnchorFailing { .. }
-            | Event::ClockSkewed { .. } => 0,
+            | Event::ClockSkewed { .. }
+            | Event::FeedFailing { .. } => 0,
         };
         if about.prompt.is_some() || windows > 0 {
             let parts = self.exchanges.entry(about.exchange).or_default();
