@@ -31,7 +31,8 @@ pub use deployment::{AnchorRow, Deployment, LeafRow, StampRow};
 pub use error::{Error, StopReason};
 pub use folder::ServeLock;
 pub use rows::{
-    ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, Effect, OpenIntent, TenantRow,
+    ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, Effect, FeedPosition,
+    OpenIntent, TenantRow,
 };
 pub use store::Store;
 pub use tenant::{RECORDS_PER_READ, Tenant};

@@ -97,7 +97,8 @@ async fn a_log_of_before_gets_its_subtrees_when_it_is_opened() {
     database
         .execute_batch(
             "DROP TABLE subtrees; DROP TABLE stamps; DROP TABLE cosignatures; DROP TABLE leaves;
-             DROP TABLE anchors; DROP TABLE deployment_head; UPDATE meta SET schema_version = 1;",
+             DROP TABLE anchors; DROP TABLE deployment_head; DROP TABLE feeds;
+             UPDATE meta SET schema_version = 1;",
         )
         .unwrap();
     drop(database);

@@ -9,5 +9,6 @@ mod anchors;
 mod append;
 mod content;
 mod crash;
+mod feeds;
 mod guard;
 mod support;
