@@ -5,6 +5,7 @@
 
 pub(crate) mod destination;
 pub(crate) mod endpoint;
+mod feed;
 pub(crate) mod name;
 mod outside;
 
@@ -20,10 +21,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 pub use destination::{Credential, Destination, Dialect, Route, Target};
+pub use feed::{CoveredFeed, Feed, FeedTarget, LineFormat, MAX_FEEDS};
 pub use name::{Day, Malformed, Name, Slug, Title};
 pub use outside::{TimeAuthority, Witness};
 
 use destination::{RawDestination, RawRoute};
+use feed::RawFeed;
 use outside::{RawAnchoring, RawAuthority, RawWitness};
 
 /// Largest governed file in bytes: some thousand objects. Larger ones are generated, and a person
@@ -108,6 +111,7 @@ pub struct Rules {
     authorities: BTreeMap<Slug, TimeAuthority>,
     witnesses: BTreeMap<Slug, Witness>,
     anchor_seconds: u32,
+    feeds: BTreeMap<Slug, Feed>,
     /// Every object as written, for [`Rules::diff`].
     objects: BTreeMap<String, toml::Value>,
 }
@@ -136,8 +140,9 @@ impl Rules {
         let (authorities, witnesses) = outsiders(&raw, &hops)?;
         let anchor_seconds = outside::interval(raw.anchoring.as_ref())
             .map_err(|fault| RulesError::object("anchoring", fault))?;
-        let destinations = Assembly { organisation: organisation.as_ref(), hosting, hops }
-            .destinations(&raw.destination)?;
+        let assembly = Assembly { organisation: organisation.as_ref(), hosting, hops };
+        let feeds = assembly.feeds(&raw.feed)?;
+        let destinations = assembly.destinations(&raw.destination)?;
         let routes = routes(&raw.route, &destinations)?;
         let policy = policy(&raw, &destinations, &purposes)?;
         Ok(Self {
@@ -151,6 +156,7 @@ impl Rules {
             authorities,
             witnesses,
             anchor_seconds,
+            feeds,
             objects: objects(table),
         })
     }
@@ -224,6 +230,17 @@ impl Rules {
     #[must_use]
     pub const fn anchor_seconds(&self) -> u32 {
         self.anchor_seconds
+    }
+
+    /// Every feed of the log, in order of id.
+    pub fn feeds(&self) -> impl Iterator<Item = &Feed> {
+        self.feeds.values()
+    }
+
+    /// The feed with this id.
+    #[must_use]
+    pub fn feed(&self, id: &str) -> Option<&Feed> {
+        self.feeds.get(id)
     }
 
     pub(crate) const fn policy(&self) -> &Policy {
@@ -404,6 +421,26 @@ struct Assembly<'a> {
 }
 
 impl Assembly<'_> {
+    fn feeds(&self, raws: &[RawFeed]) -> Result<BTreeMap<Slug, Feed>, RulesError> {
+        if raws.len() > MAX_FEEDS {
+            let fault = Fault::new("feed", format!("at most {MAX_FEEDS} feeds"));
+            return Err(RulesError::object("the file", fault));
+        }
+        each(
+            "feed",
+            raws,
+            |raw| &raw.id,
+            |raw| {
+                let hop = self.hops.get(raw.hop.as_str());
+                let hop = hop
+                    .ok_or_else(|| Fault::new("hop", "there is no [[hop]] with this id"))
+                    .map(Arc::clone)?;
+                let feed = Feed::parse(raw, hop, self.organisation.cloned(), self.hosting.clone())?;
+                Ok((word("id", &raw.id)?, feed))
+            },
+        )
+    }
+
     fn destinations(
         &self,
         raws: &[RawDestination],
@@ -556,6 +593,8 @@ struct RawRules {
     authority: Vec<RawAuthority>,
     #[serde(default)]
     witness: Vec<RawWitness>,
+    #[serde(default)]
+    feed: Vec<RawFeed>,
 }
 
 #[derive(Debug, Deserialize)]
