@@ -9,5 +9,6 @@
     reason = "a test fails by panicking, and looks at the one kind of event that it is about"
 )]
 
+mod feeds;
 mod time;
 mod world;
