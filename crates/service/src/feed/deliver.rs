@@ -51,6 +51,9 @@ const MAX_UNSETTLED: usize = 4096;
 /// A connection that breaks so often without anything arrived is an outage.
 const MAX_CUTS: u32 = 3;
 
+/// Parcels of one turn. After it, whether the receiver is still covered is asked again.
+const TURN_PARCELS: usize = 64;
+
 /// The longest time between two tries.
 const MAX_WAIT: Duration = Duration::from_mins(1);
 
@@ -75,6 +78,17 @@ pub struct FeedView {
     pub next: u64,
     /// Records of the log.
     pub size: u64,
+}
+
+/// How a turn ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// There is more to send.
+    More,
+    /// Everything was sent; whether it arrived shows later.
+    Sent,
+    /// Something arrived, or there was nothing to send: the feed works.
+    Works,
 }
 
 /// Why a turn ended early.
@@ -113,6 +127,8 @@ struct Run {
     /// What was sent when, and has not settled.
     unsettled: VecDeque<(Instant, FeedPosition)>,
     cuts: u32,
+    /// Something arrived since the last failure.
+    proved: bool,
     limit: usize,
     /// A turn that was dropped half-way may have left half a line.
     under_way: bool,
@@ -130,6 +146,7 @@ impl Run {
             kept_at: Instant::now(),
             unsettled: VecDeque::new(),
             cuts: 0,
+            proved: false,
             limit: BATCH_RECORDS,
             under_way: false,
             rewritten: false,
@@ -155,9 +172,8 @@ impl Run {
         while let Some((at, position)) = self.unsettled.front().copied()
             && at.elapsed() >= age
         {
-            self.arrived = position;
             self.unsettled.pop_front();
-            self.cuts = 0;
+            self.arrive(position);
         }
         if pulse == Pulse::Open {
             return Ok(());
@@ -167,6 +183,16 @@ impl Run {
             return Ok(());
         }
         self.cut()
+    }
+
+    fn arrive(&mut self, position: FeedPosition) {
+        (self.arrived, self.cuts, self.proved) = (position, 0, true);
+    }
+
+    /// How a turn that did not fail ended.
+    fn state(&self) -> Turn {
+        let nothing_open = self.sent == Some(self.arrived);
+        if self.proved || nothing_open { Turn::Works } else { Turn::Sent }
     }
 
     /// The connection ended before everything arrived.
@@ -212,17 +238,29 @@ impl House {
                     Err(Stop::Failing("uncovered"))
                 }
             };
-            failures = if turn.is_ok() { 0 } else { failures + 1 };
+            let pause = match &turn {
+                Ok(Turn::More) => Duration::ZERO,
+                Ok(Turn::Sent) => LOOK_INTERVAL,
+                Ok(Turn::Works) => {
+                    failures = 0;
+                    LOOK_INTERVAL
+                }
+                Err(_) => {
+                    failures += 1;
+                    wait(failures, &*self.entropy)
+                }
+            };
             self.tell_of_feed(&id, turn).await;
             drop(in_force);
-            sleep(wait(failures, &*self.entropy)).await;
+            sleep(pause).await;
         }
         self.feeds.forget(&id);
+        turn(&self.feeds.failing, &id, false);
         id
     }
 
     /// Delivers what there is, if the receiver takes it.
-    async fn feed_turn(&self, covered: &CoveredFeed<'_>) -> Result<(), Stop> {
+    async fn feed_turn(&self, covered: &CoveredFeed<'_>) -> Result<Turn, Stop> {
         let run = self.feeds.run(covered.feed().id());
         let mut run = run.lock().await;
         if run.rewritten {
@@ -237,12 +275,15 @@ impl House {
         let delivered = self.deliver(&mut run, covered).await;
         run.under_way = false;
         match &delivered {
-            Ok(()) => {}
+            Ok(_) => {}
             Err(Stop::Rewritten) => {
                 run.rewritten = true;
                 run.let_go();
             }
-            Err(_) => run.let_go(),
+            Err(_) => {
+                run.proved = false;
+                run.let_go();
+            }
         }
         self.keep_position(&mut run, covered.feed().id()).await?;
         delivered
@@ -274,14 +315,16 @@ impl House {
         Ok(())
     }
 
-    async fn deliver(&self, run: &mut Run, covered: &CoveredFeed<'_>) -> Result<(), Stop> {
-        loop {
+    async fn deliver(&self, run: &mut Run, covered: &CoveredFeed<'_>) -> Result<Turn, Stop> {
+        for _ in 0..TURN_PARCELS {
             run.settle()?;
             let from = run.sent.unwrap_or(run.arrived);
             if run.unsettled.len() >= MAX_UNSETTLED {
-                return Ok(());
+                return Ok(run.state());
             }
-            let Some(batch) = self.batch(from, run.limit, covered).await? else { return Ok(()) };
+            let Some(batch) = self.batch(from, run.limit, covered).await? else {
+                return Ok(run.state());
+            };
             match self.send(run, covered, batch).await {
                 Ok(()) => {}
                 Err(Stop::Cut) => run.cut()?,
@@ -295,6 +338,7 @@ impl House {
                 self.keep_position(run, covered.feed().id()).await?;
             }
         }
+        Ok(Turn::More)
     }
 
     async fn send(
@@ -312,8 +356,7 @@ impl House {
         if matches!(sink, Sink::Syslog(_)) {
             run.unsettled.push_back((Instant::now(), batch.after));
         } else {
-            run.arrived = batch.after;
-            run.cuts = 0;
+            run.arrive(batch.after);
         }
         Ok(())
     }
@@ -334,9 +377,10 @@ impl House {
     }
 
     /// Says once that a feed fails, until it works again.
-    async fn tell_of_feed(&self, id: &str, turned: Result<(), Stop>) {
+    async fn tell_of_feed(&self, id: &str, turned: Result<Turn, Stop>) {
         let reason = match turned {
-            Ok(()) => {
+            Ok(Turn::More | Turn::Sent) => return,
+            Ok(Turn::Works) => {
                 if turn(&self.feeds.failing, id, false) {
                     tracing::info!(feed = id, "the feed delivers again");
                 }
@@ -371,6 +415,7 @@ impl House {
         let finish = |feed| async move {
             let feed: &Feed = feed;
             let Ok(covered) = feed.cover(rules.registry(), self.clock.now()) else { return };
+            // One turn: a receiver that is far behind must not hold up the end.
             if let Err(stop) = self.feed_turn(&covered).await {
                 tracing::warn!(feed = feed.id(), ?stop, "the feed is not at the end of the log");
                 return;
@@ -381,7 +426,7 @@ impl House {
                 && connection.close().await
                 && let Some(sent) = run.sent
             {
-                run.arrived = sent;
+                run.arrive(sent);
             }
             run.let_go();
             if let Err(stop) = self.keep_position(&mut run, feed.id()).await {

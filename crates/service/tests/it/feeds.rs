@@ -562,3 +562,24 @@ async fn reading_the_log_line_by_line_is_recorded_and_ends_with_that_record() {
     assert_eq!(read(before, operator()).await.len(), 2);
     assert_eq!(read(1_000_000, operator()).await.len(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_a_receiver_that_hangs_up_is_told_once() {
+    let world = World::at("2026-06-01T00:00:00Z", None).await;
+    let mut siem = SyslogReceiver::start(Flaw::None);
+    world.syslog_feed(&siem, "").await;
+    let kept = world.keep_up();
+    // Every connection is taken, and ends as soon as something came.
+    let mut before = 0;
+    for _ in 0..6 {
+        siem.wait_for(|messages| messages.len() > before).await;
+        siem.kill().await;
+        before = siem.messages().len();
+        siem.revive();
+    }
+    assert_eq!(world.failing().await.len(), 1, "told once");
+    let size = world.size().await;
+    world.delivered(size).await;
+    kept.stop().await;
+    assert!(check_messages(&siem) >= size);
+}
