@@ -4,7 +4,7 @@ use crate::house::{House, user};
 use crate::rules::Rules;
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::Stdio;
 use std::time::Duration;
 use testkit::notes;
@@ -147,6 +147,44 @@ fn the_log_is_printed_in_every_format() {
     assert_eq!(printed.lines().count(), 3);
     assert!(printed.starts_with("{\"leaf\":") && printed.contains("\"seq\":3}\n"), "{printed}");
     house.run(&["audit", "stream", "--format", "xml"]).fails(2, "--format");
+}
+
+/// The check of the manual, over lines.
+fn check(lines: &[&str]) -> String {
+    const MANUAL: &str = include_str!("../../../../docs/feeds.md");
+    let script = MANUAL.split("```python\n").nth(1).unwrap().split("```").next().unwrap();
+    let mut python = std::process::Command::new("python3");
+    python.arg("-c").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut python = python.spawn().unwrap();
+    python.stdin.take().unwrap().write_all(lines.join("\n").as_bytes()).unwrap();
+    let output = python.wait_with_output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_check_of_the_manual_sees_what_is_missing_and_what_was_altered() {
+    let house = House::bare();
+    for _ in 0..5 {
+        house.create_key(&[]);
+    }
+    let printed = house.run(&["audit", "stream"]).ok();
+    let lines: Vec<&str> = printed.lines().collect();
+    let (first, second, third, rest) = (lines[0], lines[1], lines[2], &lines[3..]);
+    let whole = check(&[&[third, first, third, second][..], rest].concat());
+    assert!(whole.contains(" 7 records, missing: [] broken: []"), "{whole}");
+    let missing = check(&[&[first, third][..], rest].concat());
+    assert!(missing.contains(" 6 records, missing: [1] broken: []"), "{missing}");
+    let forged = second.replacen("Example Bot", "Example Bat", 1);
+    assert_ne!(forged, second);
+    let altered = check(&[&[first, &forged, third][..], rest].concat());
+    assert!(altered.starts_with("altered: bulla/"), "{altered}");
+    // With its leaf hash computed again, the record after it no longer follows.
+    let record = forged.split_once("\"record\":").unwrap().1.rsplit_once(",\"seq\":").unwrap().0;
+    let leaf = ledger::tree::leaf_hash(record.as_bytes()).to_string();
+    let rehashed = format!("{{\"leaf\":\"{leaf}{}", forged.split_at("{\"leaf\":\"".len() + 64).1);
+    let broken = check(&[&[first, &rehashed, third][..], rest].concat());
+    assert!(broken.contains("missing: [] broken: [2]"), "{broken}");
 }
 
 #[test]

@@ -273,7 +273,7 @@ fn detail(kind: &str, value: &dyn Display) -> Value {
 
 fn entities(logged: &Logged) -> Vec<Value> {
     let record = &logged.record;
-    // The record itself, so that a gap shows.
+    // The record itself, so that a missing one shows.
     let mut place = vec![
         detail("log", &record.log),
         detail("seq", &record.seq),

@@ -4,8 +4,8 @@
 //! [`cef`], [`fhir`], and [`syslog`] for the message around it). [`deliver`] carries the lines.
 //!
 //! A line says what the record says and nothing more, so it holds no PHI: no prompt, no answer, no value
-//! that was found. Every line names the log, the position and the leaf hash, so a gap shows at the
-//! receiver, and the receiver's copy is a witness of the log.
+//! that was found. Every line names the log, the position and the leaf hash, so a missing record
+//! shows at the receiver, and the receiver's copy is a witness of the log.
 
 mod cef;
 mod deliver;

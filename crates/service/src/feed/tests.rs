@@ -113,6 +113,17 @@ fn every_kind_is_one_line_in_every_format_and_names_its_place() {
 }
 
 #[test]
+fn the_manual_shows_lines_as_they_are() {
+    const MANUAL: &str = include_str!("../../../../docs/feeds.md");
+    let logged = logged(Event::AccessRefused { count: 12 });
+    for format in FORMATS {
+        let shown: Vec<&str> = MANUAL.lines().filter(|line| *line == logged.line(format)).collect();
+        assert_eq!(shown.len(), 1, "{}", logged.line(format));
+    }
+    assert!(MANUAL.contains(&syslog::message(&logged, "")));
+}
+
+#[test]
 fn a_json_line_holds_the_record_to_the_byte() {
     for event in records::every_kind() {
         let bytes = records::record(7, event).to_bytes();
