@@ -163,6 +163,43 @@ impl Feed {
 }
 
 /// Proof that the receiver of a feed was covered at one moment, and the only way to its address.
+///
+/// Only [`Feed::cover`] makes one:
+/// ```
+/// use gate::rules::{CoveredFeed, FeedTarget, Rules};
+/// let minimal = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/minimal.toml"));
+/// let feed = r#"
+/// [[hop]]
+/// id = "siem"
+/// entity = "Lakeside Family Clinic (synthetic)"
+/// role = "siem"
+/// sees = "metadata"
+/// boundary = "inside"
+/// owner = "Lakeside Family Clinic (synthetic)"
+/// [[feed]]
+/// id = "siem"
+/// hop = "siem"
+/// format = "jsonl"
+/// file = "/var/log/bulla.jsonl"
+/// "#;
+/// let rules = Rules::parse(&format!("{minimal}{feed}"))?;
+/// let now = ledger::Time::from_micros(1_790_000_000_000_000);
+/// let feed = rules.feed("siem").ok_or("no feed")?;
+/// let covered: CoveredFeed<'_> = feed.cover(rules.registry(), now)?;
+/// assert!(matches!(covered.target(), FeedTarget::File(_)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+/// and a feed that was not covered does not say where it goes:
+/// ```compile_fail,E0616
+/// fn target(feed: &gate::rules::Feed) -> &gate::rules::FeedTarget {
+///     &feed.target
+/// }
+/// ```
+/// ```compile_fail,E0451
+/// fn forge(feed: &gate::rules::Feed) -> gate::rules::CoveredFeed<'_> {
+///     gate::rules::CoveredFeed { feed, covers: Vec::new() }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct CoveredFeed<'a> {
     feed: &'a Feed,

@@ -14,6 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use std::fs::OpenOptions;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -122,9 +123,7 @@ impl Connection {
         };
         let found = tokio::net::lookup_host((host.as_str(), authority.port())).await;
         let found: Vec<_> = found.map_err(unreachable)?.collect();
-        // Fail closed: one public address among private ones is enough to refuse.
-        let private = |address: &std::net::SocketAddr| gate::path::is_private(address.ip());
-        if endpoint.must_resolve_private() && !found.iter().all(private) {
+        if !may_go(endpoint, &found) {
             return Err(Stop::Failing("address_refused"));
         }
         let stream = TcpStream::connect(found.as_slice()).await.map_err(unreachable)?;
@@ -179,6 +178,13 @@ impl Connection {
             Err(_) => false,
         }
     }
+}
+
+/// Whether a host that resolves to these addresses is one that the feed may use.
+fn may_go(endpoint: &Endpoint, found: &[SocketAddr]) -> bool {
+    // Fail closed: one public address among private ones is enough to refuse.
+    !endpoint.must_resolve_private()
+        || found.iter().all(|address| gate::path::is_private(address.ip()))
 }
 
 /// Without this the kernel would go on for a quarter of an hour when the other machine is gone.
@@ -311,7 +317,20 @@ fn append(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::append;
+    use super::{append, may_go};
+
+    #[test]
+    fn a_name_that_must_stay_inside_does_not_resolve_outside() {
+        let check = |host: &str, found: &[&str], may: bool| {
+            let endpoint = format!("https://{host}").parse().unwrap();
+            let found: Vec<_> = found.iter().map(|it| it.parse().unwrap()).collect();
+            assert_eq!(may_go(&endpoint, &found), may, "{host} {found:?}");
+        };
+        check("localhost", &["127.0.0.1:6514", "[::1]:6514"], true);
+        check("localhost", &["192.0.2.1:6514"], false);
+        check("localhost", &["127.0.0.1:6514", "192.0.2.1:6514"], false);
+        check("siem.example", &["192.0.2.1:6514"], true);
+    }
 
     #[test]
     fn what_a_crash_left_of_a_line_is_ended_before_the_next() {
