@@ -82,6 +82,11 @@ impl Role {
         matches!(self, Self::Mail | Self::Siem | Self::Timestamp)
     }
 
+    /// Whether a party in this role can do its work on records of the log, without content.
+    const fn works_on_metadata(self) -> bool {
+        matches!(self, Self::Mail | Self::Siem)
+    }
+
     /// Whether prompts are sent to a party in this role, so that connections may go to its hosts.
     pub(crate) const fn takes_prompts(self) -> bool {
         matches!(self, Self::Gateway | Self::Inference | Self::Network)
@@ -96,6 +101,9 @@ pub enum Sees {
     Content,
     /// Encrypted content, without the key. Needs an agreement all the same.
     Ciphertext,
+    /// Records of the log: who asked for what, when, and how it ended; never content. Needs an
+    /// agreement all the same, because who was treated when can follow from it.
+    Metadata,
     /// Hashes only, never content.
     Hashes,
 }
@@ -107,6 +115,7 @@ impl Sees {
         match self {
             Self::Content => "content",
             Self::Ciphertext => "ciphertext",
+            Self::Metadata => "metadata",
             Self::Hashes => "hashes",
         }
     }
@@ -216,7 +225,12 @@ impl Hop {
     }
 
     pub(crate) fn parse(raw: &RawHop) -> Result<Self, Fault> {
-        if raw.sees == Sees::Hashes && !raw.role.works_on_hashes() {
+        let enough = match raw.sees {
+            Sees::Content | Sees::Ciphertext => true,
+            Sees::Metadata => raw.role.works_on_metadata(),
+            Sees::Hashes => raw.role.works_on_hashes(),
+        };
+        if !enough {
             return Err(Fault::new(
                 "sees",
                 "a party in this role handles content: write \"content\" or \"ciphertext\"",
@@ -290,62 +304,44 @@ const FEATURES_OF_A_REQUEST: &[Feature] = &[
     Feature::Modality,
 ];
 
-/// Every party that a prompt passes on its way to one destination, in order.
-#[derive(Clone, Debug)]
-pub struct Path {
-    destination: Slug,
-    endpoint: Arc<Endpoint>,
+/// Parties behind one another, as far as it matters what covers them: the hosting of this server, and
+/// then the hops of a path or of a feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Chain {
     organisation: Option<Title>,
     hosting: Option<Arc<Hop>>,
     hops: Vec<Arc<Hop>>,
 }
 
-impl Path {
+impl Chain {
     pub(crate) const fn new(
-        destination: Slug,
-        endpoint: Arc<Endpoint>,
         organisation: Option<Title>,
         hosting: Option<Arc<Hop>>,
         hops: Vec<Arc<Hop>>,
     ) -> Self {
-        Self { destination, endpoint, organisation, hosting, hops }
+        Self { organisation, hosting, hops }
     }
 
     /// The hops in order, hosting first.
-    pub fn hops(&self) -> impl Iterator<Item = &Hop> {
+    fn hops(&self) -> impl Iterator<Item = &Hop> {
         self.hosting.iter().chain(&self.hops).map(Arc::as_ref)
     }
 
-    /// Where connections go.
-    #[must_use]
-    pub fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
-    }
-
-    /// Checks every hop against the features of the request, at the moment `now`.
+    /// What covers each hop, in order, at the moment `now`.
     ///
     /// # Errors
     /// The first hop, in order, that nothing covers.
-    pub fn cover(
+    pub(crate) fn covers(
         &self,
         features: &Features<'_>,
         registry: &Registry,
         now: Time,
-    ) -> Result<CoveredPath, Gap> {
+    ) -> Result<Vec<Cover>, Gap> {
         // Fail closed: without a hosting hop nobody has said where this server runs.
         if self.hosting.is_none() {
             return Err(Gap::NoHosting);
         }
-        let covers = self
-            .hops()
-            .map(|hop| self.cover_hop(hop, features, registry, now))
-            .collect::<Result<_, _>>()?;
-        Ok(CoveredPath {
-            destination: self.destination.clone(),
-            endpoint: Arc::clone(&self.endpoint),
-            model: features.model.into(),
-            covers,
-        })
+        self.hops().map(|hop| self.cover_hop(hop, features, registry, now)).collect()
     }
 
     fn cover_hop(
@@ -417,6 +413,55 @@ impl Path {
             });
         }
         Ok(())
+    }
+}
+
+/// Every party that a prompt passes on its way to one destination, in order.
+#[derive(Clone, Debug)]
+pub struct Path {
+    destination: Slug,
+    endpoint: Arc<Endpoint>,
+    chain: Chain,
+}
+
+impl Path {
+    pub(crate) const fn new(
+        destination: Slug,
+        endpoint: Arc<Endpoint>,
+        organisation: Option<Title>,
+        hosting: Option<Arc<Hop>>,
+        hops: Vec<Arc<Hop>>,
+    ) -> Self {
+        Self { destination, endpoint, chain: Chain::new(organisation, hosting, hops) }
+    }
+
+    /// The hops in order, hosting first.
+    pub fn hops(&self) -> impl Iterator<Item = &Hop> {
+        self.chain.hops()
+    }
+
+    /// Where connections go.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Checks every hop against the features of the request, at the moment `now`.
+    ///
+    /// # Errors
+    /// The first hop, in order, that nothing covers.
+    pub fn cover(
+        &self,
+        features: &Features<'_>,
+        registry: &Registry,
+        now: Time,
+    ) -> Result<CoveredPath, Gap> {
+        Ok(CoveredPath {
+            destination: self.destination.clone(),
+            endpoint: Arc::clone(&self.endpoint),
+            model: features.model.into(),
+            covers: self.chain.covers(features, registry, now)?,
+        })
     }
 }
 

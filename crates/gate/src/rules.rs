@@ -5,6 +5,7 @@
 
 pub(crate) mod destination;
 pub(crate) mod endpoint;
+mod feed;
 pub(crate) mod name;
 mod outside;
 mod retention;
@@ -21,11 +22,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 pub use destination::{Credential, Destination, Dialect, Route, Target};
+pub use feed::{CoveredFeed, Feed, FeedTarget, LineFormat, MAX_FEEDS};
 pub use name::{Day, Malformed, Name, Slug, Title};
 pub use outside::{TimeAuthority, Witness};
 pub use retention::{Decision, Retention};
 
 use destination::{RawDestination, RawRoute};
+use feed::RawFeed;
 use outside::{RawAnchoring, RawAuthority, RawWitness};
 use retention::RawRetention;
 
@@ -112,6 +115,7 @@ pub struct Rules {
     witnesses: BTreeMap<Slug, Witness>,
     anchor_seconds: u32,
     retention: Retention,
+    feeds: BTreeMap<Slug, Feed>,
     /// Every object as written, for [`Rules::diff`].
     objects: BTreeMap<String, toml::Value>,
 }
@@ -142,8 +146,9 @@ impl Rules {
             .map_err(|fault| RulesError::object("anchoring", fault))?;
         let retention = Retention::parse(raw.retention.as_ref())
             .map_err(|fault| RulesError::object("retention", fault))?;
-        let destinations = Assembly { organisation: organisation.as_ref(), hosting, hops }
-            .destinations(&raw.destination)?;
+        let assembly = Assembly { organisation: organisation.as_ref(), hosting, hops };
+        let feeds = assembly.feeds(&raw.feed)?;
+        let destinations = assembly.destinations(&raw.destination)?;
         let routes = routes(&raw.route, &destinations)?;
         let policy = policy(&raw, &destinations, &purposes)?;
         Ok(Self {
@@ -158,6 +163,7 @@ impl Rules {
             witnesses,
             anchor_seconds,
             retention,
+            feeds,
             objects: objects(table),
         })
     }
@@ -237,6 +243,17 @@ impl Rules {
     #[must_use]
     pub const fn anchor_seconds(&self) -> u32 {
         self.anchor_seconds
+    }
+
+    /// Every feed of the log, in order of id.
+    pub fn feeds(&self) -> impl Iterator<Item = &Feed> {
+        self.feeds.values()
+    }
+
+    /// The feed with this id.
+    #[must_use]
+    pub fn feed(&self, id: &str) -> Option<&Feed> {
+        self.feeds.get(id)
     }
 
     pub(crate) const fn policy(&self) -> &Policy {
@@ -417,6 +434,26 @@ struct Assembly<'a> {
 }
 
 impl Assembly<'_> {
+    fn feeds(&self, raws: &[RawFeed]) -> Result<BTreeMap<Slug, Feed>, RulesError> {
+        if raws.len() > MAX_FEEDS {
+            let fault = Fault::new("feed", format!("at most {MAX_FEEDS} feeds"));
+            return Err(RulesError::object("the file", fault));
+        }
+        each(
+            "feed",
+            raws,
+            |raw| &raw.id,
+            |raw| {
+                let hop = self.hops.get(raw.hop.as_str());
+                let hop = hop
+                    .ok_or_else(|| Fault::new("hop", "there is no [[hop]] with this id"))
+                    .map(Arc::clone)?;
+                let feed = Feed::parse(raw, hop, self.organisation.cloned(), self.hosting.clone())?;
+                Ok((word("id", &raw.id)?, feed))
+            },
+        )
+    }
+
     fn destinations(
         &self,
         raws: &[RawDestination],
@@ -570,6 +607,8 @@ struct RawRules {
     authority: Vec<RawAuthority>,
     #[serde(default)]
     witness: Vec<RawWitness>,
+    #[serde(default)]
+    feed: Vec<RawFeed>,
 }
 
 #[derive(Debug, Deserialize)]

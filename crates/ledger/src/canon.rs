@@ -313,6 +313,12 @@ impl<'a> Members<'a> {
                 (Field::Actor, actor),
                 (Field::Size, size),
             ]),
+            Event::Streamed { actor, from, size } => self.put([
+                (Field::Kind, &Kind::Streamed),
+                (Field::Actor, actor),
+                (Field::From, from),
+                (Field::Size, size),
+            ]),
             Event::ContentRead { actor, exchange, reason } => self.put([
                 (Field::Kind, &Kind::ContentRead),
                 (Field::Actor, actor),
@@ -389,18 +395,23 @@ impl<'a> Members<'a> {
                 (Field::Hold, hold),
                 (Field::Authority, authority),
             ]),
-            Event::KeyRotated { actor, level, from, to } => self.put([
+            Event::KeyRotated { actor, level, former, current } => self.put([
                 (Field::Kind, &Kind::KeyRotated),
                 (Field::Actor, actor),
                 (Field::Level, level),
-                (Field::From, from),
-                (Field::To, to),
+                (Field::Former, former),
+                (Field::Current, current),
             ]),
             Event::Offboarded { actor, authority, sha256 } => self.put([
                 (Field::Kind, &Kind::Offboarded),
                 (Field::Actor, actor),
                 (Field::Authority, authority),
                 (Field::Sha256, sha256),
+            ]),
+            Event::FeedFailing { feed, reason } => self.put([
+                (Field::Kind, &Kind::FeedFailing),
+                (Field::Feed, feed),
+                (Field::Reason, reason),
             ]),
         }
     }
@@ -656,6 +667,9 @@ mod tests {
                 },
                 Kind::ApiKeyRevoked => Event::ApiKeyRevoked { actor, key },
                 Kind::Exported => Event::Exported { actor, size: self.number() },
+                Kind::Streamed => {
+                    Event::Streamed { actor, from: self.number(), size: self.maybe(self.number()) }
+                }
                 Kind::ContentRead => Event::ContentRead {
                     actor,
                     exchange: ExchangeId::from_bytes(self.bytes()),
@@ -705,12 +719,13 @@ mod tests {
                 Kind::KeyRotated => Event::KeyRotated {
                     actor,
                     level: self.text(),
-                    from: self.text(),
-                    to: self.text(),
+                    former: self.text(),
+                    current: self.text(),
                 },
                 Kind::Offboarded => {
                     Event::Offboarded { actor, authority: self.text(), sha256: self.hash() }
                 }
+                Kind::FeedFailing => Event::FeedFailing { feed: self.text(), reason: self.text() },
             }
         }
 

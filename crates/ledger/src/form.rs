@@ -67,6 +67,7 @@ table! {
     ApiKeyCreated = "api_key.created",
     ApiKeyRevoked = "api_key.revoked",
     Exported = "audit.exported",
+    Streamed = "audit.streamed",
     ContentRead = "content.read",
     AccessRefused = "access.refused",
     Started = "service.started",
@@ -75,6 +76,7 @@ table! {
     Anchored = "log.anchored",
     AnchorFailing = "anchor.failing",
     ClockSkewed = "clock.skewed",
+    FeedFailing = "feed.failing",
     Disposed = "content.disposed",
     HoldPlaced = "hold.placed",
     HoldReleased = "hold.released",
@@ -95,6 +97,7 @@ table! {
     Code = "code",
     Conversation = "conversation",
     Count = "count",
+    Current = "current",
     Days = "days",
     Decision = "decision",
     Deployment = "deployment",
@@ -102,7 +105,9 @@ table! {
     Detector = "detector",
     Exchange = "exchange",
     Expires = "expires",
+    Feed = "feed",
     Findings = "findings",
+    Former = "former",
     From = "from",
     Held = "held",
     Hold = "hold",
@@ -133,7 +138,6 @@ table! {
     Surrogates = "surrogates",
     Tenant = "tenant",
     Time = "time",
-    To = "to",
     Treatments = "treatments",
     UpstreamRequest = "upstream_request",
     Usage = "usage",
@@ -238,6 +242,7 @@ impl Kind {
             ),
             Self::ApiKeyRevoked => (ACTOR.and([Field::Key]), NONE),
             Self::Exported => (ACTOR.and([Field::Size]), NONE),
+            Self::Streamed => (ACTOR.and([Field::From]), Fields::of([Field::Size])),
             Self::ContentRead => (ACTOR.and([Field::Exchange, Field::Reason]), NONE),
             Self::AccessRefused => (Fields::of([Field::Count]), NONE),
             Self::Started => (ACTOR.and([Field::Version]), NONE),
@@ -250,6 +255,7 @@ impl Kind {
             }
             Self::AnchorFailing => (Fields::of([Field::Authority, Field::Reason]), NONE),
             Self::ClockSkewed => (Fields::of([Field::Authority, Field::Stamped]), NONE),
+            Self::FeedFailing => (Fields::of([Field::Feed, Field::Reason]), NONE),
             Self::Disposed => (
                 ACTOR.and([
                     Field::Classes,
@@ -265,7 +271,7 @@ impl Kind {
                 Fields::of([Field::Exchange, Field::Conversation]),
             ),
             Self::HoldReleased => (ACTOR.and([Field::Hold, Field::Authority]), NONE),
-            Self::KeyRotated => (ACTOR.and([Field::Level, Field::From, Field::To]), NONE),
+            Self::KeyRotated => (ACTOR.and([Field::Level, Field::Former, Field::Current]), NONE),
             Self::Offboarded => (ACTOR.and([Field::Authority, Field::Sha256]), NONE),
         }
     }

@@ -186,7 +186,7 @@ impl<'a> Parts<'a, '_> {
             Field::Policy => drop(parsed::<Hash>(scanner)?),
             Field::Expires => drop(time(scanner)?),
             Field::Days => drop(u32::try_from(scanner.integer()?).map_err(|_| Refused)?),
-            Field::Count | Field::Held | Field::Size => drop(scanner.integer()?),
+            Field::Count | Field::From | Field::Held | Field::Size => drop(scanner.integer()?),
             Field::Stream => drop(scanner.boolean()?),
             Field::Findings => counts(scanner)?,
             Field::Treatments => treatments(scanner)?,
@@ -201,7 +201,9 @@ impl<'a> Parts<'a, '_> {
             | Field::Decision
             | Field::Destination
             | Field::Detector
-            | Field::From
+            | Field::Current
+            | Field::Feed
+            | Field::Former
             | Field::Level
             | Field::Outcome
             | Field::Owner
@@ -209,7 +211,6 @@ impl<'a> Parts<'a, '_> {
             | Field::Reason
             | Field::Route
             | Field::Surface
-            | Field::To
             | Field::UpstreamRequest => drop(scanner.string()?),
         }
         Ok(())
@@ -269,12 +270,14 @@ impl<'a> Parts<'a, '_> {
             | Kind::ApiKeyCreated
             | Kind::ApiKeyRevoked
             | Kind::Exported
+            | Kind::Streamed
             | Kind::ContentRead
             | Kind::AccessRefused
             | Kind::Started
             | Kind::Stopped
             | Kind::AgreementExpiring
             | Kind::AnchorFailing
+            | Kind::FeedFailing
             | Kind::KeyRotated => Body::Other,
         };
         Ok(Glance {

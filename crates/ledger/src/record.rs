@@ -156,6 +156,17 @@ pub enum Event {
         /// Records in the export: positions `0 <= i < size`.
         size: u64,
     },
+    /// Records of the log were read, line by line, by somebody at the command line.
+    #[serde(rename = "audit.streamed")]
+    Streamed {
+        /// Who read them.
+        actor: Actor,
+        /// From this position on.
+        from: u64,
+        /// Before this position; absent when the reading goes on as the log grows.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        size: Option<u64>,
+    },
     /// Sealed content of an exchange was opened and read.
     #[serde(rename = "content.read")]
     ContentRead {
@@ -228,6 +239,15 @@ pub enum Event {
         /// The time that the authority gave. The record's own is that of this machine.
         stamped: Time,
     },
+    /// A feed of the log does not deliver. Told once until it does again; what was to be delivered
+    /// waits in the log.
+    #[serde(rename = "feed.failing")]
+    FeedFailing {
+        /// The feed, as the configuration names it.
+        feed: String,
+        /// What is wrong, from a short list.
+        reason: String,
+    },
     /// Sealed content is disposed of: its keys are destroyed, and nobody reads it again. What the records
     /// commit to stays (45 CFR 164.310(d)(2)(i)). Durable before the keys go, so that no content becomes
     /// unreadable without a record; a destruction that was cut off is finished by the next start.
@@ -283,9 +303,9 @@ pub enum Event {
         /// Which: `operator`, `organisation`.
         level: String,
         /// The name of the key before.
-        from: String,
+        former: String,
         /// The name of the key from now on.
-        to: String,
+        current: String,
     },
     /// The organisation left: it got its data back, and its keys are destroyed
     /// (45 CFR 164.504(e)(2)(ii)(J)).
@@ -343,6 +363,7 @@ impl Event {
             | Self::ApiKeyCreated { .. }
             | Self::ApiKeyRevoked { .. }
             | Self::Exported { .. }
+            | Self::Streamed { .. }
             | Self::ContentRead { .. }
             | Self::AccessRefused { .. }
             | Self::Started { .. }
@@ -351,6 +372,7 @@ impl Event {
             | Self::Anchored { .. }
             | Self::AnchorFailing { .. }
             | Self::ClockSkewed { .. }
+            | Self::FeedFailing { .. }
             | Self::Disposed { .. }
             | Self::HoldPlaced { .. }
             | Self::HoldReleased { .. }
@@ -666,6 +688,8 @@ mod tests {
             },
             Event::ApiKeyRevoked { actor: actor(), key },
             Event::Exported { actor: actor(), size: (1 << 53) - 1 },
+            Event::Streamed { actor: actor(), from: 0, size: Some(9) },
+            Event::Streamed { actor: actor(), from: 7, size: None },
             Event::ContentRead {
                 actor: actor(),
                 exchange: sample::exchange(1),
@@ -690,6 +714,7 @@ mod tests {
                 reason: "unreachable".to_owned(),
             },
             Event::ClockSkewed { authority: "example".to_owned(), stamped: Time::from_micros(0) },
+            Event::FeedFailing { feed: "siem".to_owned(), reason: "unreachable".to_owned() },
             Event::HoldPlaced {
                 actor: actor(),
                 hold: "matter-7".to_owned(),
@@ -710,8 +735,8 @@ mod tests {
             Event::KeyRotated {
                 actor: actor(),
                 level: "organisation".to_owned(),
-                from: "a".to_owned(),
-                to: "b".to_owned(),
+                former: "a".to_owned(),
+                current: "b".to_owned(),
             },
             Event::Offboarded {
                 actor: actor(),

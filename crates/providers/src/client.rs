@@ -10,6 +10,7 @@ use crate::sse::Decoder;
 use futures_util::{Stream, StreamExt as _};
 use gate::path::Endpoint;
 use gate::prompt::{Answer, StreamEvent};
+use gate::rules::{CoveredFeed, FeedTarget};
 use gate::{Outbound, UpstreamFailure};
 use phi::Text;
 use phi::surrogate::Escape;
@@ -41,10 +42,10 @@ const MAX_ANSWER_BYTES: usize = 2 * gate::stream::MAX_ANSWER_BYTES;
 /// that sends comments for ever must end too.
 const MAX_STREAM_BYTES: usize = 256 << 20;
 
-/// A time stamp or a cosignature that takes longer is asked for again later.
+/// A time stamp or a cosignature that takes longer is asked for again later; lines are sent again.
 const OUTSIDE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// An answer of a time-stamping authority or a witness is a few kilobytes.
+/// An answer of a time-stamping authority, a witness or a collector of lines is a few kilobytes.
 const MAX_OUTSIDE_BYTES: usize = 128 << 10;
 
 /// The longest request id of a model server that is kept.
@@ -96,7 +97,22 @@ pub struct Providers {
 }
 
 /// What makes two destinations share connections: nothing less than all of this.
-type ClientKey = (String, bool, Option<Vec<u8>>);
+type ClientKey = (String, bool, Sender);
+
+/// Whom a connection trusts, and as whom it speaks.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sender {
+    /// The only certificate authority that is trusted, in PEM; the system's when absent.
+    pub authority_pem: Option<Vec<u8>>,
+    /// A certificate chain and its private key, in PEM, by which the other side knows us.
+    pub identity_pem: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sender")
+    }
+}
 
 /// What came back.
 #[derive(Debug)]
@@ -125,7 +141,7 @@ impl Providers {
         content_escape: Escape,
     ) -> Result<Reply, UpstreamFailure> {
         let endpoint = outbound.path().endpoint();
-        let client = self.client(endpoint, wire)?;
+        let client = self.client(endpoint, &trusting(wire.authority_pem.clone()))?;
         let accept = if outbound.stream() { "text/event-stream" } else { "application/json" };
         let mut request = client
             .post(format!("{endpoint}/chat/completions"))
@@ -173,41 +189,52 @@ impl Providers {
         content_type: &'static str,
         body: Vec<u8>,
     ) -> Result<(u16, Vec<u8>), UpstreamFailure> {
-        let wire = Wire {
-            credential: None,
-            authority_pem: None,
-            answer_timeout: OUTSIDE_TIMEOUT,
-            idle_timeout: OUTSIDE_TIMEOUT,
-        };
-        let client = self.client(endpoint, &wire)?;
-        let exchange = async {
-            let request =
-                client.post(format!("{endpoint}{below}")).header(CONTENT_TYPE, content_type);
-            let response = request.body(body).send().await.map_err(|error| failure(&error))?;
-            let status = response.status().as_u16();
-            let mut pieces = response.bytes_stream();
-            let mut bytes = Vec::new();
-            while let Some(piece) = pieces.next().await {
-                bytes.extend_from_slice(&piece.map_err(|error| failure(&error))?);
-                if bytes.len() > MAX_OUTSIDE_BYTES {
-                    return Err(UpstreamFailure::TooLarge);
-                }
-            }
-            Ok((status, bytes))
-        };
-        tokio::time::timeout(OUTSIDE_TIMEOUT, exchange)
-            .await
-            .map_err(|_| UpstreamFailure::TimedOut)?
+        let client = self.client(endpoint, &Sender::default())?;
+        let request = client.post(format!("{endpoint}{below}")).header(CONTENT_TYPE, content_type);
+        exchange(request.body(body)).await
     }
 
-    fn client(&self, endpoint: &Endpoint, wire: &Wire) -> Result<reqwest::Client, UpstreamFailure> {
+    /// Posts lines of the log to a receiver that is covered at this moment; returns the status.
+    ///
+    /// # Errors
+    /// [`UpstreamFailure`]. Every status is an answer.
+    pub async fn post_lines(
+        &self,
+        covered: &CoveredFeed<'_>,
+        sender: &Sender,
+        authorization: Option<&Secret>,
+        headers: &[(&'static str, String)],
+        lines: Vec<u8>,
+    ) -> Result<u16, UpstreamFailure> {
+        let FeedTarget::Webhook(endpoint) = covered.target() else {
+            return Err(UpstreamFailure::Unreachable);
+        };
+        let client = self.client(endpoint, sender)?;
+        let mut request = client.post(endpoint.to_string()).body(lines);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        if let Some(Secret(secret)) = authorization {
+            let mut value = HeaderValue::from_str(secret.as_str())
+                .map_err(|_| UpstreamFailure::NoCredential)?;
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
+        }
+        Ok(exchange(request).await?.0)
+    }
+
+    fn client(
+        &self,
+        endpoint: &Endpoint,
+        sender: &Sender,
+    ) -> Result<reqwest::Client, UpstreamFailure> {
         let private = endpoint.must_resolve_private();
-        let key = (endpoint.to_string(), private, wire.authority_pem.clone());
+        let key = (endpoint.to_string(), private, sender.clone());
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        let client = build(endpoint, private, wire).map_err(|_| UpstreamFailure::Unreachable)?;
+        let client = build(endpoint, private, sender).map_err(|_| UpstreamFailure::Unreachable)?;
         if clients.len() >= MAX_CLIENTS {
             clients.clear();
         }
@@ -216,12 +243,39 @@ impl Providers {
     }
 }
 
+fn trusting(authority_pem: Option<Vec<u8>>) -> Sender {
+    Sender { authority_pem, identity_pem: None }
+}
+
+/// Sends a request to a party outside that is no model, and reads its short answer.
+async fn exchange(request: reqwest::RequestBuilder) -> Result<(u16, Vec<u8>), UpstreamFailure> {
+    let exchange = async {
+        let response = request.send().await.map_err(|error| failure(&error))?;
+        let status = response.status().as_u16();
+        let mut pieces = response.bytes_stream();
+        let mut bytes = Vec::new();
+        while let Some(piece) = pieces.next().await {
+            bytes.extend_from_slice(&piece.map_err(|error| failure(&error))?);
+            if bytes.len() > MAX_OUTSIDE_BYTES {
+                return Err(UpstreamFailure::TooLarge);
+            }
+        }
+        Ok((status, bytes))
+    };
+    tokio::time::timeout(OUTSIDE_TIMEOUT, exchange).await.map_err(|_| UpstreamFailure::TimedOut)?
+}
+
 fn build(
     endpoint: &Endpoint,
     private: bool,
-    wire: &Wire,
+    sender: &Sender,
 ) -> Result<reqwest::Client, reqwest::Error> {
-    plain_client(endpoint.is_secure(), private, wire.authority_pem.as_deref())
+    let authority_pem = sender.authority_pem.as_deref();
+    let mut builder = plain_builder(endpoint.is_secure(), private, authority_pem)?;
+    if let Some(pem) = &sender.identity_pem {
+        builder = builder.identity(reqwest::Identity::from_pem(pem)?);
+    }
+    builder.build()
 }
 
 /// A client that does nothing of its own mind, for one server.
@@ -230,6 +284,14 @@ pub(crate) fn plain_client(
     private: bool,
     authority_pem: Option<&[u8]>,
 ) -> Result<reqwest::Client, reqwest::Error> {
+    plain_builder(secure, private, authority_pem)?.build()
+}
+
+fn plain_builder(
+    secure: bool,
+    private: bool,
+    authority_pem: Option<&[u8]>,
+) -> Result<reqwest::ClientBuilder, reqwest::Error> {
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("bulla/", env!("CARGO_PKG_VERSION")))
         .http1_only()
@@ -245,7 +307,7 @@ pub(crate) fn plain_client(
     if let Some(pem) = authority_pem {
         builder = builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(pem)?);
     }
-    builder.build()
+    Ok(builder)
 }
 
 /// Resolves names, and refuses those that leave the boundary.

@@ -11,5 +11,5 @@ pub mod openai;
 mod schema;
 mod sse;
 
-pub use client::{AnswerStream, Providers, Reply, Secret, Wire};
+pub use client::{AnswerStream, Providers, Reply, Secret, Sender, Wire};
 pub use schema::Unsupported;

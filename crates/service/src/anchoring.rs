@@ -39,7 +39,7 @@ pub(crate) struct Told {
 }
 
 /// Whether `name` was added to, or taken from, a set of names.
-fn turn(set: &Mutex<BTreeSet<String>>, name: &str, on: bool) -> bool {
+pub(crate) fn turn(set: &Mutex<BTreeSet<String>>, name: &str, on: bool) -> bool {
     let mut set = set.lock().unwrap_or_else(PoisonError::into_inner);
     if on { set.insert(name.to_owned()) } else { set.remove(name) }
 }

@@ -2,6 +2,7 @@
 
 use crate::house::{Error, House, InForce};
 use crate::identity::KeyRing;
+use gate::path::Gap;
 use gate::rules::{Credential, Destination, Rules, RulesError};
 use ledger::{Actor, Change, Entry, Event, Hash, Receipt};
 use providers::{Secret, Wire};
@@ -32,6 +33,14 @@ pub enum ApplyError {
     /// The file is not a configuration.
     #[error(transparent)]
     Rules(#[from] RulesError),
+    /// The receiver of a feed is not covered, so nothing may be sent there.
+    #[error("feed \"{feed}\": {gap}")]
+    Feed {
+        /// The feed.
+        feed: String,
+        /// What is not covered.
+        gap: Gap,
+    },
     /// The house failed.
     #[error(transparent)]
     House(#[from] Error),
@@ -44,6 +53,11 @@ impl House {
     /// [`ApplyError`].
     pub async fn apply(&self, text: &str, actor: Actor) -> Result<Applied, ApplyError> {
         let rules = Rules::parse(text)?;
+        // Whether a prompt may leave is asked for each prompt; a feed goes on by itself.
+        for feed in rules.feeds() {
+            feed.cover(rules.registry(), self.clock.now())
+                .map_err(|gap| ApplyError::Feed { feed: feed.id().to_owned(), gap })?;
+        }
         let sha256 = rules.sha256();
         let before = self.tenant.configuration().await.map_err(Error::from)?;
         let (version, old) = match &before {
@@ -124,11 +138,11 @@ impl House {
     }
 }
 
-fn read_small(path: &std::path::Path) -> Option<String> {
+pub(crate) fn read_small(path: &std::path::Path) -> Option<String> {
     let readable = fs::metadata(path).is_ok_and(|file| file.len() <= MAX_SECRET_FILE_BYTES);
     let text = if readable { fs::read_to_string(path).ok() } else { None };
     if text.is_none() {
-        tracing::warn!(path = %path.display(), "a file that a destination names cannot be read");
+        tracing::warn!(path = %path.display(), "a file that the configuration names cannot be read");
     }
     text
 }

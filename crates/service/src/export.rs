@@ -34,6 +34,12 @@ pub enum ReadError {
     /// The content does not open.
     #[error("the content of that exchange does not open")]
     Unsealable(#[from] Unsealable),
+    /// A record does not follow the one before it.
+    #[error("the log is broken at position {seq}: the record does not follow the one before it")]
+    Broken {
+        /// Its position.
+        seq: u64,
+    },
     /// The content opens but does not have its form.
     #[error("the content of that exchange is malformed")]
     Malformed,

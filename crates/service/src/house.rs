@@ -1,6 +1,7 @@
 //! One data directory, opened: the keys, the log, the rules in force.
 
 use crate::anchoring::Told;
+use crate::feed::Feeds;
 use crate::identity::{KeyRing, is_name};
 use crate::keys::{Keys, KeysError};
 use crate::tasks::Tasks;
@@ -180,6 +181,7 @@ pub struct House {
     pub(crate) signer: Signer,
     pub(crate) deployment_signer: Signer,
     pub(crate) told: Told,
+    pub(crate) feeds: Feeds,
     pub(crate) detector: Detector,
     pub(crate) providers: Providers,
     pub(crate) in_force: ArcSwapOption<InForce>,
@@ -297,6 +299,7 @@ impl House {
             signer,
             deployment_signer,
             told: Told::default(),
+            feeds: Feeds::default(),
             detector: Detector::new(),
             providers: Providers::new(),
             in_force: ArcSwapOption::empty(),
@@ -426,9 +429,16 @@ impl House {
         let event = Event::Stopped { actor };
         self.tenant.append_with(Entry::bare(self.clock.now(), event), Vec::new()).await?;
         self.tenant.publish_checkpoint(&self.signer).await?;
-        // The last word is vouched for too; who does not answer must not hold up the end.
-        if timeout(STOP_TIMEOUT, self.anchor()).await.is_err() {
+        // The last word is vouched for and delivered too; who does not answer must not hold up the end.
+        let (anchored, delivered) = tokio::join!(
+            timeout(STOP_TIMEOUT, self.anchor()),
+            timeout(STOP_TIMEOUT, Box::pin(self.finish_feeds())),
+        );
+        if anchored.is_err() {
             tracing::warn!("the last records are not anchored; the next start has them anchored");
+        }
+        if delivered.is_err() {
+            tracing::warn!("the last records are not delivered; the next start delivers them");
         }
         Ok(())
     }

@@ -88,8 +88,8 @@ impl House {
         let event = Event::KeyRotated {
             actor,
             level: level.to_owned(),
-            from: from.clone(),
-            to: to.clone(),
+            former: from.clone(),
+            current: to.clone(),
         };
         let effects = match level {
             "organisation" => vec![Effect::Notice(notice(&to))],
@@ -114,8 +114,8 @@ impl House {
         let event = Event::KeyRotated {
             actor: system(),
             level: "organisation".to_owned(),
-            from: "unknown".to_owned(),
-            to: to.clone(),
+            former: "unknown".to_owned(),
+            current: to.clone(),
         };
         let entry = Entry::bare(self.clock.now(), event);
         self.tenant.append_with(entry, vec![Effect::Notice(notice(&to))]).await?;

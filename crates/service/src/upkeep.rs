@@ -144,11 +144,12 @@ impl House {
                 Box::pin(self.tend(&mut due)).await;
             }
         };
-        // Outsiders take their time, and nothing else waits for them. Both go on at once: one may hold
-        // the lock that the other wants.
+        // Outsiders take their time, and nothing else waits for them. All go on at once: one may hold
+        // the lock that another wants.
         tokio::select! {
             () = tending => {}
             () = self.keep_anchored() => {}
+            () = self.keep_delivering() => {}
             () = self.keep_keys() => {}
         }
     }

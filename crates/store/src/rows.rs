@@ -68,6 +68,15 @@ pub struct CheckpointRow {
     pub note: String,
 }
 
+/// How far a feed of the log was delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeedPosition {
+    /// The position of the first record that was not delivered yet.
+    pub next: u64,
+    /// The leaf hash of the record before it; all zeros when there is none.
+    pub before: Hash,
+}
+
 /// An intent without an outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenIntent {

@@ -10,7 +10,8 @@ pub(crate) const FIRST_SCHEMA: i64 = 3;
 
 /// The schema, one step per version, forward only. A step is never edited once released; a change
 /// is a further step.
-pub(crate) const MIGRATIONS: &[&str] = &[include_str!("schema/3.sql")];
+pub(crate) const MIGRATIONS: &[&str] =
+    &[include_str!("schema/3.sql"), include_str!("schema/4.sql")];
 
 /// What a PostgreSQL back end would say differently.
 pub(crate) mod dialect {
@@ -129,6 +130,11 @@ texts! {
         WHERE tenant = $1 AND version = $2";
     CONFIGURATIONS = "SELECT version, sha256, applied_at FROM configurations
         WHERE tenant = $1 ORDER BY version";
+
+    FEED = "SELECT next, leaf FROM feeds WHERE tenant = $1 AND feed = $2";
+    MOVE_FEED = "INSERT INTO feeds (tenant, feed, next, leaf) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (tenant, feed) DO UPDATE SET next = excluded.next, leaf = excluded.leaf
+        WHERE excluded.next > feeds.next";
 
     ADD_CHECKPOINT = "INSERT INTO checkpoints (tenant, size, root, note) VALUES ($1, $2, $3, $4)";
     CHECKPOINT_AT = "SELECT root, note FROM checkpoints WHERE tenant = $1 AND size = $2";

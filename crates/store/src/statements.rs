@@ -3,7 +3,9 @@
 use crate::deployment::{self, NO_TENANT, NewAnchor, StampRow};
 use crate::error::Fault;
 use crate::number::Number;
-use crate::rows::{ApiKeyRow, CheckpointRow, ConfigurationRow, Effect, Forgotten, TenantRow};
+use crate::rows::{
+    ApiKeyRow, CheckpointRow, ConfigurationRow, Effect, FeedPosition, Forgotten, TenantRow,
+};
 use crate::sql;
 use ledger::tree::Complete;
 use ledger::{
@@ -157,6 +159,7 @@ pub(crate) fn index(
         | Event::ApiKeyCreated { .. }
         | Event::ApiKeyRevoked { .. }
         | Event::Exported { .. }
+        | Event::Streamed { .. }
         | Event::ContentRead { .. }
         | Event::AccessRefused { .. }
         | Event::Started { .. }
@@ -165,6 +168,7 @@ pub(crate) fn index(
         | Event::Anchored { .. }
         | Event::AnchorFailing { .. }
         | Event::ClockSkewed { .. }
+        | Event::FeedFailing { .. }
         | Event::KeyRotated { .. } => Ok(()),
         Event::HoldPlaced { hold, unit, authority, .. } => {
             let (exchange, conversation) = columns(*unit);
@@ -385,6 +389,18 @@ pub(crate) fn add_cosignature(
 ) -> Result<u64, Fault> {
     let values = params![Number(size), witness, line];
     run(connection, sql::ADD_COSIGNATURE, values, "adding a cosignature")
+}
+
+/// Moves a feed forward. It never goes back: what was delivered stays delivered.
+pub(crate) fn move_feed(
+    connection: &Connection,
+    tenant: TenantId,
+    feed: &str,
+    position: &FeedPosition,
+) -> Result<u64, Fault> {
+    let values =
+        params![tenant.as_bytes(), feed, Number(position.next), position.before.as_bytes()];
+    run_one(connection, sql::MOVE_FEED, values, "moving a feed").map(|()| 1)
 }
 
 pub(crate) fn probe(connection: &Connection) -> Result<u64, Fault> {

@@ -6,8 +6,8 @@ use crate::error::Error;
 use crate::folder::{Folder, parse_note, replace_note};
 use crate::number::Number;
 use crate::rows::{
-    ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, Effect, Forgotten, HoldRow,
-    OpenDisposal, OpenIntent,
+    ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, Effect, FeedPosition,
+    Forgotten, HoldRow, OpenDisposal, OpenIntent,
 };
 use crate::sql;
 use crate::store::{Store, receipt};
@@ -351,6 +351,34 @@ impl Tenant {
                 Ok(found.is_some())
             })
             .await
+    }
+
+    /// How far a feed was delivered; absent when nothing ever was.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when it cannot be read.
+    pub async fn feed_position(&self, feed: &str) -> Result<Option<FeedPosition>, Error> {
+        let (id, feed) = (self.id, feed.to_owned());
+        self.store
+            .read(move |connection| {
+                let position = |row: &Row<'_>| {
+                    let next = row.get::<_, Number>(0)?.0;
+                    Ok(FeedPosition { next, before: Hash::from_bytes(row.get(1)?) })
+                };
+                let values = params![id.as_bytes(), feed];
+                one(connection, sql::FEED, values, position, "reading a feed")
+            })
+            .await
+    }
+
+    /// Keeps how far a feed was delivered. It only moves forward.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when it is that far already; [`Error::Unrecorded`] when it is not durable.
+    pub async fn move_feed(&self, feed: &str, position: FeedPosition) -> Result<(), Error> {
+        let feed = feed.to_owned();
+        self.store.submit(Work::MoveFeed { tenant: self.id, feed, position }).await?;
+        Ok(())
     }
 
     /// The end of the log.

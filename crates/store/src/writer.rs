@@ -9,7 +9,7 @@ use crate::connection::BUSY_TIMEOUT;
 use crate::deployment::{NewAnchor, StampRow};
 use crate::error::{Error, Fault, StopReason};
 use crate::folder::Turn;
-use crate::rows::{CheckpointRow, Effect, Forgotten, TenantRow};
+use crate::rows::{CheckpointRow, Effect, FeedPosition, Forgotten, TenantRow};
 use crate::sql::{self, dialect};
 use crate::statements::{self, PROBE_BYTES, read_one, run};
 use ledger::{
@@ -80,6 +80,11 @@ pub(crate) enum Work {
     PurgeSurrogates {
         tenant: TenantId,
         now: Time,
+    },
+    MoveFeed {
+        tenant: TenantId,
+        feed: String,
+        position: FeedPosition,
     },
     Probe,
     #[cfg(test)]
@@ -238,7 +243,8 @@ fn weight(work: &Work) -> usize {
         | Work::Forget { .. }
         | Work::AddAnchor(_)
         | Work::AddCosignature { .. }
-        | Work::PurgeSurrogates { .. } => 0,
+        | Work::PurgeSurrogates { .. }
+        | Work::MoveFeed { .. } => 0,
         Work::Probe => PROBE_BYTES,
         #[cfg(test)]
         Work::Poke(_) => 0,
@@ -438,6 +444,9 @@ impl Writer {
             }
             Work::PurgeSurrogates { tenant, now } => {
                 statements::purge_surrogates(connection, *tenant, *now)?
+            }
+            Work::MoveFeed { tenant, feed, position } => {
+                statements::move_feed(connection, *tenant, feed, position)?
             }
             Work::Probe => statements::probe(connection)?,
             #[cfg(test)]

@@ -10,6 +10,8 @@
 //!   fails in the ways real ones fail.
 //! - [`authority`]: a time-stamping authority made with OpenSSL, which proves nothing to anybody.
 //! - [`keys`]: key services that encrypt with keys of their own, and can be told to fail.
+//! - [`records`]: one record of every kind.
+//! - [`siem`]: receivers of the log, over syslog with TLS and over HTTP, which fail when told to.
 //! - [`client`]: an HTTP/1.1 caller that sees each event as it arrives and can walk away.
 //! - [`load`], [`proc`], [`disk`]: what the bench measures with.
 
@@ -23,5 +25,7 @@ pub mod load;
 pub mod notes;
 pub mod people;
 pub mod proc;
+pub mod records;
+pub mod siem;
 mod task;
 pub mod upstream;

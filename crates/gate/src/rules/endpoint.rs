@@ -18,6 +18,9 @@ const PATH_BYTES: usize = 512;
 const HTTPS_PORT: u16 = 443;
 const HTTP_PORT: u16 = 80;
 
+/// Syslog over TLS, RFC 5425 section 4.1.
+const SYSLOG_PORT: u16 = 6514;
+
 /// Whether an address lies in the loopback range or in a range that the internet does not route:
 /// RFC 1918 and RFC 4193. Link-local addresses are not in it, because cloud machines answer there
 /// with credentials.
@@ -197,6 +200,15 @@ impl Endpoint {
         Self::parse(text, true)
     }
 
+    /// Reads the address of a syslog receiver over TLS (RFC 5425): `tls://host:6514`.
+    pub(crate) fn of_syslog(text: &str) -> Result<Self, Malformed> {
+        let authority = text.strip_prefix("tls://").ok_or(Malformed::new(
+            "a syslog receiver is written tls://host or tls://host:port; without a port, 6514",
+        ))?;
+        let authority = Authority::parse(authority, SYSLOG_PORT)?;
+        Ok(Self { secure: true, authority, path: "".into(), inside: false })
+    }
+
     fn parse(text: &str, plain: bool) -> Result<Self, Malformed> {
         let (secure, rest) = if let Some(rest) = text.strip_prefix("https://") {
             (true, rest)
@@ -325,6 +337,30 @@ mod tests {
         }
         check(&format!("https://{}example", "a.".repeat(124)), "refused");
         check(&format!("https://vendor.example/{}", "a".repeat(513)), "refused");
+    }
+
+    #[test]
+    fn a_syslog_receiver_is_a_host_behind_tls() {
+        let read = |text: &str| {
+            let endpoint = Endpoint::of_syslog(text).ok()?;
+            assert!(endpoint.is_secure() && endpoint.path().is_empty());
+            Some(endpoint.authority().to_string())
+        };
+        assert_eq!(read("tls://siem.clinic.example").unwrap(), "siem.clinic.example:6514");
+        assert_eq!(read("tls://10.0.0.7:7514").unwrap(), "10.0.0.7:7514");
+        for text in [
+            "tls://",
+            "tls://siem/",
+            "tls://siem/x",
+            "tcp://siem",
+            "udp://siem",
+            "https://siem",
+            "siem:6514",
+            "tls://user@siem",
+            "tls://siem?x",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 
     #[test]

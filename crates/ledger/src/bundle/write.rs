@@ -46,6 +46,7 @@ impl Committed {
             | Event::ApiKeyCreated { .. }
             | Event::ApiKeyRevoked { .. }
             | Event::Exported { .. }
+            | Event::Streamed { .. }
             | Event::ContentRead { .. }
             | Event::AccessRefused { .. }
             | Event::Started { .. }
@@ -54,6 +55,7 @@ impl Committed {
             | Event::Anchored { .. }
             | Event::AnchorFailing { .. }
             | Event::ClockSkewed { .. }
+            | Event::FeedFailing { .. }
             | Event::Disposed { .. }
             | Event::HoldPlaced { .. }
             | Event::HoldReleased { .. }

@@ -28,6 +28,10 @@ impl Apply {
                     code: 2,
                     message: format!("{}: {error}. Nothing was changed.", self.file.display()),
                 },
+                error @ ApplyError::Feed { .. } => Failure {
+                    code: 2,
+                    message: format!("{}: {error}. Nothing was changed.", self.file.display()),
+                },
                 ApplyError::House(error) => Failure::of_house(&error),
             })?;
         let Some(receipt) = applied.receipt else {

@@ -2,13 +2,14 @@
 
 use super::{Data, Environment, Failure, operator, say};
 use clap::{Args, Subcommand};
+use gate::rules::LineFormat;
 use indicatif::{ProgressBar, ProgressStyle};
 use ledger::{ExchangeId, Receipt, Record};
 use phi::Text;
 use serde_json::json;
-use service::{ExchangeContent, House, ReadError};
+use service::{ExchangeContent, House, ReadError, Until};
 use std::fs::OpenOptions;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,6 +24,10 @@ pub(super) struct Audit {
 enum AuditCommand {
     /// Write the log as a bundle that `bulla-verify` checks offline
     Export(Export),
+    /// Print the records, one line each, as a SIEM gets them (recorded as a reading)
+    Stream(Stream),
+    /// Show where each feed of the configuration is
+    Feeds(Feeds),
     /// Show one exchange: what was written, what left, what came back (recorded as a reading)
     Show(Show),
 }
@@ -47,10 +52,46 @@ struct Show {
     which: String,
 }
 
+#[derive(Debug, Args)]
+struct Stream {
+    #[command(flatten)]
+    data: Data,
+    /// How a record is written
+    #[arg(long, value_enum, default_value_t = Format::Jsonl)]
+    format: Format,
+    /// The position of the first record
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    from: u64,
+    /// Go on as the log grows, until stopped
+    #[arg(long)]
+    follow: bool,
+}
+
+#[derive(Debug, Args)]
+struct Feeds {
+    #[command(flatten)]
+    data: Data,
+}
+
+/// How a record is written as a line.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    /// The record itself, with its leaf hash
+    Jsonl,
+    /// OCSF 1.8.0
+    Ocsf,
+    /// Common Event Format
+    Cef,
+    /// FHIR R4 `AuditEvent`
+    Fhir,
+}
+
 impl Audit {
     pub(super) async fn run(self, environment: &Environment) -> Result<ExitCode, Failure> {
         match self.command {
             AuditCommand::Export(export) => export.run(environment).await,
+            AuditCommand::Stream(stream) => stream.run(environment).await,
+            AuditCommand::Feeds(feeds) => feeds.run(environment).await,
             AuditCommand::Show(show) => show.run(environment).await,
         }
     }
@@ -60,10 +101,11 @@ pub(super) fn failure(error: ReadError) -> Failure {
     match error {
         ReadError::House(error) => Failure::of_house(&error),
         ReadError::NoContent | ReadError::Disposed => Failure::usage(&error),
+        ReadError::Write(error) => error.into(),
         ReadError::Bundle(_)
-        | ReadError::Write(_)
         | ReadError::Unsealable(_)
-        | ReadError::Malformed => Failure::control(&error),
+        | ReadError::Malformed
+        | ReadError::Broken { .. } => Failure::control(&error),
     }
 }
 
@@ -96,6 +138,34 @@ pub(super) fn progress() -> ProgressBar {
     match ProgressStyle::with_template("{bar:40} {pos}/{len} {eta}") {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
+    }
+}
+
+impl Stream {
+    async fn run(self, environment: &Environment) -> Result<ExitCode, Failure> {
+        let house = self.data.open(environment).await?;
+        let format = match self.format {
+            Format::Jsonl => LineFormat::Jsonl,
+            Format::Ocsf => LineFormat::Ocsf,
+            Format::Cef => LineFormat::Cef,
+            Format::Fhir => LineFormat::Fhir,
+        };
+        let until = if self.follow { Until::Dropped } else { Until::Now };
+        let actor = operator(environment);
+        let each = |line: &str| writeln!(std::io::stdout().lock(), "{line}");
+        house.read_lines(format, self.from, until, actor, &each).await.map_err(failure)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Feeds {
+    async fn run(self, environment: &Environment) -> Result<ExitCode, Failure> {
+        let house = self.data.open(environment).await?;
+        for feed in house.feeds().await.map_err(|error| Failure::of_house(&error))? {
+            let behind = feed.size.saturating_sub(feed.next);
+            say(format_args!("{}\tnext {}\tbehind {behind}", feed.id, feed.next))?;
+        }
+        Ok(ExitCode::SUCCESS)
     }
 }
 

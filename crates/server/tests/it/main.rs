@@ -27,6 +27,7 @@ mod conversation;
 mod credentials;
 mod deid;
 mod eval;
+mod feeds;
 mod full_disk;
 mod keys;
 mod killed;

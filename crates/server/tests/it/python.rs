@@ -1,12 +1,53 @@
-//! The official `openai` package for Python, unchanged, against the real server.
+//! The official `openai` package for Python, unchanged, against the real server; and public schemas, with
+//! the packages that hold them, against what feeds send.
 
 use crate::house::{House, bulla};
 use crate::rules::Rules;
+use gate::rules::LineFormat;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::Command;
-use testkit::notes;
 use testkit::upstream::{Arguments, Call, Captured, Reply, Script, Source, Upstream};
+use testkit::{notes, records};
+
+/// Every kind of record in every format, as the Python script wants it.
+fn lines() -> String {
+    let formats = [
+        (LineFormat::Jsonl, "jsonl"),
+        (LineFormat::Ocsf, "ocsf"),
+        (LineFormat::Cef, "cef"),
+        (LineFormat::Fhir, "fhir"),
+    ];
+    let mut lines = Vec::new();
+    for (seq, event) in (0..).zip(records::every_kind()) {
+        let bytes = records::record(seq, event).to_bytes();
+        let record: Value = serde_json::from_slice(&bytes).unwrap();
+        let leaf = ledger::tree::leaf_hash(&bytes).to_string();
+        for (format, name) in formats {
+            let line = service::write_line(&bytes, format).unwrap();
+            let kind = &record["kind"];
+            let case =
+                json!({ "format": name, "kind": kind, "seq": seq, "leaf": leaf, "line": line });
+            lines.push(case.to_string());
+        }
+    }
+    lines.join("\n")
+}
+
+#[test]
+#[ignore = "needs the Python packages; cargo xtask test runs it"]
+fn every_line_of_a_feed_is_what_the_public_schemas_say() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("lines.jsonl");
+    std::fs::write(&path, lines()).unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/python/feeds.py");
+    let output = Command::new(python()).arg(script).arg("--lines").arg(path).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let wrong = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}{wrong}");
+    let checked = said.lines().filter(|line| line.contains("\"ok\": true")).count();
+    assert_eq!(checked, 4 * records::every_kind().len(), "{said}");
+}
 
 /// What a program that uses the package would have to be told.
 #[expect(clippy::disallowed_methods, reason = "the test's only word from its runner")]

@@ -68,8 +68,8 @@ fn only_the_operators_own_key_opens_the_data() {
 
     for (bytes, words) in [
         (&b"kek_0 00"[..], "a key file"),
-        (b"", "it holds no key"),
-        (&[b'x'; 5000], "a key file"),
+        (b"", "missing field"),
+        (&[b'x'; 5000], "line 1"),
         (&b"x".repeat(20_000), "too long"),
         (&kept[..kept.len() - 3], "a key file"),
     ] {

@@ -54,8 +54,8 @@ async fn keys_are_replaced_under_load_without_a_failed_request() {
         .await
         .into_iter()
         .filter_map(|event| match event {
-            Event::KeyRotated { level, from, to, .. } => {
-                assert_ne!(from, to);
+            Event::KeyRotated { level, former, current, .. } => {
+                assert_ne!(former, current);
                 Some(level)
             }
             _ => None,

@@ -145,6 +145,17 @@ impl World {
         self.house.reload().await.unwrap();
     }
 
+    /// Applies the same rules with `more` below them, or says why not.
+    pub(crate) async fn try_with(&self, more: &str) -> Result<(), service::ApplyError> {
+        let rules = format!("{}{more}", rules(&self.upstream));
+        self.house.apply(&rules, operator()).await.map(drop)
+    }
+
+    /// The same data directory, opened again.
+    pub(crate) async fn reopened(self) -> Self {
+        self.closed_and(|_| ()).await
+    }
+
     fn setup(dir: &tempfile::TempDir, clock: &TestClock, environment: &Environment) -> Setup {
         Setup {
             dir: dir.path().join("data"),

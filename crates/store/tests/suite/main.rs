@@ -9,6 +9,7 @@ mod anchors;
 mod append;
 mod content;
 mod crash;
+mod feeds;
 mod guard;
 mod keys;
 mod support;
