@@ -7,7 +7,7 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU8, Ordering};
 use tempfile::TempDir;
 
@@ -113,6 +113,10 @@ impl LocalAuthority {
     /// When OpenSSL does not take the request.
     #[must_use]
     pub fn answer(&self, query: &[u8]) -> Vec<u8> {
+        // One at a time: query, answer and serial number are files of one name, and tests of one process
+        // share an authority.
+        static ASKED: Mutex<()> = Mutex::new(());
+        let _turn = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = self.0.path();
         fs::write(folder.join("query"), query).expect("a file");
         openssl(folder, "ts -reply -queryfile query -config ca.cnf -section it -out answer");

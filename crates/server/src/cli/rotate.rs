@@ -38,6 +38,7 @@ struct Operator {
 impl Rotate {
     pub(super) async fn run(self, environment: &Environment) -> Result<ExitCode, Failure> {
         let actor = operator(environment);
+        let of_operator = matches!(self.command, RotateCommand::Operator(_));
         let rotated = match self.command {
             RotateCommand::Organisation(rotate) => {
                 rotate.data.open(environment).await?.rotate_organisation(actor).await
@@ -50,7 +51,9 @@ impl Rotate {
         let rotated = rotated.map_err(|error| Failure::of_house(&error))?;
         say(format_args!("From {} to {}", rotated.from, rotated.to))?;
         say(format_args!("Recorded at {}", rotated.receipt))?;
-        say("Copies of the key store that were made before open no more with the new key alone.")?;
+        if of_operator {
+            say("Copies of the key store that were made before open with the former key only.")?;
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
