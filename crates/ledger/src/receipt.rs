@@ -235,6 +235,8 @@ impl ReceiptCheck {
     pub fn finish(mut self) -> ReceiptVerdict {
         self.check_record();
         let mut verdict = self.verdict;
+        // The bounds are those of the stamps, so they are asked for before the stamps are handed over.
+        let mut bounds = self.anchors.bounds();
         verdict.stamps = std::mem::take(&mut self.anchors.stamps);
         verdict.witnessed = std::mem::take(&mut self.anchors.witnessed);
         if self.anchors.unchecked > 0 {
@@ -250,7 +252,7 @@ impl ReceiptCheck {
             verdict.fault(ProblemKind::Anchor, "an anchor is of another deployment than the log");
         }
         if let Some(time) = verdict.time
-            && let Some(misdated) = self.anchors.bounds().contradicted(0, time)
+            && let Some(misdated) = bounds.contradicted(0, time)
         {
             verdict.fault(ProblemKind::Misdated, &misdated.words);
         }

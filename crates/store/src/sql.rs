@@ -57,7 +57,9 @@ texts! {
     RECORDS_END = "SELECT coalesce(max(seq) + 1, 0) FROM records WHERE tenant = $1";
 
     ADD_BLOB = "INSERT INTO blobs (tenant, exchange, part, key, commitment, sealed)
-        VALUES ($1, $2, $3, $4, $5, $6)";
+        SELECT $1, $2, $3, $4, $5, $6
+        WHERE EXISTS (SELECT 1 FROM units WHERE tenant = $1 AND id = $4
+            AND iif($3 = 0, prompts, answers) IS NOT NULL)";
     BLOBS = "SELECT part, key, commitment, sealed FROM blobs
         WHERE tenant = $1 AND exchange = $2 ORDER BY part";
 
@@ -75,6 +77,13 @@ texts! {
         WHERE b.tenant = $1 AND b.exchange = $2 LIMIT 1";
     CLOSE_SHELF = "INSERT INTO closed_shelves (tenant, shelf) VALUES ($1, $2)
         ON CONFLICT DO NOTHING";
+    FORGET_CONVERSATION = "UPDATE units SET prompts = iif($1, NULL, prompts),
+        answers = iif($2, NULL, answers), surrogates = iif($3, NULL, surrogates)
+        WHERE tenant = $4 AND conversation = $5";
+    FORGET_EXCHANGE = "UPDATE units SET prompts = iif($1, NULL, prompts),
+        answers = iif($2, NULL, answers), surrogates = iif($3, NULL, surrogates)
+        WHERE tenant = $4 AND conversation IS NULL
+        AND id = (SELECT key FROM blobs WHERE tenant = $4 AND exchange = $5 LIMIT 1)";
     FORGET_UNIT = "UPDATE units SET prompts = iif($1, NULL, prompts),
         answers = iif($2, NULL, answers), surrogates = iif($3, NULL, surrogates)
         WHERE tenant = $4 AND id = $5";

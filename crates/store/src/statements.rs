@@ -7,6 +7,7 @@ use crate::rows::{
     ApiKeyRow, CheckpointRow, ConfigurationRow, Effect, FeedPosition, Forgotten, TenantRow,
 };
 use crate::sql;
+use ledger::seal::PerClass;
 use ledger::tree::Complete;
 use ledger::{
     Blob, ContentKeyId, Disposal, Event, Hash, Head, SealedSurrogate, TenantId, Time, Unit,
@@ -70,7 +71,8 @@ pub(crate) fn add_blob(
         blob.commitment.as_bytes(),
         blob.sealed,
     ];
-    run(connection, sql::ADD_BLOB, values, "adding a blob")
+    // Whose key was destroyed seals nothing more: nobody could read it, and no disposal would excuse it.
+    run_one(connection, sql::ADD_BLOB, values, "adding a blob").map(|()| 1)
 }
 
 /// Adds a unit, unless its shelf is closed.
@@ -186,13 +188,25 @@ pub(crate) fn index(
             let values = params![time.as_micros(), tenant.as_bytes(), hold];
             run_one(connection, sql::RELEASE_HOLD, values, "releasing a hold")
         }
-        Event::Disposed { scope, .. } => {
+        Event::Disposed { scope, classes, .. } => {
             let unit = match scope {
                 Disposal::Exchange(exchange) => Some(Unit::Exchange(*exchange)),
                 Disposal::Conversation(conversation) => Some(Unit::Conversation(*conversation)),
                 Disposal::Before(_) => None,
             };
-            begin_disposal(connection, tenant, seq, unit)
+            begin_disposal(connection, tenant, seq, unit)?;
+            // From this record on nothing is sealed under these keys, so that what the log says was
+            // disposed of lies before it.
+            let text = match unit {
+                Some(Unit::Exchange(_)) => sql::FORGET_EXCHANGE,
+                Some(Unit::Conversation(_)) => sql::FORGET_CONVERSATION,
+                None => return Ok(()),
+            };
+            let (exchange, conversation) = columns(unit);
+            let gone = PerClass::make(|class| classes.contains(&class));
+            let (of, id) = (tenant.as_bytes(), exchange.or(conversation));
+            let values = params![gone.prompts, gone.answers, gone.surrogates, of, id];
+            run(connection, text, values, "disposing of keys").map(|_| ())
         }
         // Whoever leaves takes everything along, so any hold is in the way.
         Event::Offboarded { .. } => {

@@ -30,6 +30,8 @@ pub struct DisposedAt {
 /// A payload that a record names and the bundle does not hold.
 #[derive(Debug)]
 struct Missing {
+    /// The record from which on the content was there.
+    at: u64,
     exchange: ExchangeId,
     unit: Unit,
     key_day: Option<Day>,
@@ -78,7 +80,13 @@ impl Disposals {
         scope: Disposal,
         classes: Classes,
         authority: &str,
+        today: Day,
     ) -> Checked {
+        if let Disposal::Before(day) = scope
+            && day > today
+        {
+            return Err(format!("it disposes of what was still to come, before {day}"));
+        }
         let number = self.tell(at, authority);
         let unit = match scope {
             Disposal::Before(day) => {
@@ -119,7 +127,8 @@ impl Disposals {
     }
 
     /// Notes that the bundle does not hold a payload that a record names.
-    pub(super) fn misses(&mut self, about: &Sealed, class: ContentClass) -> Checked {
+    /// `at` is the record from which on the content was there: only a later one can dispose of it.
+    pub(super) fn misses(&mut self, at: u64, about: &Sealed, class: ContentClass) -> Checked {
         if !self.complete {
             return Ok(());
         }
@@ -131,7 +140,7 @@ impl Disposals {
             None => Unit::Exchange(about.exchange),
         };
         let Sealed { exchange, key_day, .. } = *about;
-        self.missing.push(Missing { exchange, unit, key_day, class });
+        self.missing.push(Missing { at, exchange, unit, key_day, class });
         Ok(())
     }
 
@@ -163,6 +172,9 @@ impl Disposals {
             classes.has(missing.class) && missing.key_day.is_some_and(|of| of < *day)
         });
         let numbers = single.map(|(_, number)| *number).chain(by_day.map(|(.., number)| *number));
-        numbers.chain(self.everything).min()
+        let later = |number: &usize| {
+            self.told.get(*number).is_some_and(|disposal| disposal.at > missing.at)
+        };
+        numbers.chain(self.everything).filter(later).min()
     }
 }

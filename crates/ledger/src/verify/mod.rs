@@ -426,7 +426,8 @@ impl Verification {
             }
             Body::Opened { .. } | Body::Other => {}
             Body::Disposed { scope, classes, authority } => {
-                let checked = self.disposals.dispose(at, *scope, *classes, authority);
+                let today = glance.time.day();
+                let checked = self.disposals.dispose(at, *scope, *classes, authority, today);
                 self.disposal_at(at, checked);
             }
             Body::Offboarded { authority } => {
@@ -463,7 +464,9 @@ impl Verification {
                 self.check_prompt(at, about, intent.is_none());
                 if let Some(reply) = reply.filter(|reply| reply.windows > 0) {
                     let checked = self.content.check_answer(about.exchange, reply);
-                    self.content_at(at, about, ContentClass::Answers, checked, true);
+                    // An answer is sealed under the keys of its intent.
+                    let since = intent.unwrap_or(at);
+                    self.content_at(at, since, about, ContentClass::Answers, checked, true);
                 }
             }
         }
@@ -500,15 +503,16 @@ impl Verification {
     fn check_prompt(&mut self, at: u64, about: &Sealed, first: bool) {
         if let Some(prompt) = about.prompt {
             let checked = self.content.check_prompt(about.exchange, prompt);
-            self.content_at(at, about, ContentClass::Prompts, checked, first);
+            self.content_at(at, at, about, ContentClass::Prompts, checked, first);
         }
     }
 
     /// Takes note of how sealed content compares with what a record names. `first`: no record named it
-    /// before.
+    /// before. `since`: the record from which on its keys were there.
     fn content_at(
         &mut self,
         at: u64,
+        since: u64,
         about: &Sealed,
         class: ContentClass,
         checked: Checked,
@@ -518,7 +522,7 @@ impl Verification {
             Checked::Fits => {}
             Checked::Differs(words) => self.fault_at(at, ProblemKind::Content, words),
             Checked::Absent => {
-                if first && let Err(words) = self.disposals.misses(about, class) {
+                if first && let Err(words) = self.disposals.misses(since, about, class) {
                     self.fault_at(at, ProblemKind::Content, &words);
                 }
             }

@@ -1,6 +1,6 @@
 //! What is gone was disposed of by a record, by somebody's right, and under no hold.
 
-use crate::sample::{actor, blobs, day, events, exchange, seal, verify_tar, writer};
+use crate::sample::{actor, blobs, day, events, exchange, seal, time, verify_tar, writer};
 use ledger::verify::{ProblemKind, Trust, Verdict};
 use ledger::{BlobPart, ContentClass, ConversationId, Disposal, Event, Hash, Unit};
 
@@ -92,6 +92,38 @@ fn a_disposal_excuses_no_other_day_class_or_unit() {
     let other = Disposal::Conversation(ConversationId::from_bytes([7; 16]));
     let other = disposal(other, &ContentClass::ALL, "request 12");
     check_bad(&check(|n, _| n == 7, vec![other]), None, bad, "prompts of exc_07");
+}
+
+#[test]
+fn a_disposal_excuses_nothing_that_comes_after_it() {
+    let single =
+        |n: u8| disposal(Disposal::Exchange(exchange(n)), &ContentClass::ALL, "request 12");
+    let sweep = disposal(Disposal::Before(time(0).day().plus_days(1)), PROMPTS, "schedule");
+    let verdict = check(|_, _| false, vec![sweep]);
+    check_bad(&verdict, Some(20), ProblemKind::Inconsistent, "still to come");
+    // The disposal stands before the exchange that it names: 2 records, it, and then the exchanges.
+    let mut events = events();
+    let rest = events.split_off(2);
+    let moved = rest.into_iter().map(|event| match event {
+        Event::Outcome(mut outcome) => {
+            outcome.intent = outcome.intent.map(|at| at + 1);
+            Event::Outcome(outcome)
+        }
+        other => other,
+    });
+    let records = seal(events.into_iter().chain([single(4)]).chain(moved).collect());
+    let mut writer = writer(&records);
+    writer.claim_content().unwrap();
+    for n in (1..=9).filter(|n| *n != 4) {
+        for blob in blobs(n) {
+            writer.blob(&blob).unwrap();
+        }
+    }
+    for record in &records {
+        writer.record(record).unwrap();
+    }
+    let verdict = verify_tar(&writer.finish().unwrap(), Trust::none());
+    check_bad(&verdict, None, ProblemKind::Content, "prompts of exc_04");
 }
 
 #[test]

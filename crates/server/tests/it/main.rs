@@ -28,6 +28,7 @@ mod credentials;
 mod deid;
 mod eval;
 mod feeds;
+mod forgotten;
 mod full_disk;
 mod keys;
 mod killed;

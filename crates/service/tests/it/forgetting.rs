@@ -277,8 +277,13 @@ async fn a_destruction_that_was_cut_off_is_finished() {
     drop(store);
 
     let world = world.closed_and(|_| ()).await;
-    assert_eq!(world.readable(gone).await, (true, true));
+    let shelves = || async {
+        let store = store::Store::open(&world.data()).unwrap();
+        store.keys().shelves(world.house.log().tenant).await.unwrap()
+    };
+    assert!(shelves().await.iter().all(|shelf| shelf.keys.prompts.is_some()));
     world.house.finish_disposals().await.unwrap();
+    assert!(shelves().await.iter().all(|shelf| shelf.keys.prompts.is_none()));
     assert_eq!(world.readable(gone).await, (false, false));
     assert_eq!(world.readable(stays).await, (true, true));
     assert_eq!(world.disposals().await.len(), 1);
