@@ -145,10 +145,7 @@ impl Canonical for String {
 
 impl Canonical for Time {
     fn write(&self, out: &mut Writer) {
-        match self.plain_text() {
-            Some(text) => out.plain(&[&text]),
-            None => out.string(&self.to_string()),
-        }
+        out.plain(&[&self.plain_text()]);
     }
 }
 

@@ -303,14 +303,7 @@ fn named<'a, T: FromStr>(scanner: &mut Scanner<'a>) -> Result<Cow<'a, str>, Refu
 
 /// A time in the one form that [`Time`] is written in.
 fn time(scanner: &mut Scanner<'_>) -> Result<Time, Refused> {
-    let text = scanner.string()?;
-    if let Some(time) = Time::from_plain_text(text.as_bytes()) {
-        return Ok(time);
-    }
-    // Years before 0 are written otherwise, and the calendar ends within 9999: rare enough to be slow.
-    let stamp: jiff::Timestamp = text.parse().map_err(|_| Refused)?;
-    let time = Time::from_micros(stamp.as_microsecond());
-    if time.to_string() == *text { Ok(time) } else { Err(Refused) }
+    Time::from_plain_text(scanner.string()?.as_bytes()).ok_or(Refused)
 }
 
 /// Whether the version is a number (of a configuration) and not a text (of the program).

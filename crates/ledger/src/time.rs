@@ -12,15 +12,27 @@ const DAYS_TO_EPOCH: i64 = 719_468;
 /// A point in time: microseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
 ///
 /// Written as RFC 3339 in UTC with six decimals (`2026-11-23T09:00:00.000000Z`), so that
-/// text order is time order.
+/// text order is time order. It is always within the years 1 to 9998, which every calendar has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(i64);
 
 impl Time {
-    /// From microseconds since the epoch.
+    /// 0001-01-01T00:00:00.000000Z.
+    pub(crate) const FIRST: Self = Self(Day::FIRST * MICROS_A_DAY);
+    /// 9998-12-31T23:59:59.999999Z.
+    pub(crate) const LAST: Self = Self((Day::LAST + 1) * MICROS_A_DAY - 1);
+
+    /// From microseconds since the epoch; the first or last time that can be written when they are
+    /// beyond, because a record with a saturated time is better than no record.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
-        Self(micros)
+        if micros < Self::FIRST.0 {
+            Self::FIRST
+        } else if micros > Self::LAST.0 {
+            Self::LAST
+        } else {
+            Self(micros)
+        }
     }
 
     /// Microseconds since the epoch.
@@ -32,18 +44,17 @@ impl Time {
     /// The same moment, `seconds` later (earlier when negative), saturating.
     #[must_use]
     pub const fn plus_seconds(self, seconds: i64) -> Self {
-        Self(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
+        Self::from_micros(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
     }
 
-    /// The day that it falls on, in UTC; the first or last one that can be written when it is beyond.
+    /// The day that it falls on, in UTC.
     #[must_use]
-    pub fn day(self) -> Day {
-        Day(self.0.div_euclid(MICROS_A_DAY).clamp(Day::FIRST, Day::LAST))
+    pub const fn day(self) -> Day {
+        Day(self.0.div_euclid(MICROS_A_DAY))
     }
 
-    /// How the time is written in the years 0 to 9998; absent outside, where the calendar's ends and
-    /// signs make it slow.
-    pub(crate) fn plain_text(self) -> Option<[u8; 27]> {
+    /// How the time is written.
+    pub(crate) fn plain_text(self) -> [u8; 27] {
         let (days, micros) = (self.0.div_euclid(MICROS_A_DAY), self.0.rem_euclid(MICROS_A_DAY));
         // The civil date of the days: years begin in March, so that the leap day is a year's last.
         let day = days + DAYS_TO_EPOCH;
@@ -54,9 +65,6 @@ impl Time {
         let day = day - (153 * month + 2) / 5 + 1;
         let year = era * 400 + year + i64::from(month >= 10);
         let month = if month < 10 { month + 3 } else { month - 9 };
-        if !(0..9999).contains(&year) {
-            return None;
-        }
         let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
         let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
         let digit = |n: i64| b'0' + u8::try_from(n % 10).unwrap_or(0);
@@ -65,13 +73,13 @@ impl Time {
         let ([m1, m0], [d1, d0]) = (two(month), two(day));
         let ([h1, h0], [n1, n0], [s1, s0]) = (two(hour), two(minute), two(second));
         let ([f5, f4], [f3, f2], [f1, f0]) = (two(micros / 10_000), two(micros / 100), two(micros));
-        Some([
+        [
             y3, y2, y1, y0, b'-', m1, m0, b'-', d1, d0, b'T', h1, h0, b':', n1, n0, b':', s1, s0,
             b'.', f5, f4, f3, f2, f1, f0, b'Z',
-        ])
+        ]
     }
 
-    /// Reads `YYYY-MM-DDTHH:MM:SS.ffffffZ` in the years 0 to 9998; absent when it is anything
+    /// Reads `YYYY-MM-DDTHH:MM:SS.ffffffZ` in the years 1 to 9998; absent when it is anything
     /// else.
     pub(crate) fn from_plain_text(text: &[u8]) -> Option<Self> {
         let [
@@ -120,7 +128,14 @@ impl Time {
             1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
             _ => return None,
         };
-        if year == 9999 || day < 1 || day > last || hour > 23 || minute > 59 || second > 59 {
+        if year == 0
+            || year == 9999
+            || day < 1
+            || day > last
+            || hour > 23
+            || minute > 59
+            || second > 59
+        {
             return None;
         }
         // Days from the civil date: years begin in March, so that the leap day is a year's last.
@@ -138,21 +153,11 @@ impl Time {
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(text) = self.plain_text() {
-            return f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?);
-        }
-        // Saturate instead of failing: a clock outside jiff's years -9999 to 9999 is a broken
-        // clock, and a record with a saturated time is better than no record.
-        let stamp = jiff::Timestamp::from_microsecond(self.0).unwrap_or(if self.0 < 0 {
-            jiff::Timestamp::MIN
-        } else {
-            jiff::Timestamp::MAX
-        });
-        write!(f, "{stamp:.6}")
+        f.write_str(std::str::from_utf8(&self.plain_text()).map_err(|_| fmt::Error)?)
     }
 }
 
-/// A day in UTC, in the years 0 to 9998: days since 1970-01-01.
+/// A day in UTC, in the years 1 to 9998: days since 1970-01-01.
 ///
 /// Written `2026-11-23`, so that text order is time order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -164,8 +169,8 @@ pub struct Day(i64);
 pub struct MalformedDay;
 
 impl Day {
-    /// 0000-01-01.
-    const FIRST: i64 = -719_528;
+    /// 0001-01-01.
+    const FIRST: i64 = -719_162;
     /// 9998-12-31.
     const LAST: i64 = 2_932_531;
 
@@ -195,9 +200,7 @@ impl Day {
 
     /// How it is written.
     pub(crate) fn plain_text(self) -> [u8; 10] {
-        // INVARIANT: a day is one of the years whose times have a plain text.
-        let text = self.start().plain_text().unwrap_or([b'0'; 27]);
-        text.first_chunk().copied().unwrap_or_default()
+        self.start().plain_text().first_chunk().copied().unwrap_or_default()
     }
 }
 
@@ -242,7 +245,12 @@ impl<'de> Deserialize<'de> for Time {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
         let stamp: jiff::Timestamp =
             text.parse().map_err(|_| de::Error::custom("not an RFC 3339 time"))?;
-        Ok(Self(stamp.as_microsecond()))
+        let time = Self::from_micros(stamp.as_microsecond());
+        if time.0 == stamp.as_microsecond() {
+            Ok(time)
+        } else {
+            Err(de::Error::custom("the year of a time is 1 to 9998"))
+        }
     }
 }
 
@@ -288,14 +296,16 @@ mod tests {
             (-1, "1969-12-31"),
             (1_795_424_400_000_000, "2026-11-23"),
             (i64::MAX, "9998-12-31"),
-            (i64::MIN, "0000-01-01"),
+            (i64::MIN, "0001-01-01"),
         ] {
             let day = Time::from_micros(micros).day();
             assert_eq!(day.to_string(), text);
             assert_eq!(text.parse(), Ok(day));
             assert_eq!(day.start().day(), day);
         }
-        for text in ["", "2026-11-3", "2026-02-29", "2026-13-01", "9999-01-01", "+026-01-01"] {
+        for text in
+            ["", "2026-11-3", "2026-02-29", "2026-13-01", "9999-01-01", "0000-12-31", "+026-01-01"]
+        {
             assert_eq!(text.parse::<Day>(), Err(MalformedDay), "{text}");
         }
         let day: Day = "2026-03-01".parse().unwrap();
@@ -306,7 +316,8 @@ mod tests {
 
     #[test]
     fn a_clock_far_out_of_range_still_gives_a_record_a_time() {
-        assert!(Time::from_micros(i64::MAX).to_string().starts_with("9999-12-30T"));
+        check(i64::MAX, "9998-12-31T23:59:59.999999Z");
+        check(i64::MIN, "0001-01-01T00:00:00.000000Z");
         assert_eq!(Time::from_micros(i64::MAX).plus_seconds(1), Time::from_micros(i64::MAX));
         assert_eq!(Time::from_micros(0).plus_seconds(i64::MIN), Time::from_micros(i64::MIN));
     }
@@ -314,16 +325,16 @@ mod tests {
     proptest! {
         #[test]
         fn a_plain_text_is_what_the_calendar_library_writes_and_reads(
-            micros in -62_167_219_200_000_000..253_370_764_800_000_000_i64
+            micros in Time::FIRST.0..=Time::LAST.0
         ) {
             let text = jiff::Timestamp::from_microsecond(micros).map(|stamp| format!("{stamp:.6}"));
             let time = Time::from_micros(micros);
-            prop_assert_eq!(time.plain_text(), text.unwrap().as_bytes().first_chunk().copied());
+            prop_assert_eq!(time.to_string(), text.unwrap());
             prop_assert_eq!(Time::from_plain_text(time.to_string().as_bytes()), Some(time));
         }
 
         #[test]
-        fn text_order_is_time_order(a in 0..253_370_764_800_000_000_i64, b in 0..253_370_764_800_000_000_i64) {
+        fn text_order_is_time_order(a in Time::FIRST.0..=Time::LAST.0, b in Time::FIRST.0..=Time::LAST.0) {
             let (a, b) = (Time::from_micros(a), Time::from_micros(b));
             prop_assert_eq!(a.cmp(&b), a.to_string().cmp(&b.to_string()));
         }
