@@ -130,7 +130,14 @@ fn report(all: &[Ended], screen: Screen, total: Duration) -> Result<(), Trouble>
 }
 
 fn tools_step(bench: &mut Bench, _: &mut Tally) -> Result<(), Trouble> {
-    let needs = [tools::C_COMPILER, tools::PYTHON, tools::OPENSSL, tools::SOFTHSM];
+    let needs = [
+        tools::C_COMPILER,
+        tools::PYTHON,
+        tools::OPENSSL,
+        tools::SOFTHSM,
+        tools::NODE,
+        tools::CHROMIUM,
+    ];
     tools::provide(&needs, bench.screen, &bench.stop)
 }
 

@@ -60,6 +60,14 @@ pub(crate) const SOFTHSM: Need = Need {
     },
 };
 
+/// Runs the verifier that browsers run, outside of one.
+pub(crate) const NODE: Need =
+    Need { what: "Node", packages: &["nodejs"], here: || on_path("node").is_some() };
+
+/// Opens the page that checks a bundle.
+pub(crate) const CHROMIUM: Need =
+    Need { what: "Chromium", packages: &["chromium"], here: || on_path("chromium").is_some() };
+
 /// pip alone: the demo's weights come with it.
 pub(crate) const PIP: Need = Need {
     what: "Python with pip",

@@ -3,8 +3,8 @@
 
     verify.py BUNDLE [--trust FILE] [--json]
 
-BUNDLE is the tar file, or a folder with the same files. It needs Python 3.11 and the `openssl` 3 command,
-no network, and no other file. The exit code is 0 (good), 1 (bad) or 2 (could not be read).
+BUNDLE is the tar file, or a folder with the same files, or the proof of one record. It needs Python 3.9 and the
+`openssl` 3 command, no network, and no other file. The exit code is 0 (good), 1 (bad) or 2 (could not be read).
 
 Every rule names where it comes from. "Format" is docs/bundle.md of the project, which specifies the bundle.
 The file is meant to be read from the top: what a record may hold, how records hang together, who signed them,
@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from bisect import bisect_right
 from collections import deque, namedtuple
 from datetime import datetime, timedelta
 
@@ -82,20 +83,28 @@ def time(value):
     return type(value) is str and micros(value) is not None
 
 
+def day(value):
+    """A day as `2026-11-23`, so that the order of texts is that of days."""
+    return type(value) is str and time(value + "T00:00:00.000000Z")
+
+
 HASH = form("[0-9a-f]{64}")
 LOG = form("bulla/dep_[0-9a-f]{32}/ten_[0-9a-f]{32}")
 COUNTS = a_map(number)
+CLASS = word("prompts", "answers", "surrogates")
 
 FIELDS = {
     "actor": one({"id": text, "kind": word("api_key", "operator", "system"), "name": text}),
-    "agreement": text, "api": text, "authority": text,
+    "agreement": text, "api": text, "authority": text, "before": day,
     "changes": a_list(one({"change": word("added", "changed", "removed"), "object": text})),
-    "code": text, "conversation": form("cnv_[0-9a-f]{32}"), "count": number,
+    "classes": lambda value: a_list(CLASS)(value) and len(set(value)) == len(value),
+    "code": text, "conversation": form("cnv_[0-9a-f]{32}"), "count": number, "current": text,
     "days": lambda value: number(value) and value < 2**32,
     "decision": text, "deployment": form("dep_[0-9a-f]{32}"), "destination": text, "detector": text,
-    "exchange": form("exc_[0-9a-f]{32}"), "expires": time, "findings": COUNTS, "intent": number,
-    "key": form("key_[0-9a-f]{32}"), "kind": text, "log": LOG, "organisation": text, "outcome": text,
-    "owner": text,
+    "exchange": form("exc_[0-9a-f]{32}"), "expires": time, "feed": text, "findings": COUNTS,
+    "former": text, "from": number, "held": number, "hold": text, "intent": number,
+    "key": form("key_[0-9a-f]{32}"), "key_day": day, "kind": text, "level": text,
+    "log": LOG, "organisation": text, "outcome": text, "owner": text,
     "path": some(one({"by": word("inside", "agreement", "evidence", "no_content"), "hop": text}, id=text)),
     "policy": HASH, "prev": HASH, "prompt": HASH, "purpose": text, "reason": text,
     "reply": one({"bytes": number, "digest": HASH, "restored": number, "unknown": number, "windows": number},
@@ -108,7 +117,8 @@ FIELDS = {
 }
 
 ABOUT = "exchange actor surface api stream"
-ABOUT_MAY = "purpose conversation route policy detector findings treatments decision rules destination path prompt"
+ABOUT_MAY = ("purpose conversation route policy detector findings treatments decision rules destination path prompt"
+             " key_day")
 
 # For each kind: the fields that it must have besides those of every record, and those that it may have.
 KINDS = {
@@ -119,6 +129,7 @@ KINDS = {
     "api_key.created": ("actor key owner", "purpose expires"),
     "api_key.revoked": ("actor key", ""),
     "audit.exported": ("actor size", ""),
+    "audit.streamed": ("actor from", "size"),
     "content.read": ("actor exchange reason", ""),
     "access.refused": ("count", ""),
     "service.started": ("actor version", ""),
@@ -127,6 +138,12 @@ KINDS = {
     "log.anchored": ("size authority stamped sha256", ""),
     "anchor.failing": ("authority reason", ""),
     "clock.skewed": ("authority stamped", ""),
+    "feed.failing": ("feed reason", ""),
+    "content.disposed": ("actor classes authority reason count held", "exchange conversation before sha256"),
+    "hold.placed": ("actor hold authority", "exchange conversation"),
+    "hold.released": ("actor hold authority", ""),
+    "key.rotated": ("actor level former current", ""),
+    "tenant.offboarded": ("actor authority sha256", ""),
 }
 FRAME = {"v", "log", "seq", "prev", "time", "kind"}
 KINDS = {kind: (FRAME | set(must.split()), set(may.split())) for kind, (must, may) in KINDS.items()}
@@ -136,8 +153,8 @@ EPOCH_DAY = datetime(1970, 1, 1).toordinal()
 
 
 def micros(value):
-    """Microseconds since 1970 of RFC 3339 in UTC with six decimals; None for every other text."""
-    match = TIME.fullmatch(value)
+    """Microseconds since 1970 of RFC 3339 in UTC with six decimals, years 1 to 9998; None for every other text."""
+    match = TIME.fullmatch(value) if value < "9999" else None
     try:
         year, month, day, hour, minute, second, fraction = map(int, match.groups()) if match else ()
         days = datetime(year, month, day, hour, minute, second).toordinal() - EPOCH_DAY
@@ -178,7 +195,11 @@ def read_record(data):
     fits = must <= record.keys() <= must | may and all(FIELDS[field](value) for field, value in record.items())
     # The one field whose form depends on the kind: the number of a configuration, or the text of a program.
     numbered = type(record.get("version")) is int
-    return record if fits and numbered == (record["kind"] == "configuration.applied") else None
+    fits = fits and numbered == (record["kind"] == "configuration.applied")
+    # A disposal is of one thing, and a hold covers one thing or everything.
+    scopes = len(record.keys() & {"exchange", "conversation", "before"})
+    allowed = {"content.disposed": (1,), "hold.placed": (0, 1)}.get(record["kind"])
+    return record if fits and (allowed is None or scopes in allowed) else None
 
 
 # ---- How records hang together (Format, "Record") ----------------------------------------------------------
@@ -304,8 +325,8 @@ class Break:
 class Records:
     """records.jsonl, as a stream: the chain, the tree, and what the records say of each other."""
 
-    def __init__(self, findings, marks, content, bounds):
-        self.findings, self.content, self.bounds = findings, content, bounds
+    def __init__(self, findings, marks, content, bounds, disposals):
+        self.findings, self.content, self.bounds, self.disposals = findings, content, bounds, disposals
         self.marks = sorted(marks, key=lambda mark: mark["size"])
         self.waiting = deque(self.marks)
         self.tree, self.pending = Tree(), None
@@ -388,7 +409,11 @@ class Records:
         elif kind == "exchange.outcome":
             self.outcomes += 1
             self.end_intent(at, record)
-        self.content.compare(at, record)
+        elif kind in DISPOSING:
+            self.disposals.take(at, record)
+        if kind in ("exchange.intent", "exchange.outcome"):
+            for absent in self.content.compare(at, record):
+                self.disposals.misses(at, record, absent)
 
     def begin(self, record):
         """Format, "Record": record 0, and no other, is log.opened, and names the log and its key."""
@@ -584,6 +609,9 @@ class Trust:
         if self.policies and not self.roots:
             raise Unreadable("the trust file has a policy and no root certificate")
 
+    def is_empty(self):
+        return not (self.keys or self.witnesses or self.notes or self.roots)
+
     def take(self, line, lines):
         if not line or line.startswith("#"):
             return
@@ -669,25 +697,115 @@ class Content:
             self.windows = None
 
     def compare(self, at, record):
-        """Content that is here is what the record names. Content that is absent is no fault."""
-        held = self.held.get(record.get("exchange"))
-        if not held or record["kind"] not in ("exchange.intent", "exchange.outcome"):
-            return
-        reply = record.get("reply")
+        """Content that is here is what the record names. Returns the classes of what is not, named here first."""
+        held, reply, absent = self.held.get(record["exchange"], {}), record.get("reply"), []
         names = {
             "prompt": bytes.fromhex(record["prompt"]) if "prompt" in record else None,
-            "reply": (reply["windows"], bytes.fromhex(reply["digest"])) if reply else None,
+            "reply": (reply["windows"], bytes.fromhex(reply["digest"])) if reply and reply["windows"] else None,
         }
         for part, named in names.items():
             if named and part in held:
                 held[part, "named"] = True
                 if held[part] != named:
                     self.findings.fault("content", f"the sealed {part} is not the one that this record names", at)
+            elif named and (part == "reply" or "intent" not in record):
+                # The prompt that an outcome names was named by its intent before.
+                absent.append("answers" if part == "reply" else "prompts")
+        return absent
 
     def stray(self):
         """The first exchange with content that no record names."""
         stray = lambda held: any(part in held and (part, "named") not in held for part in ("prompt", "reply"))
         return next((exchange for exchange, held in self.held.items() if stray(held)), None)
+
+
+# ---- What was disposed of, and what was held (Format, "Record" and "Content") -------------------------------
+
+DISPOSING = ("content.disposed", "hold.placed", "hold.released", "tenant.offboarded")
+CLAIM = "all that was not disposed of\n"
+MAX_SINGLE = 1_000_000  # Holds in force, and units that were disposed of one by one.
+MAX_TOLD = 10_000  # Disposals that a verdict tells of; what goes by later ones is counted at the last of them.
+
+
+def unit_of(record):
+    """What goes, or is held, together: a conversation, or an exchange outside of any; None for everything."""
+    return next(((name, record[name]) for name in ("conversation", "exchange") if name in record), None)
+
+
+class Disposals:
+    """Whoever wants something gone could say that it was never kept. Therefore a bundle can claim that all is here."""
+
+    def __init__(self, findings):
+        self.findings, self.complete, self.holds, self.units, self.days = findings, False, {}, {}, {}
+        self.everything, self.told, self.missing = None, [], []
+
+    def take(self, at, record):
+        kind, holds, hold, unit = record["kind"], self.holds, record.get("hold"), unit_of(record)
+        words = None
+        if kind == "hold.placed" and len(holds) >= MAX_SINGLE:
+            words = "more holds are in force than one log may have"
+        elif kind == "hold.placed":
+            words = f"the hold {hold} is placed a second time" if hold in holds else None
+            holds[hold] = unit
+        elif kind == "hold.released":
+            words = None if hold in holds else f"the hold {hold} is released and was not in force"
+            holds.pop(hold, None)
+        else:
+            words = self.dispose(at, record, unit)
+        if words:
+            self.findings.fault("inconsistent", words, at)
+
+    def dispose(self, at, record, unit):
+        """A disposal, and what is wrong with it."""
+        if record.get("before", "") > record["time"][:10]:
+            return f"it disposes of what was still to come, before {record['before']}"
+        number = min(len(self.told), MAX_TOLD - 1)
+        if len(self.told) < MAX_TOLD:
+            self.told.append({"at": at, "authority": record["authority"], "payloads": 0})
+        if record["kind"] == "tenant.offboarded":
+            self.everything = number
+            return f"everything was disposed of under the hold {min(self.holds)}" if self.holds else None
+        for name in record["classes"] if "before" in record else []:
+            # The first disposal of something counts, so a later one matters only for days that are later still.
+            days = self.days.setdefault(name, [])
+            if not days or record["before"] > days[-1][0]:
+                days.append((record["before"], number))
+        if unit and len(self.units) >= MAX_SINGLE:
+            return "more was disposed of piece by piece than one log may tell"
+        if unit:
+            self.units.setdefault(unit, []).append((record["classes"], number))
+        over = [hold for hold, held in self.holds.items() if held in (None, unit)]
+        return f"it was disposed of while the hold {min(over)} covered it" if over else None
+
+    def misses(self, at, record, name):
+        """A record names content of a class, and the bundle does not hold it."""
+        if self.complete and len(self.missing) >= MAX_EXCHANGES_WITH_CONTENT:
+            self.findings.fault("content", "more content is absent than one bundle may tell of", at)
+        elif self.complete:
+            # An answer is sealed under the keys of its intent.
+            since = record.get("intent", at) if name == "answers" else at
+            self.missing.append((since, record["exchange"], unit_of(record), record.get("key_day"), name))
+
+    def disposal_of(self, since, unit, key_day, name):
+        """The first disposal by which such content went, and that comes after it; None when there is none."""
+        later = lambda number: self.told[number]["at"] > since
+        numbers = [number for classes, number in self.units.get(unit, []) if name in classes and later(number)]
+        days = self.days.get(name, []) if key_day else []
+        numbers += [number for _, number in days[bisect_right(days, (key_day, MAX_TOLD)):][:1]]
+        numbers += [self.everything] if self.everything is not None and later(self.everything) else []
+        return min(numbers, default=None)
+
+    def finish(self, broken):
+        first = None
+        for since, exchange, unit, key_day, name in self.missing:
+            number = self.disposal_of(since, unit, key_day, name)
+            if number is not None:
+                self.told[number]["payloads"] += 1
+            else:
+                first = first or f"{name} of {exchange}: named by a record, not in the bundle, and no record says " \
+                                 "that it was disposed of"
+        if first and not broken:
+            self.findings.fault("content", first)
 
 
 # ---- RFC 3161 time stamps, by `openssl ts` (docs/decisions/014-time-stamps.md) -----------------------------
@@ -793,29 +911,32 @@ class Authorities:
             return None
         signer = "cms -verify -noverify -inform DER -in token -certfile known -signer made -out info"
         signer = describe(openssl(signer, **files).made)
-        if not self.lists_allow(signer, known, time, files["known"]):
-            return None
         name = re.search(r"(?:^|,)CN=((?:\\.|[^,])*)", signer["subject"]) or re.search("(.*)", signer["subject"])
+        self.ask_lists(signer, name[1], known, time, files["known"])
         return {"time": time, "accuracy": accuracy(printed("Accuracy", said.said)), "authority": name[1],
                 "certificate_ends": moment(signer["notAfter"])}
 
-    def lists_allow(self, signer, known, time, pems):
-        """Asks the archived lists about the signer and its issuers. False when a list is not by its issuer."""
+    def ask_lists(self, signer, name, known, time, pems):
+        """Asks every archived list that speaks for the signer or one of its issuers."""
         above = {found["subject"]: found for found in map(describe, known)} if self.lists else {}
-        certificate, left = signer, 8
-        while certificate and left:
-            for crl in [crl for crl in self.lists if crl["issuer"] == certificate["issuer"]]:
+        path = [signer]
+        while len(path) <= 8:
+            issuer = above.get(path[-1]["issuer"])
+            # A root is believed for being trusted; no list speaks for it.
+            if issuer is None or issuer["subject"] == issuer["issuer"]:
+                break
+            path.append(issuer)
+        for crl in self.lists:
+            for certificate in [of for of in path if of["issuer"] == crl["issuer"]]:
                 signed = openssl("crl -noout -verify -CAfile pems -in it", pems=pems, it=crl["pem"])
                 if "verify OK" not in signed.complained:
-                    return False
-                reason, dates = crl["entries"].get(certificate["serial"], (None, None))
+                    # Whoever altered the list may hide by it that the certificate is revoked.
+                    raise NotAStamp(f"stamp of {name}: a revocation list in authorities/ is not signed by its issuer")
+                reason, dates = crl["entries"].get(certificate["serial"], (None, []))
                 # RFC 3161 section 4, item 1: for such a reason, earlier stamps stay valid.
                 later = certificate is signer and reason in HARMLESS and all(date > time for date in dates)
                 if dates and not later:
                     raise NotAStamp("a certificate is revoked")
-            own = certificate["subject"] == certificate["issuer"]
-            certificate, left = None if own else above.get(certificate["issuer"]), left - 1
-        return True
 
 
 # ---- Who outside of the deployment vouches for the log (Format, "Anchors") ---------------------------------
@@ -861,6 +982,13 @@ class Anchors:
         self.trust, self.findings, self.authorities = trust, findings, Authorities(trust)
         self.current, self.origins, self.tokens = None, [], {}
         self.stamps, self.cosignatures, self.unchecked, self.untrusted = [], [], 0, 0
+
+    def archive(self, data):
+        try:
+            if self.trust.roots:
+                self.authorities.archive(data.decode("utf-8", "replace"))
+        except NotAStamp as error:
+            self.findings.fault("anchor", f"the archive of an authority: {error}")
 
     def file(self, size, kind, data, find_note):
         """One file of an anchor; `find_note` finds the signed note of this log by its number of records."""
@@ -1014,15 +1142,20 @@ AUTHORITY = "[a-z0-9_-]{1,64}"
 # The forms of names, in the order of the files.
 PARTS = [re.compile(pattern, re.ASCII) for pattern in (
     r"VERIFY\.md",
+    r"verify\.html",
+    r"verify\.py",
     r"checkpoint",
     rf"checkpoints/{DIGITS}",
     rf"authorities/{AUTHORITY}\.pem",
     rf"anchors/{DIGITS}\.(?:(checkpoint)|(cosignatures)|(inclusion)|({AUTHORITY}\.tst))",
+    r"content",
     r"blobs/(exc_[0-9a-f]{32})/(?:prompt|window-([0-9]{6}|[1-9][0-9]{6,9}))",
     r"records\.jsonl",
     r"manifest\.json",
 )]
-INSTRUCTIONS, LAST, EARLIER, ARCHIVE, ANCHOR, BLOB, RECORDS, MANIFEST = range(len(PARTS))
+INSTRUCTIONS, PAGE, SCRIPT, LAST, EARLIER, ARCHIVE, ANCHOR, WHOLE, BLOB, RECORDS, MANIFEST = range(len(PARTS))
+# Carried for people. Who checks takes no program from what is checked.
+CARRIED = (INSTRUCTIONS, PAGE, SCRIPT)
 
 
 def part_of(name):
@@ -1093,18 +1226,17 @@ class Bundle:
     def __init__(self, trust):
         self.trust, self.findings = trust, Findings()
         self.content, self.anchors = Content(self.findings), Anchors(trust, self.findings)
+        self.disposals = Disposals(self.findings)
         self.marks = [{**mark, "trusted": True} for mark in trust.notes]
-        self.part, self.name, self.seen, self.parts, self.strangers = None, "", {}, set(), 0
+        self.part, self.name, self.seen, self.parts, self.strangers = None, "", {}, set(), []
         self.note = self.checkpoint = self.manifest = self.key_source = None
         self.bounds = Bounds(self.findings, self.anchors)
-        self.records = Records(self.findings, self.marks, self.content, self.bounds)
+        self.records = Records(self.findings, self.marks, self.content, self.bounds, self.disposals)
 
     def file(self, name, content):
         part = part_of(name)
         if part is None:
-            # The first is named and the others are counted, so that they cannot crowd out another warning.
-            self.strangers += 1
-            return self.findings.warn(f"{name}: no part of a bundle; not looked at") if self.strangers == 1 else None
+            return self.strangers.append(name)
         if self.part is not None and (part < self.part or part == self.part and name <= self.name):
             return self.findings.fault("format", f"{name} stands twice or out of order")
         self.part, self.name = part, name
@@ -1117,29 +1249,31 @@ class Bundle:
             self.read_records(content)
             self.seen[name] = {"name": name, "size": self.records.size}
             return None
-        data = content.read(MAX_SMALL_FILE_BYTES + 1)
-        self.seen[name] = {"name": name, "size": len(data), "sha256": sha256(data).hex()}
-        if len(data) > MAX_SMALL_FILE_BYTES:
+        data, size, digest = content.read(MAX_SMALL_FILE_BYTES + 1), 0, hashlib.sha256()
+        piece = data
+        while piece:
+            size += len(piece)
+            digest.update(piece)
+            piece = content.read(1 << 16)
+        self.seen[name] = {"name": name, "size": size, "sha256": digest.hexdigest()}
+        if part[0] in CARRIED:
+            return None
+        if size > MAX_SMALL_FILE_BYTES:
             self.findings.fault("format", f"{name} is too long")
             data = b""
-        return self.small_file(part, name, data) if part[0] != INSTRUCTIONS else None
+        return self.small_file(part, name, data)
 
     def read_records(self, content):
         self.content.close()
         self.bounds = Bounds(self.findings, self.anchors)
-        self.records = Records(self.findings, self.marks, self.content, self.bounds)
+        self.records = Records(self.findings, self.marks, self.content, self.bounds, self.disposals)
         self.records.read(content)
 
     def small_file(self, part, name, data):
         if part[0] == ANCHOR:
             return self.anchors.file(part[1], part[2], data, self.find_note)
         if part[0] == ARCHIVE:
-            try:
-                if self.trust.roots:
-                    self.anchors.authorities.archive(data.decode("utf-8", "replace"))
-            except NotAStamp as error:
-                self.findings.fault("anchor", f"the archive of an authority: {error}")
-            return None
+            return self.anchors.archive(data)
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError:
@@ -1147,6 +1281,10 @@ class Bundle:
             self.findings.fault("format", f"{name} is not UTF-8")
         if part[0] == LAST:
             self.note, self.checkpoint = text, claimed(text)
+        elif part[0] == WHOLE and text == CLAIM:
+            self.disposals.complete = True
+        elif part[0] == WHOLE:
+            self.findings.fault("format", "content does not say what it must say")
         elif part[0] == EARLIER:
             mark = claimed(text)
             if mark is None or mark["size"] != part[1]:
@@ -1175,10 +1313,13 @@ class Bundle:
         stray = self.content.stray()
         if records.count and not records.broken and stray:
             findings.fault("content", f"content of {stray}: no record commits to it")
+        self.disposals.finish(records.broken)
         if records.open and not records.broken:
             findings.warn(f"{len(records.open)} intent(s) have no outcome; the first is {min(records.open)}")
-        if self.strangers > 1:
-            findings.warn(f"{self.strangers} files are no part of a bundle; none was looked at")
+        if self.strangers:
+            # The first is named and the others are counted, so that they cannot crowd out another warning.
+            others = f" and {len(self.strangers) - 1} other files" if len(self.strangers) > 1 else ""
+            findings.warn(f"{self.strangers[0]}{others}: no part of a bundle; not looked at")
         if records.steps_back > 1:
             findings.warn(f"the clock stepped back {records.steps_back} times")
         return self.verdict()
@@ -1234,11 +1375,11 @@ class Bundle:
         if self.checkpoint and records.opening and self.checkpoint["origin"] != records.log:
             fault("signature", "the checkpoint is of another log than the records")
         keys = self.trust.keys if self.key_source == "trusted" else [own] if own else []
-        self.earlier_trusted, self.earlier_inside = [], 0
+        self.earlier_trusted, self.earlier_inside, foreign = [], 0, 0
         for mark in sorted(self.marks, key=lambda mark: mark["size"]):
             size, which = mark["size"], f"the earlier checkpoint of {mark['size']} records"
             if mark["origin"] != records.log:
-                self.findings.warn("an earlier checkpoint is of another log; not looked at")
+                foreign += 1
             elif not any(is_by(mark["note"], key) for key in keys):
                 fault("signature", f"{which} is not signed by this log's key")
             elif mark.get("fits"):
@@ -1250,6 +1391,8 @@ class Bundle:
                 fault("rewritten", words, vouched)
             elif not records.broken:
                 fault("truncated", f"{which} exists; {records.count} are here", records.count)
+        if foreign:
+            self.findings.warn(f"{foreign} earlier checkpoint(s) of another log; not looked at")
         if self.key_source == "bundle_only" and self.earlier_trusted:
             self.key_source = "earlier_checkpoint"
         # Fail closed: someone who gave a trust file must not read "good" when none of it applied.
@@ -1297,7 +1440,7 @@ class Bundle:
             "stamps": sorted(self.anchors.stamps, key=lambda stamp: (stamp["size"], stamp["time"])),
             "exposure": self.bounds.longest, "witnessed": self.anchors.cosignatures,
             "first": records.first, "last": records.last, "intents": records.intents, "outcomes": records.outcomes,
-            "open_intents": len(records.open), "blobs": self.content.count,
+            "open_intents": len(records.open), "blobs": self.content.count, "disposed": self.disposals.told,
         }
 
 
@@ -1319,6 +1462,104 @@ def read_manifest(text):
     return manifest if same and MANIFEST_FORM(manifest) and list(manifest) == MANIFEST_ORDER else None
 
 
+# ---- The proof of one record (Format, "The proof of one record"; C2SP tlog-proof) ---------------------------
+
+ONE, PROOF = "record", "record.tlog-proof"
+
+
+def read_proof(data):
+    """Position, proof and signed note, without extra data; None for any other text."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    head, gap, note = text.partition("\n\n")
+    lines = head.split("\n")
+    index = lines[1][6:] if len(lines) > 1 and lines[:1] == ["c2sp.org/tlog-proof@v1"] else ""
+    path = [unbase64(line) for line in lines[2:]]
+    if not gap or not SIZE.fullmatch(index) or int(index) >= 2**64 or lines[1] != f"index {index}":
+        return None
+    if len(path) > MAX_PROOF_HASHES or any(hash is None or len(hash) != 32 for hash in path):
+        return None
+    return int(index), path, note
+
+
+class OneRecord:
+    """A check under way of a record, its place under a signed checkpoint, and who vouches for that checkpoint."""
+
+    def __init__(self, trust):
+        self.trust, self.problems, self.warnings, self.anchors = trust, [], [], Anchors(trust, self)
+        self.data = self.proof = self.last = None
+        self.verdict = dict.fromkeys(("log", "seq", "time", "leaf", "checkpoint_size"))
+        self.verdict["key_trusted"] = False
+
+    def fault(self, kind, words, at=None):
+        self.problems.append({"at": at, "kind": kind, "words": words})
+
+    def file(self, name, content):
+        data, part = content.read(MAX_SMALL_FILE_BYTES + 1), part_of(name) or (len(PARTS),)
+        if len(data) > MAX_SMALL_FILE_BYTES:
+            return self.fault("format", f"{name} is too long")
+        first = self.proof is None if self.last is None else (part, name) <= self.last
+        if first and name not in (ONE, PROOF):
+            return self.fault("format", f"{name} stands twice or out of order")
+        if name == ONE and self.data is None:
+            self.data = data
+        elif name == PROOF and self.proof is None:
+            self.proof = read_proof(data)
+            if self.proof is None:
+                self.fault("format", f"{name} is not a proof")
+        elif part[0] in (ARCHIVE, ANCHOR):
+            self.last = part, name
+            if part[0] == ARCHIVE:
+                return self.anchors.archive(data)
+            return self.anchors.file(part[1], part[2], data, self.find_note)
+        else:
+            self.fault("format", f"{name} is no part of a receipt")
+        return None
+
+    def find_note(self, size):
+        note = self.proof[2] if self.proof else ""
+        return note if (claimed(note) or {}).get("size") == size else None
+
+    def finish(self):
+        record, anchors, verdict = read_record(self.data) if self.data is not None else None, self.anchors, self.verdict
+        if self.data is None or self.proof is None:
+            self.fault("format", "the record or its proof is missing")
+        elif record is None:
+            self.fault("edited", "the bytes are not a record")
+        else:
+            self.check(record)
+        if anchors.unchecked:
+            self.warnings.append("time stamps were not checked: trust no authority")
+        if anchors.untrusted:
+            self.warnings.append("time stamps are by authorities that you do not trust")
+        if any(origin != (verdict["log"] or "").rpartition("/")[0] for origin in anchors.origins):
+            self.fault("anchor", "an anchor is of another deployment than the log", verdict["seq"])
+        bounds = Bounds(self, anchors)
+        if verdict["time"] and bounds.see(0, micros(verdict["time"])):
+            self.fault("misdated", bounds.late[2], verdict["seq"])
+        return {"good": not self.problems, "problems": self.problems, "warnings": self.warnings, **verdict,
+                "stamps": anchors.stamps, "witnessed": anchors.cosignatures}
+
+    def check(self, record):
+        """The record is at its own position of the log that it names, under a checkpoint that a trusted key signed."""
+        (index, path, note), leaf = self.proof, sha256(b"\0" + self.data)
+        log, seq, checkpoint = record["log"], record["seq"], claimed(self.proof[2])
+        size, root = (checkpoint["size"], checkpoint["root"]) if checkpoint else (None, None)
+        trusted = any(is_by(note, key) for key in self.trust.keys if key["name"] == log)
+        self.verdict.update(log=log, seq=seq, time=record["time"], leaf=leaf.hex(), checkpoint_size=size,
+                            key_trusted=trusted)
+        own = checkpoint and checkpoint["origin"] == log and index == seq
+        if not own or not included(leaf, seq, size, path, root):
+            self.fault("edited", "the record is not under the checkpoint", seq)
+        words = "no trusted key signed the checkpoint"
+        if not trusted and self.trust.is_empty():
+            self.warnings.append(f"{words}: give the log's key by --trust")
+        elif not trusted:
+            self.fault("signature", words, seq)
+
+
 # ---- The call and the report -------------------------------------------------------------------------------
 
 
@@ -1329,25 +1570,30 @@ def read_trust(path):
         trust = Trust(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise Unreadable("the trust file is not UTF-8") from error
-    if len(data) > MAX_TRUST_BYTES or not (trust.keys or trust.witnesses or trust.notes or trust.roots):
+    if len(data) > MAX_TRUST_BYTES or trust.is_empty():
         raise Unreadable("the trust file is too long, or there is nothing to trust in it")
     return trust
 
 
-def verify(path, trust):
-    bundle = Bundle(trust)
+def is_one_record(path):
+    """Whether a file is the proof of one record: a tar whose first file is the record."""
     if os.path.isdir(path):
-        for name, content in each_in_folder(path):
-            bundle.file(name, content)
-    else:
-        try:
-            for name, content in each_in_tar(path):
-                bundle.file(name, content)
-        except tarfile.TarError as error:
-            bundle.findings.fault("format", f"the archive is damaged: {error}")
-    if bundle.part is None:
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(ONE) + 1) == ONE.encode() + b"\0"
+
+
+def verify(path, trust):
+    one = is_one_record(path)
+    check = OneRecord(trust) if one else Bundle(trust)
+    try:
+        for name, content in each_in_folder(path) if os.path.isdir(path) else each_in_tar(path):
+            check.file(name, content)
+    except tarfile.TarError as error:
+        (check if one else check.findings).fault("format", f"the archive is damaged: {error}")
+    if not one and check.part is None:
         raise Unreadable("this is no export of a log")
-    return bundle.finish()
+    return check.finish()
 
 
 def visible(text):
@@ -1355,15 +1601,31 @@ def visible(text):
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", "\ufffd", str(text))
 
 
-def report(verdict):
+def rows_of_bundle(verdict):
     rows = [(name, verdict[name]) for name in ("log", "organisation", "records", "verifier_key", "checkpoint_root")]
     rows.append(("key known by", verdict["key_source"] or "nothing: the signature does not hold"))
     rows += [("continues", f"your checkpoint of {size} records") for size in verdict["earlier_trusted"]]
-    rows += [("stamped", f"{stamp['size']} records by {shown(stamp['time'])}, says {stamp['authority']}")
-             for stamp in verdict["stamps"][-3:]]
     if exposure := verdict["exposure"]:
         rows.append(("exposure", f"{exposure['seconds']} s at the longest between a record (position {exposure['at']}) "
                                  "and the first stamp over it"))
+    for gone in verdict["disposed"][-10:]:
+        what = f"{gone['payloads']} payload(s)" if gone["payloads"] else "payloads"
+        authority = f"under authority \"{gone['authority']}\""
+        rows.append(("disposed", f"{what} disposed at {gone['at']} {authority}, commitment intact"))
+    return rows
+
+
+def rows_of_one_record(verdict):
+    under = None if verdict["checkpoint_size"] is None else f"a checkpoint of {verdict['checkpoint_size']} records"
+    return [("log", verdict["log"]), ("record", verdict["seq"]), ("says", verdict["time"]), ("leaf", verdict["leaf"]),
+            ("under", under)]
+
+
+def report(verdict):
+    one = "leaf" in verdict
+    rows = rows_of_one_record(verdict) if one else rows_of_bundle(verdict)
+    rows += [("stamped", f"{stamp['size']} records by {shown(stamp['time'])}, says {stamp['authority']}")
+             for stamp in verdict["stamps"][-3:]]
     rows += [("witnessed", f"{seen['size']} records by {shown(seen['time'])}, saw {seen['witness']}")
              for seen in verdict["witnessed"][-3:]]
     rows += [("note", words) for words in verdict["warnings"]]
@@ -1371,18 +1633,23 @@ def report(verdict):
              for problem in verdict["problems"]]
     for name, value in rows:
         print(f"  {name:<16} {visible('unknown' if value is None else value)}")
-    if verdict["good"]:
+    places = [problem["at"] for problem in verdict["problems"] if problem["at"] is not None]
+    if one and verdict["good"]:
+        print("GOOD  the record is in the log")
+    elif one:
+        print("BAD   this does not show that the record is in the log")
+    elif verdict["good"]:
         print(f"GOOD  {verdict['records']} records, unaltered since the checkpoint was signed")
-        if verdict["key_source"] == "bundle_only":
-            print("      Without --trust this shows that the bundle agrees with itself, not who made it.")
     else:
-        places = [problem["at"] for problem in verdict["problems"] if problem["at"] is not None]
-        print("BAD ", f"the first bad position is {places[0]}" if places else "no single record is at fault")
+        print("BAD  ", f"the first bad position is {places[0]}" if places else "no single record is at fault")
+    if verdict["good"] and not one and verdict["key_source"] == "bundle_only":
+        print("      Without --trust this shows that the bundle agrees with itself, not who made it.")
 
 
 def main():
     arguments = argparse.ArgumentParser(description="Check an exported audit log, offline.")
-    arguments.add_argument("bundle", help="the export: a tar file, or a folder with the same files")
+    what = "the export: a tar file, or a folder with the same files; or the proof of one record"
+    arguments.add_argument("bundle", help=what)
     arguments.add_argument("--trust", metavar="FILE", help="keys and earlier checkpoints that you got elsewhere")
     arguments.add_argument("--json", action="store_true", help="print the findings as one JSON object")
     arguments = arguments.parse_args()

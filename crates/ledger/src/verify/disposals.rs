@@ -167,14 +167,15 @@ impl Disposals {
 
     fn disposal_of(&self, missing: &Missing) -> Option<usize> {
         let single = self.units.get(&missing.unit).into_iter().flatten();
-        let single = single.filter(|(classes, _)| classes.has(missing.class));
+        let later = |number: &usize| {
+            self.told.get(*number).is_some_and(|disposal| disposal.at > missing.at)
+        };
+        let single = single.filter(|(classes, it)| classes.has(missing.class) && later(it));
+        // Keys of a day that is over seal nothing that comes later, so the position says nothing here.
         let by_day = self.before.iter().filter(|(day, classes, _)| {
             classes.has(missing.class) && missing.key_day.is_some_and(|of| of < *day)
         });
         let numbers = single.map(|(_, number)| *number).chain(by_day.map(|(.., number)| *number));
-        let later = |number: &usize| {
-            self.told.get(*number).is_some_and(|disposal| disposal.at > missing.at)
-        };
-        numbers.chain(self.everything).filter(later).min()
+        numbers.chain(self.everything.filter(later)).min()
     }
 }

@@ -104,12 +104,11 @@ fn a_disposal_excuses_nothing_that_comes_after_it() {
     // The disposal stands before the exchange that it names: 2 records, it, and then the exchanges.
     let mut events = events();
     let rest = events.split_off(2);
-    let moved = rest.into_iter().map(|event| match event {
-        Event::Outcome(mut outcome) => {
+    let moved = rest.into_iter().map(|mut event| {
+        if let Event::Outcome(outcome) = &mut event {
             outcome.intent = outcome.intent.map(|at| at + 1);
-            Event::Outcome(outcome)
         }
-        other => other,
+        event
     });
     let records = seal(events.into_iter().chain([single(4)]).chain(moved).collect());
     let mut writer = writer(&records);

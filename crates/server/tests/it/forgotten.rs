@@ -36,11 +36,11 @@ impl House {
     }
 
     fn disposed(&self) -> Vec<String> {
-        let of = |event: &Event| match event {
-            Event::Disposed { scope: ledger::Disposal::Exchange(exchange), .. } => {
-                Some(exchange.to_string())
-            }
-            _ => None,
+        let of = |event: &Event| {
+            let Event::Disposed { scope: ledger::Disposal::Exchange(exchange), .. } = event else {
+                return None;
+            };
+            Some(exchange.to_string())
         };
         self.log().events().filter_map(of).collect()
     }

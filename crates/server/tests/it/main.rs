@@ -43,4 +43,5 @@ mod scan;
 mod splits;
 mod tls;
 mod treatments;
+mod verifiers;
 mod witness;
