@@ -358,7 +358,7 @@ class Maker:
         return files
 
     def files(self, lines=None, records=None, note=None, earlier=None, archive=None, anchors=None, blobs=None, count=None,
-              key_line=None, claim=None, carried=None, **other):
+              key_line=None, claim=None, carried=None, pruned=None, **other):
         """The files of a bundle in their order. `records` are the bytes when they are not the joined `lines`."""
         lines = self.lines if lines is None else lines
         data = joined(lines) if records is None else records
@@ -366,7 +366,9 @@ class Maker:
         files.append(("checkpoint", (self.note(lines) if note is None else note).encode()))
         files += [(f"checkpoints/{size:010}", note.encode()) for size, note in (earlier or {}).items()]
         files += [(f"authorities/{name}.pem", pem.encode()) for name, pem in (archive or {}).items()]
-        files += list((anchors or {}).items()) + ([("content", claim)] if claim is not None else []) + sorted((blobs or {}).items()) + [("records.jsonl", data)]
+        files += list((anchors or {}).items()) + ([("content", claim)] if claim is not None else []) + sorted((blobs or {}).items())
+        files += [] if pruned is None else [("pruned", pruned)]
+        files.append(("records.jsonl", data))
         count = data.count(b"\n") if count is None else count
         files.append(("manifest.json", pretty(manifest_of(files, key_line or self.key.line, count, **other)).encode()))
         return files
@@ -837,6 +839,86 @@ def disposal_cases(make):
         yield f"disposed_{name}", bare(event, started()), None, expected
 
 
+def pruned(lines, size, **other):
+    """The record that the first of these lines were pruned."""
+    return {"kind": "records.pruned", "actor": ACTOR, "size": size, "root": root_of(leaves_of(lines[:size])).hex(),
+            "authority": "retention schedule", **other}
+
+
+def without(make, lines, size, kept=None, hashes=None, count=None, **other):
+    """A bundle of a log of which the records before `size` but the first are not here."""
+    kept = [lines[0], *lines[size:]] if kept is None else kept
+    hashes = b"".join(leaves_of(lines[:size])) if hashes is None else hashes
+    note = other.pop("note", None) or make.note(lines)
+    count = len(hashes) // 32 + len(kept) - 1 if count is None else count
+    return make.files(lines=kept, note=note, pruned=hashes, count=count, **other)
+
+
+def pruned_cases(make):
+    """Records that are not here, and the record that says that they were pruned."""
+    events, old = events_of(make.key), make.lines
+    after = lambda *more: seal([*events, *more])
+    log = lambda size, **other: after(pruned(old, size, **other), started())
+    yield "good_pruned_2", without(make, log(2), 2), None, 0
+    yield "good_pruned_12", without(make, log(12), 12), make.key.line, 0
+    yield "good_pruned_all_before", without(make, log(20), 20), None, 0
+    yield "good_pruned_and_all_here", make.files(lines=log(12)), None, 0
+    yield "good_pruned_less_than_said", without(make, log(12), 4), None, 0
+    yield "good_pruned_twice", without(make, after(pruned(old, 4), pruned(old, 12)), 12), None, 0
+    yield "good_pruned_twice_backwards", without(make, after(pruned(old, 12), pruned(old, 4)), 12), None, 0
+    yield "good_pruned_with_a_decision", without(make, log(4, sha256="0" * 64), 4), None, 0
+    notes = {size: make.note(old, size) for size in (1, 3, 12, 20)}
+    yield "good_pruned_earlier", without(make, log(12), 12, earlier=notes), None, 0
+    yield "good_pruned_earlier_trusted", without(make, log(12), 12), make.note(old, 7), 0
+    yield "pruned_earlier_forged", without(make, log(12), 12), make.note(seal([events[0], *events[2:]]), 7), 1
+    anchors, archive = make.anchor(notes[12], 12), {"example": make.authority.root}
+    yield ("good_pruned_anchored", without(make, log(12), 12, earlier={12: notes[12]}, anchors=anchors, archive=archive),
+           make.trust, 0)
+    kept = {name: data for n in range(6, 10) for name, data in blobs_of(n).items()}
+    yield "good_pruned_content", without(make, log(12), 12, blobs=kept, claim=CLAIM), None, 0
+    yield "pruned_content_of_what_is_pruned", without(make, log(12), 12, blobs={**blobs_of(1), **kept}), None, 1
+    yield "pruned_content_absent", without(make, log(12), 12, blobs=blobs_of(6), claim=CLAIM), None, 1
+    yield "pruned_by_nobody", without(make, after(started()), 12), None, 1
+    yield "pruned_more_than_said", without(make, log(4), 12), None, 1
+    yield "pruned_another_root", without(make, log(12, root="0" * 64), 12), None, 1
+    yield "pruned_nothing", without(make, log(1), 12), None, 1
+    yield "pruned_what_is_to_come", without(make, log(21), 12), None, 1
+    yield "pruned_under_a_hold", without(make, after(hold(exchange=exchange_of(9)), pruned(old, 4)), 4), None, 1
+    yield "good_pruned_after_a_hold", without(make, after(hold(), released(), pruned(old, 4)), 4), None, 0
+    yield "pruned_through_an_exchange", without(make, log(3), 3), None, 1
+    lines, hashes = log(12), b"".join(leaves_of(log(12)[:12]))
+    for at in (0, 5, 31, 32, 200, 11 * 32, 12 * 32 - 1):
+        yield f"pruned_flip_{at}", without(make, lines, 12, hashes=flipped(hashes, at)), None, 1
+    yield "pruned_no_hashes", without(make, lines, 12, hashes=b"", count=10), None, 1
+    yield "pruned_one_hash", without(make, old, 1), None, 1
+    yield "pruned_half_a_hash", without(make, lines, 12, hashes=hashes + bytes(16)), None, 1
+    yield "pruned_one_hash_more", without(make, lines, 12, hashes=hashes + ZERO), None, 1
+    yield "pruned_one_hash_less", without(make, lines, 12, hashes=hashes[:-32]), None, 1
+    yield "pruned_hashes_swapped", without(make, lines, 12, hashes=hashes[:32] + hashes[64:96] + hashes[32:64] + hashes[96:]), None, 1
+    yield "pruned_opening_too", without(make, lines, 12, kept=lines[12:]), None, 1
+    yield "pruned_other_opening", without(make, lines, 12, kept=[old[1], *lines[12:]]), None, 1
+    yield "pruned_edited_opening", without(make, lines, 12, kept=[old[0].replace(b"Example", b"Exbmple"), *lines[12:]]), None, 1
+    yield "pruned_everything_too", without(make, lines, 12, kept=[]), None, 1
+    yield "pruned_opening_alone", without(make, lines, 12, kept=lines[:1]), None, 1
+    yield "pruned_and_one_deleted", without(make, lines, 12, kept=[lines[0], *lines[13:]]), None, 1
+    yield "pruned_and_one_repeated", without(make, lines, 12, kept=[lines[0], lines[12], *lines[12:]]), None, 1
+    yield "pruned_and_one_still_here", without(make, lines, 12, kept=[lines[0], *lines[11:]]), None, 1
+    yield "pruned_and_edited", without(make, lines, 12, kept=[
+        lines[0], lines[12].replace(b"Example", b"Exbmple"), *lines[13:]]), None, 1
+    good = without(make, lines, 12)
+    yield "pruned_not_listed", resealed_manifest([file for file in good if file[0] != "pruned"], make, 22), None, 1
+    yield "pruned_after_the_records", [*good[:-3], good[-2], good[-3], good[-1]], None, 1
+    yield "pruned_count_of_lines", without(make, lines, 12, count=11), None, 1
+    bare = lambda event: make.files(lines=seal([*events, event, started()]))
+    for name, event, expected in (
+        ("good", pruned(old, 4), 0), ("root_in_capitals", pruned(old, 4, root="A" * 64), 1),
+        ("root_short", pruned(old, 4, root="0" * 63), 1), ("size_as_a_text", {**pruned(old, 4), "size": "4"}, 1),
+        ("reason", pruned(old, 4, reason="retention"), 1),
+        ("without_root", {name: value for name, value in pruned(old, 4).items() if name != "root"}, 1),
+    ):
+        yield f"pruned_form_{name}", bare(event), None, expected
+
+
 def anchor_cases(make):
     """Stamps, witnesses, and the times of records."""
     note, key, authority, trust = make.note(make.lines), make.key, make.authority, make.trust
@@ -1046,9 +1128,10 @@ def flip_cases(make, count, seed):
     archive = {"example": make.authority.root}
     bundle = make.files(lines=lines, earlier={12: earlier}, archive=archive, blobs=blobs_of(3), anchors=anchors, claim=CLAIM)
     one = one_record(7, lines[7], proof_of(7, leaves_of(lines[:12])), earlier, archive, anchors)
-    tars, chance = [tar_of(bundle), tar_of(one)], random.Random(seed)
+    short = seal([*events_of(make.key), pruned(make.lines, 12), started()])
+    tars, chance = [tar_of(bundle), tar_of(one), tar_of(without(make, short, 12))], random.Random(seed)
     for number in range(count):
-        tar = tars[number % 3 == 2]
+        tar = tars[(0, 0, 1, 2)[number % 4]]
         at, bit = chance.randrange(len(tar)), chance.randrange(8)
         yield f"flipped_{number}_of_{seed}_byte_{at}_bit_{bit}", {"tar": flipped(tar, at, bit)}, make.trust, None
 
@@ -1186,6 +1269,8 @@ def answer_of(verdict):
     if "leaf" in verdict:
         return code, first, [verdict[name] for name in FIGURES_OF_ONE], [len(verdict["stamps"]), len(verdict["warnings"])]
     figures = [verdict[name] for name in FIGURES] if code == 0 else []
+    # The browser's names are in another spelling.
+    figures += [*(verdict["pruned"] or {}).values()] if code == 0 else []
     figures += [len(verdict["stamps"]), len(verdict["warnings"])] if code == 0 else []
     return code, first, verdict["disposed"], figures
 
@@ -1288,7 +1373,7 @@ def main():
         scratch, folder = arguments.keep or pathlib.Path(folder) / "cases", pathlib.Path(folder)
         scratch.mkdir(exist_ok=True)
         make = Maker(folder)
-        makers = (file_cases, record_cases, form_cases, trust_cases, content_cases, disposal_cases, anchor_cases,
+        makers = (file_cases, record_cases, form_cases, trust_cases, content_cases, disposal_cases, pruned_cases, anchor_cases,
                   one_record_cases)
         cases = [case for maker in makers for case in maker(make)]
         if arguments.bulla:

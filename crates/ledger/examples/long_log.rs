@@ -34,6 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         organisation: "Example Clinic (synthetic)".to_owned(),
         verifier_key: signer.verifier_key(),
         records: count,
+        pruned: 0,
         record_bytes,
         created: time(0),
     };

@@ -221,12 +221,15 @@ const KEY_SOURCES = {
 };
 
 function facts(verdict) {
-  const { intents, outcomes, openIntents, blobs, earlierTrusted } = verdict;
+  const { intents, outcomes, openIntents, blobs, earlierTrusted, pruned } = verdict;
   const exchanges = `${many(intents, 'intent')}, ${many(outcomes, 'outcome')}, ${count(openIntents)} open`;
   const content = blobs === 0 ? 'not in this export; the records hold digests of it' : many(blobs, 'sealed file');
+  const gone = pruned && `positions 1 to ${count(pruned.records)}, as the record at ${count(pruned.at)} says, under `
+    + `authority "${pruned.authority}"; their hashes are here`;
   const sizes = earlierTrusted.map(count).join(', ');
   return described([
     ['Organisation', verdict.organisation], ['Log', verdict.log], ['Records', count(verdict.records)],
+    ['Pruned', gone],
     ['First record', verdict.first && moment(verdict.first)], ['Latest time', verdict.last && moment(verdict.last)],
     ['Exchanges', exchanges], ['Content', content],
     ['Continues', sizes === '' ? null : `your earlier checkpoints of ${sizes} records`],

@@ -47,7 +47,8 @@ const visible = (text) => String(text).replace(/[\u0000-\u001f\u007f-\u009f\u202
 
 /** What was looked at of a bundle, as rows. */
 function rowsOfBundle(verdict) {
-  const { exposure } = verdict;
+  const { exposure, pruned } = verdict;
+  const kept = pruned?.keptFrom ? `; the oldest that was kept is of ${pruned.keptFrom}` : '';
   return [
     ['log', verdict.log], ['organisation', verdict.organisation], ['records', verdict.records],
     ['signed root', verdict.checkpointRoot], ['key', verdict.verifierKey],
@@ -55,6 +56,8 @@ function rowsOfBundle(verdict) {
     ...verdict.earlierTrusted.map((size) => ['continues', `your checkpoint of ${size} records`]),
     ...(exposure ? [['exposure', `${exposure.seconds} s at the longest between a record (position ${exposure.at}) and `
       + 'the first stamp over it']] : []),
+    ...(pruned ? [['pruned', `records 1 to ${pruned.records} pruned at ${pruned.at} under authority `
+      + `"${pruned.authority}", hashes intact${kept}`]] : []),
     ...verdict.disposed.slice(-10).map(({ at, authority, payloads }) => ['disposed',
       `${payloads > 0 ? `${payloads} payload(s)` : 'payloads'} disposed at ${at} under authority "${authority}", `
       + 'commitment intact']),

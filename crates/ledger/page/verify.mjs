@@ -56,7 +56,7 @@ const FIELDS = {
   policy: HASH, prev: HASH, prompt: HASH, purpose: text, reason: text,
   reply: one({ bytes: number, digest: HASH, restored: number, unknown: number, windows: number },
     { findings: map(number) }),
-  route: text, rules: some(text), seq: number, sha256: HASH, size: number, stamped: time, stream: flag,
+  root: HASH, route: text, rules: some(text), seq: number, sha256: HASH, size: number, stamped: time, stream: flag,
   surface: text, surrogates: one({ minted: number, read: number }), tenant: form(/^ten_[0-9a-f]{32}$/), time,
   treatments: map(text), upstream_request: text, usage: one({ completion: number, prompt: number }),
   v: (value) => value === 1, verifier_key: text, version: (value) => text(value) || number(value),
@@ -90,6 +90,7 @@ const KINDS = {
   'hold.placed': ['actor hold authority', 'exchange conversation'],
   'hold.released': ['actor hold authority', ''],
   'key.rotated': ['actor level former current', ''],
+  'records.pruned': ['actor size root authority', 'sha256'],
   'tenant.offboarded': ['actor authority sha256', ''],
 };
 
@@ -386,6 +387,7 @@ const ZERO_BYTE = Uint8Array.of(0);
 const ONE_BYTE = Uint8Array.of(1);
 const MAX_OPEN_INTENTS = 1_000_000;
 const MAX_STEP_BACK = 5e6; // Microseconds that a record may be dated before the latest one without a word.
+const LEAF_BYTES = 32;
 const RECENT = 1024; // Leaves that are remembered to recognise a record that stands twice.
 
 const leafHash = (bytes) => sha256(ZERO_BYTE, bytes); // RFC 6962 section 2.1.
@@ -502,8 +504,25 @@ class Records {
   constructor(findings, marks, content, bounds, disposals) {
     Object.assign(this, { findings, content, bounds, disposals, tree: new Tree(), pending: null, recent: [] });
     Object.assign(this, { broken: null, count: 0, log: null, opening: null, open: new Map(), first: null, last: null });
-    Object.assign(this, { intents: 0, outcomes: 0, stepsBack: 0, misdated: 0 });
+    Object.assign(this, { intents: 0, outcomes: 0, stepsBack: 0, misdated: 0, pruned: new Pruned() });
     this.waiting = [...marks].sort((a, b) => a.size - b.size);
+    this.checkMarks();
+  }
+
+  /** Format, "Pruned records": the leaf hash of the next of the log's first records. */
+  hash(leaf) {
+    this.pruned.first ??= leaf;
+    this.fits(leaf);
+  }
+
+  endHashes(whole) {
+    if (!whole || this.count < 2) {
+      this.findings.fault('format', 'pruned does not hold the hashes of two records or more');
+    }
+    if (!this.pending) return;
+    const tree = new Tree(this.tree.size, this.tree.roots);
+    tree.push(this.pending[0]);
+    Object.assign(this.pruned, { size: tree.size, root: tree.root() });
   }
 
   line(bytes, ended) {
@@ -511,18 +530,28 @@ class Records {
     const record = ended ? readRecord(bytes) : null;
     const line = { seq: record?.seq ?? null, prev: record ? unhex(record.prev) : null, leaf, ended };
     const [last, beforeLast] = this.pending ?? [ZERO, null];
-    if (this.broken) {
+    if (this.pruned.lacksOpening()) {
+      this.pruned.opened = true;
+      if (line.seq === 0 && same(line.prev, ZERO) && same(leaf, this.pruned.first)) this.fitting(0, record);
+      else this.findings.fault('edited', 'the first line is not the record whose hash stands first in pruned', 0);
+    } else if (this.broken) {
       this.broken.add(line);
     } else if (record && line.seq === this.count && same(line.prev, last)) {
-      this.pushPending();
-      this.pending = [leaf, last];
-      this.recent.push(leaf);
-      if (this.recent.length > 2 * RECENT) this.recent = this.recent.slice(-RECENT);
-      this.count += 1;
+      this.fits(leaf);
+      if (line.seq > 0) this.pruned.keptFrom ??= record.time;
       this.fitting(line.seq, record);
     } else {
       this.broken = new Break(this.count, last, beforeLast, this.tree, this.recent.slice(-RECENT), line);
     }
+  }
+
+  fits(leaf) {
+    const last = this.pending?.[0] ?? ZERO;
+    this.pushPending();
+    this.pending = [leaf, last];
+    this.recent.push(leaf);
+    if (this.recent.length > 2 * RECENT) this.recent = this.recent.slice(-RECENT);
+    this.count += 1;
   }
 
   /** Adds the last line that fitted. It waits for the next one, which may show that it was altered. */
@@ -564,6 +593,11 @@ class Records {
       case 'content.disposed': case 'hold.placed': case 'hold.released': case 'tenant.offboarded':
         this.disposals.take(at, record);
         break;
+      case 'records.pruned': {
+        const words = this.pruned.told(at, record) ?? this.disposals.prune();
+        if (words !== null) fault(words);
+        break;
+      }
       case 'exchange.intent':
         this.intents += 1;
         if (this.open.size < MAX_OPEN_INTENTS) this.open.set(at, record.exchange);
@@ -602,6 +636,37 @@ class Records {
     else if (open !== undefined) fault('the outcome names the intent of another exchange');
     else if (record.intent >= at) fault('the outcome names an intent that comes after it');
     else fault('the outcome names a position that is no intent, or one that has ended before');
+  }
+}
+
+/** Format, "Pruned records": what is absent was pruned by a record, and its leaf hashes are here. */
+class Pruned {
+  size = 0;
+  first = null;
+  root = null;
+  opened = false;
+  widest = null;
+  keptFrom = null;
+
+  /** Whether record 0 is still to come after the hashes. */
+  lacksOpening() {
+    return this.size > 0 && !this.opened;
+  }
+
+  /** A record that says what was pruned; what is wrong with it, null when nothing is. */
+  told(at, { size, root, authority }) {
+    if (size < 2) return 'it prunes nothing';
+    if (size > at) return 'it prunes what was still to come';
+    if (!(size <= this.widest?.size)) this.widest = { size, at, authority };
+    const other = size === this.size && !same(unhex(root), this.root);
+    return other ? 'the root that it names is not that of the pruned records' : null;
+  }
+
+  /** What was pruned; null when nothing was. */
+  verdict() {
+    if (this.size === 0 || !(this.widest?.size >= this.size)) return null;
+    const { at, authority } = this.widest;
+    return { records: this.size - 1, at, authority, keptFrom: this.keptFrom };
   }
 }
 
@@ -970,6 +1035,12 @@ class Disposals {
     }
     const over = [...this.holds].find(([, held]) => held === null || held === unit);
     return over ? `it was disposed of while the hold ${over[0]} covered it` : null;
+  }
+
+  /** What is wrong with pruning records now; null when nothing is. */
+  prune() {
+    const [hold] = this.holds.keys();
+    return hold === undefined ? null : `records were pruned under the hold ${hold}`;
   }
 
   /** A record names content of a class, and the bundle does not hold it. */
@@ -1921,9 +1992,10 @@ const AUTHORITY = '[a-z0-9_-]{1,64}';
 const PARTS = ['VERIFY\\.md', 'verify\\.html', 'verify\\.py', 'checkpoint', `checkpoints/${DIGITS}`,
   `authorities/${AUTHORITY}\\.pem`,
   `anchors/${DIGITS}\\.(?:(checkpoint)|(cosignatures)|(inclusion)|(${AUTHORITY}\\.tst))`,
-  'content', 'blobs/(exc_[0-9a-f]{32})/(?:prompt|window-(\\d{6}|[1-9]\\d{6,9}))', 'records\\.jsonl', 'manifest\\.json',
+  'content', 'blobs/(exc_[0-9a-f]{32})/(?:prompt|window-(\\d{6}|[1-9]\\d{6,9}))', 'pruned', 'records\\.jsonl',
+  'manifest\\.json',
 ].map((pattern) => new RegExp(`^${pattern}$`));
-const [INSTRUCTIONS, PAGE, SCRIPT, LAST, EARLIER, ARCHIVE, ANCHOR, WHOLE, BLOB, RECORDS, MANIFEST] = PARTS.keys();
+const [INSTRUCTIONS, PAGE, SCRIPT, LAST, EARLIER, ARCHIVE, ANCHOR, WHOLE, BLOB, PRUNED, RECORDS, MANIFEST] = PARTS.keys();
 // Carried for people. Who checks takes no program from what is checked.
 const CARRIED = [INSTRUCTIONS, PAGE, SCRIPT];
 
@@ -2052,7 +2124,8 @@ class Bundle {
       return this.findings.fault('format', 'there are more files than a bundle may hold');
     }
     const size = content.size ?? content.length;
-    if (part[0] === RECORDS) await this.readRecords(content);
+    if (part[0] === PRUNED) await this.readHashes(content);
+    else if (part[0] === RECORDS) await this.readRecords(content);
     else if (!CARRIED.includes(part[0])) await this.smallFile(part, name, await this.small(name, size, content));
     this.parts.add(part[0]);
     const digest = part[0] === RECORDS ? {} : { sha256: hex(await digestOf(content)) };
@@ -2060,11 +2133,26 @@ class Bundle {
     return undefined;
   }
 
-  async readRecords(content) {
+  beginRecords() {
     this.content.close();
     this.bounds = new Bounds(this.findings, this.anchors);
     this.records = new Records(this.findings, this.marks, this.content, this.bounds, this.disposals);
-    this.records.checkMarks();
+  }
+
+  async readHashes(content) {
+    this.beginRecords();
+    let rest = new Uint8Array(0);
+    for await (const piece of pieces(content)) {
+      const bytes = rest.length === 0 ? piece : concat(rest, piece);
+      const whole = bytes.length - (bytes.length % LEAF_BYTES);
+      for (let at = 0; at < whole; at += LEAF_BYTES) this.records.hash(bytes.slice(at, at + LEAF_BYTES));
+      rest = bytes.slice(whole);
+    }
+    this.records.endHashes(rest.length === 0);
+  }
+
+  async readRecords(content) {
+    if (!this.parts.has(PRUNED)) this.beginRecords();
     const lines = new Lines((bytes, ended) => this.records.line(bytes, ended));
     let done = 0;
     for await (const piece of pieces(content)) {
@@ -2128,6 +2216,11 @@ class Bundle {
       findings.fault('content', `content of ${stray}: no record commits to it`);
     }
     this.disposals.finish(records.broken);
+    const { pruned } = records;
+    if (pruned.size > 0 && pruned.verdict() === null && !records.broken) {
+      const words = 'are not here, and no record says that they were pruned';
+      findings.fault('deleted', `records 1 to ${pruned.size - 1} ${words}`);
+    }
     if (firstOpen !== undefined && !records.broken) {
       findings.warn(`${records.open.size} intent(s) have no outcome; the first is ${firstOpen}`);
     }
@@ -2146,7 +2239,10 @@ class Bundle {
     const { records, checkpoint, findings } = this;
     if (!this.parts.has(RECORDS)) {
       findings.fault('format', 'records.jsonl is missing');
-    } else if (records.broken) {
+      return;
+    }
+    if (records.pruned.lacksOpening()) findings.fault('deleted', 'record 0 is missing', 0);
+    if (records.broken) {
       records.count = records.broken.lines;
       const [kind, at, words] = records.broken.explain(checkpoint);
       findings.fault(kind, words, at);
@@ -2276,7 +2372,7 @@ class Bundle {
       cosignatures: anchors.cosignatures.map(withMoments), first: records.first,
       last: records.last === null ? null : shown(records.last), intents: records.intents,
       outcomes: records.outcomes, openIntents: records.open.size, blobs: this.content.count,
-      disposed: this.disposals.told,
+      pruned: records.pruned.verdict(), disposed: this.disposals.told,
     };
   }
 }

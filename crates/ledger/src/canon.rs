@@ -392,6 +392,14 @@ impl<'a> Members<'a> {
                 (Field::Hold, hold),
                 (Field::Authority, authority),
             ]),
+            Event::Pruned { actor, size, root, authority, sha256 } => self.put([
+                (Field::Kind, &Kind::Pruned),
+                (Field::Actor, actor),
+                (Field::Size, size),
+                (Field::Root, root),
+                (Field::Authority, authority),
+                (Field::Sha256, sha256),
+            ]),
             Event::KeyRotated { actor, level, former, current } => self.put([
                 (Field::Kind, &Kind::KeyRotated),
                 (Field::Actor, actor),
@@ -713,6 +721,13 @@ mod tests {
                 Kind::HoldReleased => {
                     Event::HoldReleased { actor, hold: self.text(), authority: self.text() }
                 }
+                Kind::Pruned => Event::Pruned {
+                    actor,
+                    size: self.number(),
+                    root: self.hash(),
+                    authority: self.text(),
+                    sha256: self.maybe(self.hash()),
+                },
                 Kind::KeyRotated => Event::KeyRotated {
                     actor,
                     level: self.text(),

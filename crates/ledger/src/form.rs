@@ -81,6 +81,7 @@ table! {
     HoldPlaced = "hold.placed",
     HoldReleased = "hold.released",
     KeyRotated = "key.rotated",
+    Pruned = "records.pruned",
     Offboarded = "tenant.offboarded",
 }
 
@@ -127,6 +128,7 @@ table! {
     Purpose = "purpose",
     Reason = "reason",
     Reply = "reply",
+    Root = "root",
     Route = "route",
     Rules = "rules",
     Seq = "seq",
@@ -272,6 +274,10 @@ impl Kind {
             ),
             Self::HoldReleased => (ACTOR.and([Field::Hold, Field::Authority]), NONE),
             Self::KeyRotated => (ACTOR.and([Field::Level, Field::Former, Field::Current]), NONE),
+            Self::Pruned => (
+                ACTOR.and([Field::Size, Field::Root, Field::Authority]),
+                Fields::of([Field::Sha256]),
+            ),
             Self::Offboarded => (ACTOR.and([Field::Authority, Field::Sha256]), NONE),
         }
     }

@@ -61,6 +61,11 @@ pub(crate) enum Body<'a> {
     HoldReleased {
         hold: Cow<'a, str>,
     },
+    Pruned {
+        size: u64,
+        root: Hash,
+        authority: Cow<'a, str>,
+    },
     Offboarded {
         authority: Cow<'a, str>,
     },
@@ -126,6 +131,8 @@ struct Parts<'a, 'k> {
     intent: Option<u64>,
     reply: Option<Answer>,
     sha256: Option<Hash>,
+    size: u64,
+    root: Option<Hash>,
     stamped: Option<Time>,
     version_is_number: bool,
 }
@@ -186,7 +193,9 @@ impl<'a> Parts<'a, '_> {
             Field::Policy => drop(parsed::<Hash>(scanner)?),
             Field::Expires => drop(time(scanner)?),
             Field::Days => drop(u32::try_from(scanner.integer()?).map_err(|_| Refused)?),
-            Field::Count | Field::From | Field::Held | Field::Size => drop(scanner.integer()?),
+            Field::Size => self.size = scanner.integer()?,
+            Field::Root => self.root = Some(parsed(scanner)?),
+            Field::Count | Field::From | Field::Held => drop(scanner.integer()?),
             Field::Stream => drop(scanner.boolean()?),
             Field::Findings => counts(scanner)?,
             Field::Treatments => treatments(scanner)?,
@@ -265,6 +274,11 @@ impl<'a> Parts<'a, '_> {
             },
             Kind::HoldPlaced => Body::HoldPlaced { unit: self.unit()?, hold: self.hold },
             Kind::HoldReleased => Body::HoldReleased { hold: self.hold },
+            Kind::Pruned => Body::Pruned {
+                size: self.size,
+                root: self.root.ok_or(Refused)?,
+                authority: self.authority,
+            },
             Kind::Offboarded => Body::Offboarded { authority: self.authority },
             Kind::ConfigurationApplied
             | Kind::ApiKeyCreated

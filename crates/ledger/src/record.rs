@@ -307,6 +307,22 @@ pub enum Event {
         /// The name of the key from now on.
         current: String,
     },
+    /// The log's first records are pruned: their bytes go, their leaf hashes stay, and with them every
+    /// proof. Record 0 is never pruned. Durable before the bytes go.
+    #[serde(rename = "records.pruned")]
+    Pruned {
+        /// Who did it: the schedule.
+        actor: Actor,
+        /// Records that are pruned, record 0 counted: positions `0 < i < size`.
+        size: u64,
+        /// The root of the tree over the records before `size`, RFC 6962 section 2.1.
+        root: Hash,
+        /// By which right.
+        authority: String,
+        /// SHA-256 of the signed decision, where records are kept for less than six years.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        sha256: Option<Hash>,
+    },
     /// The organisation left: it got its data back, and its keys are destroyed
     /// (45 CFR 164.504(e)(2)(ii)(J)).
     #[serde(rename = "tenant.offboarded")]
@@ -377,6 +393,7 @@ impl Event {
             | Self::HoldPlaced { .. }
             | Self::HoldReleased { .. }
             | Self::KeyRotated { .. }
+            | Self::Pruned { .. }
             | Self::Offboarded { .. } => None,
         }
     }
@@ -737,6 +754,13 @@ mod tests {
                 level: "organisation".to_owned(),
                 former: "a".to_owned(),
                 current: "b".to_owned(),
+            },
+            Event::Pruned {
+                actor: actor(),
+                size: 7,
+                root: Hash::of(b"root"),
+                authority: "retention schedule".to_owned(),
+                sha256: Some(Hash::of(b"decision")),
             },
             Event::Offboarded {
                 actor: actor(),

@@ -130,6 +130,7 @@ impl House {
             organisation: self.organisation.clone(),
             verifier_key: self.signer.verifier_key(),
             records,
+            pruned: 0,
             record_bytes,
             created: now,
         };

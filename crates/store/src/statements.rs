@@ -171,7 +171,8 @@ pub(crate) fn index(
         | Event::AnchorFailing { .. }
         | Event::ClockSkewed { .. }
         | Event::FeedFailing { .. }
-        | Event::KeyRotated { .. } => Ok(()),
+        | Event::KeyRotated { .. }
+        | Event::Pruned { .. } => Ok(()),
         Event::HoldPlaced { hold, unit, authority, .. } => {
             let (exchange, conversation) = columns(*unit);
             let values = params![

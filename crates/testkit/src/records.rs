@@ -186,6 +186,20 @@ fn of_keys() -> Vec<Event> {
             former: "file:kek_1".to_owned(),
             current: "vault:transit/bulla".to_owned(),
         },
+        Event::Pruned {
+            actor: operator(),
+            size: 7,
+            root: Hash::of(b"root"),
+            authority: "retention schedule".to_owned(),
+            sha256: Some(Hash::of(b"decision")),
+        },
+        Event::Pruned {
+            actor: operator(),
+            size: 9,
+            root: Hash::of(b"root"),
+            authority: "retention schedule".to_owned(),
+            sha256: None,
+        },
         Event::Offboarded {
             actor: operator(),
             authority: "end of agreement".to_owned(),
@@ -277,6 +291,7 @@ pub fn every_kind() -> Vec<Event> {
             | Event::HoldPlaced { .. }
             | Event::HoldReleased { .. }
             | Event::KeyRotated { .. }
+            | Event::Pruned { .. }
             | Event::Offboarded { .. } => {}
         }
     }

@@ -298,6 +298,18 @@ fn facts(verdict: &Verdict) -> Vec<(&'static str, String)> {
             count => format!("{count} sealed files, as the records name them"),
         },
     ));
+    if let Some(pruned) = &verdict.pruned {
+        let kept = pruned
+            .kept_from
+            .map_or_else(String::new, |time| format!("; the oldest that was kept is of {time}"));
+        rows.push((
+            "pruned",
+            format!(
+                "records 1 to {} pruned at {} under authority \"{}\", hashes intact{kept}",
+                pruned.records, pruned.at, pruned.authority
+            ),
+        ));
+    }
     for disposed in verdict.disposed.iter().rev().take(MAX_DISPOSALS_SHOWN).rev() {
         let what = match disposed.payloads {
             0 => "payloads".to_owned(),

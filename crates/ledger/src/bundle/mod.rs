@@ -46,6 +46,8 @@ pub enum Part {
     ContentClaim,
     /// `blobs/<exchange>/prompt` and `blobs/<exchange>/window-000000`: sealed content.
     Blob(ExchangeId, BlobPart),
+    /// `pruned`: the leaf hashes of the log's first records, of which all but record 0 were pruned.
+    Pruned,
     /// `records.jsonl`: the exact bytes of each record and a line feed.
     Records,
     /// `manifest.json`: sizes and digests of the files before it.
@@ -84,6 +86,7 @@ impl Part {
             "verify.py" => Self::Script,
             "checkpoint" => Self::Checkpoint,
             "content" => Self::ContentClaim,
+            "pruned" => Self::Pruned,
             "records.jsonl" => Self::Records,
             "manifest.json" => Self::Manifest,
             _ => Self::in_folder(name).unwrap_or(Self::Unknown),
@@ -150,6 +153,7 @@ impl fmt::Display for Part {
             Self::Blob(exchange, BlobPart::Window(window)) => {
                 write!(f, "blobs/{exchange}/window-{window:06}")
             }
+            Self::Pruned => f.write_str("pruned"),
             Self::Records => f.write_str("records.jsonl"),
             Self::Manifest => f.write_str("manifest.json"),
             Self::Unknown => Ok(()),
@@ -169,7 +173,7 @@ pub struct Manifest {
     pub organisation: String,
     /// The verifier key, as in the first record.
     pub verifier_key: String,
-    /// Records in the bundle.
+    /// Records of the log, the pruned ones included: the checkpoint's size.
     pub records: u64,
     /// When the bundle was written, by the writer's clock.
     pub created: Time,

@@ -109,7 +109,7 @@ FIELDS = {
     "policy": HASH, "prev": HASH, "prompt": HASH, "purpose": text, "reason": text,
     "reply": one({"bytes": number, "digest": HASH, "restored": number, "unknown": number, "windows": number},
                  findings=COUNTS),
-    "route": text, "rules": some(text), "seq": number, "sha256": HASH, "size": number, "stamped": time,
+    "root": HASH, "route": text, "rules": some(text), "seq": number, "sha256": HASH, "size": number, "stamped": time,
     "stream": flag, "surface": text, "surrogates": one({"minted": number, "read": number}),
     "tenant": form("ten_[0-9a-f]{32}"), "time": time, "treatments": a_map(text), "upstream_request": text,
     "usage": one({"completion": number, "prompt": number}), "v": lambda value: value == 1 and number(value),
@@ -143,6 +143,7 @@ KINDS = {
     "hold.placed": ("actor hold authority", "exchange conversation"),
     "hold.released": ("actor hold authority", ""),
     "key.rotated": ("actor level former current", ""),
+    "records.pruned": ("actor size root authority", "sha256"),
     "tenant.offboarded": ("actor authority sha256", ""),
 }
 FRAME = {"v", "log", "seq", "prev", "time", "kind"}
@@ -207,6 +208,7 @@ def read_record(data):
 ZERO = bytes(32)
 MAX_OPEN_INTENTS = 1_000_000
 MAX_STEP_BACK = 5 * 10**6  # Microseconds that a record may be dated before the latest one without a word.
+LEAF_BYTES = 32
 RECENT = 1024  # Leaves that are remembered to recognise a record that stands twice.
 
 
@@ -334,9 +336,23 @@ class Records:
         self.count, self.log, self.opening, self.open = 0, None, None, {}
         self.first = self.last = None
         self.intents = self.outcomes = self.steps_back = self.misdated = self.size = 0
+        self.pruned = Pruned()
+        self.check_marks()
+
+    def hashes(self, stream):
+        """Format, "Pruned records": the leaf hashes of the log's first records."""
+        first = None
+        while len(leaf := stream.read(LEAF_BYTES)) == LEAF_BYTES:
+            first = first or leaf
+            self.fits(leaf)
+        if leaf or self.count < 2:
+            self.findings.fault("format", "pruned does not hold the hashes of two records or more")
+        if first:
+            tree = Tree(self.tree.size, self.tree.roots)
+            tree.push(self.pending[0])
+            self.pruned.size, self.pruned.first, self.pruned.root = tree.size, first, tree.root()
 
     def read(self, stream):
-        self.check_marks()
         while line := stream.readline(MAX_RECORD_BYTES + 1):
             self.size += len(line)
             while len(line) > MAX_RECORD_BYTES and not line.endswith(b"\n"):
@@ -354,16 +370,29 @@ class Records:
         seq, prev = (record["seq"], bytes.fromhex(record["prev"])) if record else (None, None)
         last, before_last = self.pending or (ZERO, None)
         here = {"seq": seq, "prev": prev, "leaf": leaf, "ended": ended}
-        if self.broken:
+        if self.pruned.lacks_opening():
+            self.pruned.opened = True
+            if (seq, prev, leaf) == (0, ZERO, self.pruned.first):
+                self.fitting(0, record)
+            else:
+                words = "the first line is not the record whose hash stands first in pruned"
+                self.findings.fault("edited", words, 0)
+        elif self.broken:
             self.broken.add(here)
         elif record and (seq, prev) == (self.count, last):
-            self.push_pending()
-            self.pending = leaf, last
-            self.recent.append(leaf)
-            self.count += 1
+            self.fits(leaf)
+            if seq > 0 and self.pruned.kept_from is None:
+                self.pruned.kept_from = record["time"]
             self.fitting(seq, record)
         else:
             self.broken = Break(self.count, last, before_last, self.tree, self.recent, here)
+
+    def fits(self, leaf):
+        last = self.pending[0] if self.pending else ZERO
+        self.push_pending()
+        self.pending = leaf, last
+        self.recent.append(leaf)
+        self.count += 1
 
     def push_pending(self):
         """Adds the last line that fitted. It waits for the next one, which may show that it was altered."""
@@ -409,6 +438,10 @@ class Records:
         elif kind == "exchange.outcome":
             self.outcomes += 1
             self.end_intent(at, record)
+        elif kind == "records.pruned":
+            words = self.pruned.told(at, record) or self.disposals.prune()
+            if words:
+                fault("inconsistent", words, at)
         elif kind in DISPOSING:
             self.disposals.take(at, record)
         if kind in ("exchange.intent", "exchange.outcome"):
@@ -442,6 +475,38 @@ class Records:
         elif intent >= at:
             words = "the outcome names an intent that comes after it"
         self.findings.fault("inconsistent", words, at)
+
+
+class Pruned:
+    """Format, "Pruned records": what is absent was pruned by a record, and its leaf hashes are here."""
+
+    def __init__(self):
+        self.size, self.first, self.root, self.opened = 0, None, None, False
+        self.widest, self.kept_from = None, None
+
+    def lacks_opening(self):
+        """Whether record 0 is still to come after the hashes."""
+        return self.size > 0 and not self.opened
+
+    def told(self, at, record):
+        """A record that says what was pruned, and what is wrong with it."""
+        size = record["size"]
+        if size < 2:
+            return "it prunes nothing"
+        if size > at:
+            return "it prunes what was still to come"
+        if self.widest is None or self.widest["size"] < size:
+            self.widest = {"size": size, "at": at, "authority": record["authority"]}
+        if size == self.size and bytes.fromhex(record["root"]) != self.root:
+            return "the root that it names is not that of the pruned records"
+        return None
+
+    def verdict(self):
+        """What was pruned; None when nothing was."""
+        if self.size and self.widest and self.widest["size"] >= self.size:
+            return {"records": self.size - 1, "at": self.widest["at"], "authority": self.widest["authority"],
+                    "kept_from": self.kept_from}
+        return None
 
 
 # ---- Who signed (Format, "Checkpoint"; C2SP signed-note, tlog-checkpoint, tlog-cosignature) -----------------
@@ -776,6 +841,10 @@ class Disposals:
             self.units.setdefault(unit, []).append((record["classes"], number))
         over = [hold for hold, held in self.holds.items() if held in (None, unit)]
         return f"it was disposed of while the hold {min(over)} covered it" if over else None
+
+    def prune(self):
+        """What is wrong with pruning records now."""
+        return f"records were pruned under the hold {min(self.holds)}" if self.holds else None
 
     def misses(self, at, record, name):
         """A record names content of a class, and the bundle does not hold it."""
@@ -1150,10 +1219,11 @@ PARTS = [re.compile(pattern, re.ASCII) for pattern in (
     rf"anchors/{DIGITS}\.(?:(checkpoint)|(cosignatures)|(inclusion)|({AUTHORITY}\.tst))",
     r"content",
     r"blobs/(exc_[0-9a-f]{32})/(?:prompt|window-([0-9]{6}|[1-9][0-9]{6,9}))",
+    r"pruned",
     r"records\.jsonl",
     r"manifest\.json",
 )]
-INSTRUCTIONS, PAGE, SCRIPT, LAST, EARLIER, ARCHIVE, ANCHOR, WHOLE, BLOB, RECORDS, MANIFEST = range(len(PARTS))
+INSTRUCTIONS, PAGE, SCRIPT, LAST, EARLIER, ARCHIVE, ANCHOR, WHOLE, BLOB, PRUNED, RECORDS, MANIFEST = range(len(PARTS))
 # Carried for people. Who checks takes no program from what is checked.
 CARRIED = (INSTRUCTIONS, PAGE, SCRIPT)
 
@@ -1187,6 +1257,19 @@ class Slice(io.RawIOBase):
         buffer[: len(data)] = data
         self.left -= len(data)
         return len(data)
+
+
+class Hashing:
+    """A stream that counts and hashes what passes."""
+
+    def __init__(self, stream):
+        self.stream, self.size, self.digest = stream, 0, hashlib.sha256()
+
+    def read(self, count):
+        data = self.stream.read(count)
+        self.size += len(data)
+        self.digest.update(data)
+        return data
 
 
 def each_in_tar(path):
@@ -1245,8 +1328,16 @@ class Bundle:
         if len(self.seen) >= MAX_FILES:
             return self.findings.fault("format", "there are more files than a bundle may hold")
         self.parts.add(part[0])
+        if part[0] == PRUNED:
+            self.begin_records()
+            content = Hashing(content)
+            self.records.hashes(content)
+            self.seen[name] = {"name": name, "size": content.size, "sha256": content.digest.hexdigest()}
+            return None
         if part[0] == RECORDS:
-            self.read_records(content)
+            if PRUNED not in self.parts:
+                self.begin_records()
+            self.records.read(content)
             self.seen[name] = {"name": name, "size": self.records.size}
             return None
         data, size, digest = content.read(MAX_SMALL_FILE_BYTES + 1), 0, hashlib.sha256()
@@ -1263,11 +1354,10 @@ class Bundle:
             data = b""
         return self.small_file(part, name, data)
 
-    def read_records(self, content):
+    def begin_records(self):
         self.content.close()
         self.bounds = Bounds(self.findings, self.anchors)
         self.records = Records(self.findings, self.marks, self.content, self.bounds, self.disposals)
-        self.records.read(content)
 
     def small_file(self, part, name, data):
         if part[0] == ANCHOR:
@@ -1314,6 +1404,10 @@ class Bundle:
         if records.count and not records.broken and stray:
             findings.fault("content", f"content of {stray}: no record commits to it")
         self.disposals.finish(records.broken)
+        absent = records.pruned.size - 1
+        if absent >= 0 and records.pruned.verdict() is None and not records.broken:
+            words = "are not here, and no record says that they were pruned"
+            findings.fault("deleted", f"records 1 to {absent} {words}")
         if records.open and not records.broken:
             findings.warn(f"{len(records.open)} intent(s) have no outcome; the first is {min(records.open)}")
         if self.strangers:
@@ -1330,7 +1424,11 @@ class Bundle:
         size, root = (self.checkpoint["size"], self.checkpoint["root"]) if self.checkpoint else (None, None)
         if RECORDS not in self.parts:
             fault("format", "records.jsonl is missing")
-        elif records.broken:
+        elif records.pruned.lacks_opening():
+            fault("deleted", "record 0 is missing", 0)
+        if RECORDS not in self.parts:
+            return
+        if records.broken:
             kind, at, words = records.broken.explain(size, root)
             records.count = records.broken.lines
             fault(kind, words, at)
@@ -1440,7 +1538,8 @@ class Bundle:
             "stamps": sorted(self.anchors.stamps, key=lambda stamp: (stamp["size"], stamp["time"])),
             "exposure": self.bounds.longest, "witnessed": self.anchors.cosignatures,
             "first": records.first, "last": records.last, "intents": records.intents, "outcomes": records.outcomes,
-            "open_intents": len(records.open), "blobs": self.content.count, "disposed": self.disposals.told,
+            "open_intents": len(records.open), "blobs": self.content.count,
+            "pruned": records.pruned.verdict(), "disposed": self.disposals.told,
         }
 
 
@@ -1608,6 +1707,10 @@ def rows_of_bundle(verdict):
     if exposure := verdict["exposure"]:
         rows.append(("exposure", f"{exposure['seconds']} s at the longest between a record (position {exposure['at']}) "
                                  "and the first stamp over it"))
+    if pruned := verdict["pruned"]:
+        kept = f"; the oldest that was kept is of {pruned['kept_from']}" if pruned["kept_from"] else ""
+        rows.append(("pruned", f"records 1 to {pruned['records']} pruned at {pruned['at']} under authority "
+                               f"\"{pruned['authority']}\", hashes intact{kept}"))
     for gone in verdict["disposed"][-10:]:
         what = f"{gone['payloads']} payload(s)" if gone["payloads"] else "payloads"
         authority = f"under authority \"{gone['authority']}\""

@@ -60,6 +60,7 @@ impl Committed {
             | Event::HoldPlaced { .. }
             | Event::HoldReleased { .. }
             | Event::KeyRotated { .. }
+            | Event::Pruned { .. }
             | Event::Offboarded { .. } => 0,
         };
         if about.prompt.is_some() || windows > 0 {
@@ -93,9 +94,12 @@ pub struct Subject {
     pub organisation: String,
     /// The verifier key, as in the first record.
     pub verifier_key: String,
-    /// Records that will be written: the checkpoint's size.
+    /// Records of the log: the checkpoint's size.
     pub records: u64,
-    /// Their bytes together, without line feeds. A tar states the length of a file before it.
+    /// Records that were pruned, record 0 counted (see [`Event::Pruned`]); 0 when all are there.
+    pub pruned: u64,
+    /// Bytes of the records that will be written together, without line feeds. A tar states the length of
+    /// a file before it.
     pub record_bytes: u64,
     /// When the export was made.
     pub created: Time,
@@ -110,7 +114,7 @@ pub enum WriteError {
     /// A part came after a later one, or content was not in ascending order of exchange and part.
     #[error("a part of the bundle was handed over out of order")]
     OutOfOrder,
-    /// The records are not as many, or not as long, as was announced.
+    /// The records or the hashes of pruned ones are not as many, or not as long, as was announced.
     #[error("the records are not those that were announced")]
     OtherRecords,
     /// A record is too long or holds a line feed.
@@ -212,6 +216,8 @@ pub struct Writer<W: Write> {
     files: Vec<Listed>,
     blobs: ListedBlobs,
     blob_digest: Digest,
+    pruned: u64,
+    pruned_digest: Digest,
     records: u64,
     record_bytes: u64,
 }
@@ -248,6 +254,8 @@ impl<W: Write> Writer<W> {
             files: Vec::new(),
             blobs: ListedBlobs { count: 0, size: 0, sha256: Hash::ZERO },
             blob_digest: Digest::new(),
+            pruned: 0,
+            pruned_digest: Digest::new(),
             records: 0,
             record_bytes: 0,
         };
@@ -329,7 +337,22 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Adds the next record's exact bytes.
+    /// Adds the leaf hash of the next of the log's first records, of which all but record 0 were pruned.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn pruned(&mut self, leaf: &Hash) -> Result<(), WriteError> {
+        if self.last != Part::Pruned {
+            self.advance(Part::Pruned)?;
+            self.header(&Part::Pruned.to_string(), self.pruned_size())?;
+        }
+        self.out.write_all(leaf.as_bytes())?;
+        self.pruned_digest.0.update(leaf.as_bytes());
+        self.pruned += 1;
+        Ok(())
+    }
+
+    /// Adds the next record's exact bytes. After record 0 comes the first that was not pruned.
     ///
     /// # Errors
     /// [`WriteError`].
@@ -351,7 +374,7 @@ impl<W: Write> Writer<W> {
     /// [`WriteError::OtherRecords`] when the records were not those that were announced.
     pub fn finish(mut self) -> Result<W, WriteError> {
         self.begin_records()?;
-        let announced = (self.subject.records, self.subject.record_bytes);
+        let announced = (self.lines(), self.subject.record_bytes);
         if (self.records, self.record_bytes) != announced {
             return Err(WriteError::OtherRecords);
         }
@@ -371,7 +394,7 @@ impl<W: Write> Writer<W> {
             log: self.subject.log,
             organisation: self.subject.organisation.clone(),
             verifier_key: self.subject.verifier_key.clone(),
-            records: self.records,
+            records: self.subject.records,
             created: self.subject.created,
             files: self.files.clone(),
             blobs: self.blobs.clone(),
@@ -382,12 +405,31 @@ impl<W: Write> Writer<W> {
         if self.last == Part::Records {
             return Ok(());
         }
+        if self.pruned != self.subject.pruned {
+            return Err(WriteError::OtherRecords);
+        }
+        if self.last == Part::Pruned {
+            let size = self.pruned_size();
+            self.pad(size)?;
+            let digest = std::mem::replace(&mut self.pruned_digest, Digest::new()).finish();
+            let name = Part::Pruned.to_string();
+            self.files.push(Listed { name, size, sha256: Some(digest) });
+        }
         self.advance(Part::Records)?;
         self.header(&Part::Records.to_string(), self.records_size())
     }
 
+    const fn pruned_size(&self) -> u64 {
+        self.subject.pruned * 32
+    }
+
+    /// Records that are written: record 0, and those that were not pruned.
+    const fn lines(&self) -> u64 {
+        self.subject.records.saturating_sub(self.subject.pruned.saturating_sub(1))
+    }
+
     const fn records_size(&self) -> u64 {
-        self.subject.record_bytes + self.subject.records
+        self.subject.record_bytes + self.lines()
     }
 
     fn advance(&mut self, part: Part) -> Result<(), WriteError> {

@@ -109,6 +109,14 @@ impl Disposals {
         }
     }
 
+    /// Records are pruned: nothing may be on hold.
+    pub(super) fn prune(&self) -> Checked {
+        match self.holds.first_key_value() {
+            None => Ok(()),
+            Some((hold, _)) => Err(format!("records were pruned under the hold {hold}")),
+        }
+    }
+
     /// The organisation left, and everything went.
     pub(super) fn dispose_of_everything(&mut self, at: u64, authority: &str) -> Checked {
         self.everything = Some(self.tell(at, authority));

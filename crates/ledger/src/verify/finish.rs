@@ -29,6 +29,11 @@ impl Verification {
         {
             self.fault(ProblemKind::Content, &words);
         }
+        match self.pruned.finish() {
+            Ok(pruned) => self.verdict.pruned = pruned,
+            Err(words) if self.broken.is_none() => self.fault(ProblemKind::Deleted, &words),
+            Err(_) => {}
+        }
         self.verdict.open_intents = self.open.len() as u64;
         self.verdict.blobs = self.content.count();
         if self.broken.is_none()
@@ -68,6 +73,9 @@ impl Verification {
             return;
         }
         self.push_pending();
+        if self.pruned.lacks_opening() {
+            self.fault_at(0, ProblemKind::Deleted, "record 0 is missing");
+        }
         let Some(claimed) = &self.claimed else { return };
         let (size, count) = (claimed.size, self.verdict.records);
         if count < size {

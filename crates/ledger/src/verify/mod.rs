@@ -4,7 +4,8 @@
 //! after the one before it (the chain); the root of all records is the one that the checkpoint
 //! signs; the key that signs is the one that the first record names, and the trusted one when one
 //! is given; every earlier checkpoint fits the log's beginning; every outcome ends an intent that
-//! is open, of the same exchange; content in the bundle is what the records commit to, and what is absent
+//! is open, of the same exchange; records that are absent were pruned by a record, under no hold, and their
+//! leaf hashes are under the signed root; content in the bundle is what the records commit to, and what is absent
 //! from a bundle that claims to hold all was disposed of by a record, under no hold; the manifest
 //! says what the log says; every anchor leads from a checkpoint of this log to a stamp that holds, and no
 //! record is dated against one.
@@ -16,11 +17,13 @@ mod content;
 mod diagnosis;
 mod disposals;
 mod finish;
+mod pruned;
 mod trust;
 mod verdict;
 
 pub use anchors::{Anchored, Exposure, MAX_SKEW_SECONDS, Witnessed};
 pub use disposals::DisposedAt;
+pub use pruned::PrunedAt;
 pub use trust::{MAX_TRUST_BYTES, MalformedTrust, Trust};
 pub use verdict::{KeySource, Problem, ProblemKind, Verdict};
 
@@ -35,6 +38,7 @@ use aws_lc_rs::digest;
 use content::{Checked, Content};
 use diagnosis::{Break, Fitted, Line, RECENT};
 use disposals::Disposals;
+use pruned::Pruned;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufRead, BufReader, Read};
 use trust::Note;
@@ -53,6 +57,9 @@ pub const MAX_OPEN_INTENTS: usize = 1_000_000;
 
 /// Exchanges whose content one bundle may hold; bounds memory at about 600 MB.
 pub const MAX_EXCHANGES_WITH_CONTENT: usize = 4_000_000;
+
+/// Bytes of a leaf hash.
+const LEAF_BYTES: usize = 32;
 
 /// Files other than content that one bundle may hold: a checkpoint a day for 20 years, and anchors.
 pub const MAX_FILES: usize = 20_000;
@@ -94,6 +101,7 @@ pub struct Verification {
     broken: Option<Break>,
     open: BTreeMap<u64, ExchangeId>,
     disposals: Disposals,
+    pruned: Pruned,
     steps_back: u64,
     verdict: Verdict,
 }
@@ -131,6 +139,7 @@ impl Verification {
             broken: None,
             open: BTreeMap::new(),
             disposals: Disposals::default(),
+            pruned: Pruned::default(),
             steps_back: 0,
             verdict: Verdict::default(),
         }
@@ -218,6 +227,7 @@ impl Verification {
         }
         let mut content = Counting::new(content, part != Part::Records);
         match part {
+            Part::Pruned => self.hashes(&mut content)?,
             Part::Records => self.records(&mut content)?,
             Part::Checkpoint => {
                 let text = self.small(name, &mut content)?;
@@ -310,11 +320,45 @@ impl Verification {
         Ok(text.unwrap_or_default())
     }
 
-    fn records(&mut self, content: &mut dyn Read) -> io::Result<()> {
+    /// Begins the tree: all that is checked on the way is known now.
+    fn begin_chain(&mut self) {
         self.content.close_windows();
         self.bounds = self.anchors.bounds();
         self.marks.sort_by_key(|mark| mark.note.claimed.size);
         self.check_marks();
+    }
+
+    /// The leaf hashes of the log's first records, of which all but record 0 were pruned.
+    fn hashes(&mut self, content: &mut dyn Read) -> io::Result<()> {
+        self.begin_chain();
+        let mut content = BufReader::with_capacity(256 * 1024, content);
+        let (mut leaf, mut first) = (Vec::with_capacity(LEAF_BYTES), None);
+        loop {
+            leaf.clear();
+            content.by_ref().take(LEAF_BYTES as u64).read_to_end(&mut leaf)?;
+            let Ok(bytes) = <[u8; LEAF_BYTES]>::try_from(leaf.as_slice()) else { break };
+            let hash = Hash::from_bytes(bytes);
+            first.get_or_insert(hash);
+            self.fits(hash);
+        }
+        if !leaf.is_empty() || self.verdict.records < 2 {
+            self.fault(
+                ProblemKind::Format,
+                "pruned does not hold the hashes of two records or more",
+            );
+        }
+        if let (Some(first), Some(last)) = (first, self.pending) {
+            let mut tree = self.frontier.clone();
+            tree.push(last.leaf);
+            self.pruned.begins_with(tree.size(), first, tree.root());
+        }
+        Ok(())
+    }
+
+    fn records(&mut self, content: &mut dyn Read) -> io::Result<()> {
+        if self.verdict.records == 0 {
+            self.begin_chain();
+        }
         // The leaf hash is over a zero byte and the record: with the zero in front of each line it
         // is one call over one piece.
         let mut content = BufReader::with_capacity(256 * 1024, content);
@@ -344,6 +388,19 @@ impl Verification {
         let record = line.get(1..).unwrap_or_default();
         let glance = Glance::read(record, known).ok().filter(|_| ended);
         let read = glance.as_ref().map(|glance| (glance.seq, glance.prev));
+        if let Some(first) = self.pruned.opening() {
+            match glance {
+                Some(glance) if read == Some((0, Hash::ZERO)) && leaf == first => {
+                    self.fitting(0, &glance);
+                }
+                _ => {
+                    let words =
+                        "the first line is not the record whose hash stands first in pruned";
+                    self.fault_at(0, ProblemKind::Edited, words);
+                }
+            }
+            return;
+        }
         if let Some(broken) = &mut self.broken {
             broken.add(Line { read, leaf, ended });
             return;
@@ -352,13 +409,8 @@ impl Verification {
         let last = self.pending.map_or(Hash::ZERO, |fitted| fitted.leaf);
         match glance {
             Some(glance) if (glance.seq, glance.prev) == (at, last) => {
-                self.verdict.records += 1;
-                self.push_pending();
-                self.pending = Some(Fitted { leaf, prev: last });
-                if self.recent.len() == RECENT {
-                    self.recent.pop_front();
-                }
-                self.recent.push_back(leaf);
+                self.fits(leaf);
+                self.pruned.kept(at, glance.time);
                 self.fitting(at, &glance);
             }
             _ => {
@@ -371,6 +423,18 @@ impl Verification {
                 ));
             }
         }
+    }
+
+    /// Takes the leaf hash of the next record.
+    fn fits(&mut self, leaf: Hash) {
+        let prev = self.pending.map_or(Hash::ZERO, |fitted| fitted.leaf);
+        self.verdict.records += 1;
+        self.push_pending();
+        self.pending = Some(Fitted { leaf, prev });
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(leaf);
     }
 
     /// Adds the last fitting line to the tree. It waits for the next line, because that one may
@@ -429,6 +493,10 @@ impl Verification {
                 let today = glance.time.day();
                 let checked = self.disposals.dispose(at, *scope, *classes, authority, today);
                 self.disposal_at(at, checked);
+            }
+            Body::Pruned { size, root, authority } => {
+                let checked = self.pruned.record(at, *size, *root, authority);
+                self.disposal_at(at, checked.and_then(|()| self.disposals.prune()));
             }
             Body::Offboarded { authority } => {
                 let checked = self.disposals.dispose_of_everything(at, authority);

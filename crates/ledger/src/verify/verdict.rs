@@ -1,6 +1,6 @@
 //! What verification found, as data.
 
-use super::{Anchored, DisposedAt, Exposure, Witnessed};
+use super::{Anchored, DisposedAt, Exposure, PrunedAt, Witnessed};
 use crate::{Hash, Time};
 use serde::Serialize;
 use std::fmt;
@@ -138,6 +138,8 @@ pub struct Verdict {
     pub open_intents: u64,
     /// Files of sealed content that were checked.
     pub blobs: u64,
+    /// What was pruned; absent when all records are here.
+    pub pruned: Option<PrunedAt>,
     /// What was disposed of, in order.
     pub disposed: Vec<DisposedAt>,
 }

@@ -169,6 +169,7 @@ fn writer() -> Writer<Vec<u8>> {
         organisation: "Example Clinic (synthetic)".to_owned(),
         verifier_key: signer().verifier_key(),
         records: 1,
+        pruned: 0,
         record_bytes: records()[0].len() as u64,
         created: sample::time(0),
     };

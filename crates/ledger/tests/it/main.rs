@@ -13,6 +13,7 @@ mod content;
 mod disposals;
 mod forgery;
 mod format;
+mod pruned;
 mod receipt;
 mod sample;
 mod tokens;

@@ -220,6 +220,7 @@ pub(crate) fn writer(records: &[Vec<u8>]) -> Writer<Vec<u8>> {
         organisation: "Example Clinic (synthetic)".to_owned(),
         verifier_key: signer().verifier_key(),
         records: records.len() as u64,
+        pruned: 0,
         record_bytes: records.iter().map(|record| record.len() as u64).sum(),
         created: time(100),
     };

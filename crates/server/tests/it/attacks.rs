@@ -110,6 +110,7 @@ impl Scene {
             organisation: "Lakeside Family Clinic (synthetic)".to_owned(),
             verifier_key: self.house.verifier_key.clone(),
             records: records.len() as u64,
+            pruned: 0,
             record_bytes: records.iter().map(|record| record.len() as u64).sum(),
             created: Time::from_micros(0),
         };

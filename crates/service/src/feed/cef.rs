@@ -100,6 +100,14 @@ pub(super) fn line(logged: &Logged) -> String {
             fields.put("duid", current);
             fields.put("msg", format_args!("{level}: from {former} to {current}"));
         }
+        Event::Pruned { size, root, authority, sha256, .. } => {
+            fields.put("cnt", size);
+            fields.flexible(1, "root", root);
+            if let Some(decision) = sha256 {
+                fields.flexible(2, "decision", decision);
+            }
+            fields.put("reason", authority);
+        }
         Event::Offboarded { authority, sha256, .. } => {
             fields.put("fileHash", sha256);
             fields.put("reason", authority);

@@ -118,7 +118,7 @@ fn shape(event: &Event, summary: &Summary<'_>) -> Shape {
             let of = coding(LIFECYCLE, "attest", "Attest Record Lifecycle Event");
             shape(of, vec![], "E", SUCCESS)
         }
-        Event::Disposed { .. } | Event::Offboarded { .. } => {
+        Event::Disposed { .. } | Event::Pruned { .. } | Event::Offboarded { .. } => {
             let of = coding(LIFECYCLE, "destroy", "Destroy/Delete Record Lifecycle Event");
             shape(of, vec![], "D", SUCCESS)
         }
@@ -170,6 +170,7 @@ fn description(event: &Event, summary: &Summary<'_>) -> String {
         | Event::Disposed { authority: word, .. }
         | Event::HoldPlaced { authority: word, .. }
         | Event::HoldReleased { authority: word, .. }
+        | Event::Pruned { authority: word, .. }
         | Event::Offboarded { authority: word, .. } => format!("{title}: {word}"),
         Event::Intent(_)
         | Event::LogOpened { .. }
@@ -235,6 +236,7 @@ fn agents(record: &Record, summary: &Summary<'_>) -> Vec<Value> {
         | Event::HoldPlaced { .. }
         | Event::HoldReleased { .. }
         | Event::KeyRotated { .. }
+        | Event::Pruned { .. }
         | Event::Offboarded { .. } => {}
     }
     match summary.actor {
@@ -368,6 +370,11 @@ fn entities(logged: &Logged) -> Vec<Value> {
         Event::KeyRotated { level, former, current, .. } => {
             let details = vec![detail("level", level), detail("former", former)];
             entities.push(object("key", current, details));
+        }
+        Event::Pruned { size, root, sha256, .. } => {
+            let mut details = vec![detail("size", size), detail("root", root)];
+            details.extend(sha256.map(|hash| detail("decision", &hash)));
+            entities.push(object("records", &format!("records before {size}"), details));
         }
         Event::Offboarded { sha256, .. } => {
             entities.push(object("archive", &sha256.to_string(), Vec::new()));

@@ -175,6 +175,10 @@ impl<'a> Summary<'a> {
                 Self::new("key.rotated", "A key that wraps other keys was replaced", Notice)
                     .by(actor)
             }
+            Event::Pruned { actor, .. } => {
+                let title = "Records whose time is over were pruned; their hashes stay";
+                Self::new("records.pruned", title, Notice).by(actor)
+            }
             Event::Offboarded { actor, .. } => {
                 let title = "The organisation left: its keys are destroyed";
                 Self::new("tenant.offboarded", title, Warning).by(actor)

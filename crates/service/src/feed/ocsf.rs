@@ -223,6 +223,10 @@ fn body(record: &Record, summary: &Summary<'_>) -> (Class, Map<String, Value>) {
             let detail = format!("{reason}, {authority}: {count} unit(s)");
             (DELETED, destroyed(record, by, &super::scope_of(scope), &detail))
         }
+        Event::Pruned { size, authority, .. } => {
+            let detail = format!("{authority}: records before {size}");
+            (DELETED, destroyed(record, by, "records", &detail))
+        }
         Event::Offboarded { authority, .. } => {
             (DELETED, destroyed(record, by, "everything", authority))
         }

@@ -25,13 +25,11 @@ pub(super) fn message(logged: &Logged, line: &str) -> String {
     let (record, leaf) = (&logged.record, logged.leaf);
     let summary = Summary::of(&record.event);
     let priority = FACILITY * 8 + severity(summary.level);
-    let time = record.time.to_string();
-    // RFC 5424 section 6.2.3 knows four-digit years only; NILVALUE stands for the rest.
-    let time = if time.len() == "2026-11-23T09:00:00.000000Z".len() { time.as_str() } else { "-" };
     let (log, seq, kind) = (record.log, record.seq, summary.kind);
     let sequence = seq % MAX_SEQUENCE + 1;
     format!(
         r#"<{priority}>1 {time} {host} bulla - {kind} [meta sequenceId="{sequence}"][bulla@32473 log="{log}" seq="{seq}" leaf="{leaf}"] {line}"#,
+        time = record.time,
         host = log.deployment,
     )
 }

@@ -153,11 +153,8 @@ fn a_syslog_message_has_a_header_and_structured_data() {
             r#"<109>1 2026-11-23T09:00:00.000000Z dep_11111111111111111111111111111111 bulla - audit.exported [meta sequenceId="8"][bulla@32473 log="bulla/dep_11111111111111111111111111111111/ten_22222222222222222222222222222222" seq="7" leaf="a7494f7aa94a407b287b725cf3828b7a6f2b3cac262030079934c90f946d1b99"] (line)"#
         ]],
     );
-    let mut late = records::record(2_147_483_647, Event::AccessRefused { count: 1 });
-    late.time = ledger::Time::from_micros(-62_167_219_200_000_001);
-    let late = Logged::parse(late.to_bytes()).unwrap();
-    let message = syslog::message(&late, "");
-    assert!(message.starts_with("<108>1 - "), "{message}");
+    let far = records::record(2_147_483_647, Event::AccessRefused { count: 1 });
+    let message = syslog::message(&Logged::parse(far.to_bytes()).unwrap(), "");
     assert!(message.contains("sequenceId=\"1\""), "it counts from 1 again: {message}");
 }
 
