@@ -254,6 +254,7 @@ pub fn every_kind() -> Vec<Event> {
     ];
     events.extend(exchanges());
     events.extend(of_keys());
+    events.push(Event::CopyFailing { copy: "worm".to_owned(), reason: "not_locked".to_owned() });
     for event in &events {
         match event {
             Event::LogOpened { .. }
@@ -273,6 +274,7 @@ pub fn every_kind() -> Vec<Event> {
             | Event::AnchorFailing { .. }
             | Event::ClockSkewed { .. }
             | Event::FeedFailing { .. }
+            | Event::CopyFailing { .. }
             | Event::Disposed { .. }
             | Event::HoldPlaced { .. }
             | Event::HoldReleased { .. }
