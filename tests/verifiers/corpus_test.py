@@ -829,6 +829,8 @@ def disposal_cases(make):
         ("streamed_from_a_text", {"kind": "audit.streamed", "actor": ACTOR, "from": "3"}, 1),
         ("streamed_from_nowhere", {"kind": "audit.streamed", "actor": ACTOR, "size": 9}, 1),
         ("good_feed", {"kind": "feed.failing", "feed": "siem", "reason": "unreachable"}, 0),
+        ("good_copy", {"kind": "copy.failing", "copy": "worm", "reason": "not_locked"}, 0),
+        ("copy_of_a_number", {"kind": "copy.failing", "copy": 1, "reason": "not_locked"}, 1),
         ("feed_with_an_actor", {"kind": "feed.failing", "feed": "siem", "reason": "unreachable", "actor": ACTOR}, 1),
         ("rotated_as_before", {"kind": "key.rotated", "actor": ACTOR, "level": "organisation", "from": "a", "to": "b"}, 1),
         ("offboarded_without_archive", {name: value for name, value in offboarded().items() if name != "sha256"}, 1),

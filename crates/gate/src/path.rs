@@ -84,7 +84,7 @@ impl Role {
 
     /// Whether a party in this role can do its work on records of the log, without content.
     const fn works_on_metadata(self) -> bool {
-        matches!(self, Self::Mail | Self::Siem)
+        matches!(self, Self::Storage | Self::Backup | Self::Mail | Self::Siem)
     }
 
     /// Whether prompts are sent to a party in this role, so that connections may go to its hosts.

@@ -3,6 +3,7 @@
 //! References are checked here, when the file is read; whether a path is *covered* is checked for
 //! every request, because it depends on the day.
 
+mod copy;
 pub(crate) mod destination;
 pub(crate) mod endpoint;
 mod feed;
@@ -21,12 +22,14 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
 
+pub use copy::{CoveredCopy, LogCopy, MAX_COPIES, Place};
 pub use destination::{Credential, Destination, Dialect, Route, Target};
 pub use feed::{CoveredFeed, Feed, FeedTarget, LineFormat, MAX_FEEDS};
 pub use name::{Day, Malformed, Name, Slug, Title};
 pub use outside::{TimeAuthority, Witness};
 pub use retention::{Decision, Retention};
 
+use copy::RawCopy;
 use destination::{RawDestination, RawRoute};
 use feed::RawFeed;
 use outside::{RawAnchoring, RawAuthority, RawWitness};
@@ -116,6 +119,7 @@ pub struct Rules {
     anchor_seconds: u32,
     retention: Retention,
     feeds: BTreeMap<Slug, Feed>,
+    copies: BTreeMap<Slug, LogCopy>,
     /// Every object as written, for [`Rules::diff`].
     objects: BTreeMap<String, toml::Value>,
 }
@@ -148,6 +152,7 @@ impl Rules {
             .map_err(|fault| RulesError::object("retention", fault))?;
         let assembly = Assembly { organisation: organisation.as_ref(), hosting, hops };
         let feeds = assembly.feeds(&raw.feed)?;
+        let copies = assembly.copies(&raw.copy)?;
         let destinations = assembly.destinations(&raw.destination)?;
         let routes = routes(&raw.route, &destinations)?;
         let policy = policy(&raw, &destinations, &purposes)?;
@@ -164,6 +169,7 @@ impl Rules {
             anchor_seconds,
             retention,
             feeds,
+            copies,
             objects: objects(table),
         })
     }
@@ -254,6 +260,17 @@ impl Rules {
     #[must_use]
     pub fn feed(&self, id: &str) -> Option<&Feed> {
         self.feeds.get(id)
+    }
+
+    /// Every copy of the log, in order of id.
+    pub fn copies(&self) -> impl Iterator<Item = &LogCopy> {
+        self.copies.values()
+    }
+
+    /// The copy with this id.
+    #[must_use]
+    pub fn copy(&self, id: &str) -> Option<&LogCopy> {
+        self.copies.get(id)
     }
 
     pub(crate) const fn policy(&self) -> &Policy {
@@ -444,14 +461,33 @@ impl Assembly<'_> {
             raws,
             |raw| &raw.id,
             |raw| {
-                let hop = self.hops.get(raw.hop.as_str());
-                let hop = hop
-                    .ok_or_else(|| Fault::new("hop", "there is no [[hop]] with this id"))
-                    .map(Arc::clone)?;
+                let hop = self.hop(&raw.hop)?;
                 let feed = Feed::parse(raw, hop, self.organisation.cloned(), self.hosting.clone())?;
                 Ok((word("id", &raw.id)?, feed))
             },
         )
+    }
+
+    fn copies(&self, raws: &[RawCopy]) -> Result<BTreeMap<Slug, LogCopy>, RulesError> {
+        if raws.len() > MAX_COPIES {
+            let fault = Fault::new("copy", format!("at most {MAX_COPIES} copies"));
+            return Err(RulesError::object("the file", fault));
+        }
+        each(
+            "copy",
+            raws,
+            |raw| &raw.id,
+            |raw| {
+                let hop = self.hop(&raw.hop)?;
+                let (organisation, hosting) = (self.organisation.cloned(), self.hosting.clone());
+                Ok((word("id", &raw.id)?, LogCopy::parse(raw, hop, organisation, hosting)?))
+            },
+        )
+    }
+
+    fn hop(&self, id: &str) -> Result<Arc<Hop>, Fault> {
+        let hop = self.hops.get(id).map(Arc::clone);
+        hop.ok_or_else(|| Fault::new("hop", "there is no [[hop]] with this id"))
     }
 
     fn destinations(
@@ -609,6 +645,8 @@ struct RawRules {
     witness: Vec<RawWitness>,
     #[serde(default)]
     feed: Vec<RawFeed>,
+    #[serde(default)]
+    copy: Vec<RawCopy>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -418,6 +418,11 @@ impl<'a> Members<'a> {
                 (Field::Feed, feed),
                 (Field::Reason, reason),
             ]),
+            Event::CopyFailing { copy, reason } => self.put([
+                (Field::Kind, &Kind::CopyFailing),
+                (Field::Copy, copy),
+                (Field::Reason, reason),
+            ]),
         }
     }
 
@@ -738,6 +743,7 @@ mod tests {
                     Event::Offboarded { actor, authority: self.text(), sha256: self.hash() }
                 }
                 Kind::FeedFailing => Event::FeedFailing { feed: self.text(), reason: self.text() },
+                Kind::CopyFailing => Event::CopyFailing { copy: self.text(), reason: self.text() },
             }
         }
 

@@ -77,6 +77,7 @@ table! {
     AnchorFailing = "anchor.failing",
     ClockSkewed = "clock.skewed",
     FeedFailing = "feed.failing",
+    CopyFailing = "copy.failing",
     Disposed = "content.disposed",
     HoldPlaced = "hold.placed",
     HoldReleased = "hold.released",
@@ -97,6 +98,7 @@ table! {
     Classes = "classes",
     Code = "code",
     Conversation = "conversation",
+    Copy = "copy",
     Count = "count",
     Current = "current",
     Days = "days",
@@ -258,6 +260,7 @@ impl Kind {
             Self::AnchorFailing => (Fields::of([Field::Authority, Field::Reason]), NONE),
             Self::ClockSkewed => (Fields::of([Field::Authority, Field::Stamped]), NONE),
             Self::FeedFailing => (Fields::of([Field::Feed, Field::Reason]), NONE),
+            Self::CopyFailing => (Fields::of([Field::Copy, Field::Reason]), NONE),
             Self::Disposed => (
                 ACTOR.and([
                     Field::Classes,

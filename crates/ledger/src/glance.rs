@@ -207,6 +207,7 @@ impl<'a> Parts<'a, '_> {
             Field::Agreement
             | Field::Api
             | Field::Code
+            | Field::Copy
             | Field::Decision
             | Field::Destination
             | Field::Detector
@@ -292,6 +293,7 @@ impl<'a> Parts<'a, '_> {
             | Kind::AgreementExpiring
             | Kind::AnchorFailing
             | Kind::FeedFailing
+            | Kind::CopyFailing
             | Kind::KeyRotated => Body::Other,
         };
         Ok(Glance {

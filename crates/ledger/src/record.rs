@@ -248,6 +248,15 @@ pub enum Event {
         /// What is wrong, from a short list.
         reason: String,
     },
+    /// A copy of the log in object storage fails, is not kept from being rewritten there, or holds another
+    /// past than the log. Told once until it is mended.
+    #[serde(rename = "copy.failing")]
+    CopyFailing {
+        /// The copy, as the configuration names it.
+        copy: String,
+        /// What is wrong, from a short list.
+        reason: String,
+    },
     /// Sealed content is disposed of: its keys are destroyed, and nobody reads it again. What the records
     /// commit to stays (45 CFR 164.310(d)(2)(i)). Durable before the keys go, so that no content becomes
     /// unreadable without a record; a destruction that was cut off is finished by the next start.
@@ -389,6 +398,7 @@ impl Event {
             | Self::AnchorFailing { .. }
             | Self::ClockSkewed { .. }
             | Self::FeedFailing { .. }
+            | Self::CopyFailing { .. }
             | Self::Disposed { .. }
             | Self::HoldPlaced { .. }
             | Self::HoldReleased { .. }
@@ -732,6 +742,7 @@ mod tests {
             },
             Event::ClockSkewed { authority: "example".to_owned(), stamped: Time::from_micros(0) },
             Event::FeedFailing { feed: "siem".to_owned(), reason: "unreachable".to_owned() },
+            Event::CopyFailing { copy: "worm".to_owned(), reason: "not_locked".to_owned() },
             Event::HoldPlaced {
                 actor: actor(),
                 hold: "matter-7".to_owned(),

@@ -64,6 +64,13 @@ impl Secret {
     }
 }
 
+impl Secret {
+    /// What is signed with, or sent.
+    pub(crate) fn text(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret")
@@ -191,7 +198,7 @@ impl Providers {
     ) -> Result<(u16, Vec<u8>), UpstreamFailure> {
         let client = self.client(endpoint, &Sender::default())?;
         let request = client.post(format!("{endpoint}{below}")).header(CONTENT_TYPE, content_type);
-        exchange(request.body(body)).await
+        exchange(request.body(body), OUTSIDE).await
     }
 
     /// Posts lines of the log to a receiver that is covered at this moment; returns the status.
@@ -220,10 +227,10 @@ impl Providers {
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
-        Ok(exchange(request).await?.0)
+        Ok(exchange(request, OUTSIDE).await?.0)
     }
 
-    fn client(
+    pub(crate) fn client(
         &self,
         endpoint: &Endpoint,
         sender: &Sender,
@@ -247,8 +254,21 @@ fn trusting(authority_pem: Option<Vec<u8>>) -> Sender {
     Sender { authority_pem, identity_pem: None }
 }
 
+/// What is waited for and read at the most.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) timeout: Duration,
+    pub(crate) bytes: usize,
+}
+
+/// Of time stamps, cosignatures and collectors of lines.
+const OUTSIDE: Bounds = Bounds { timeout: OUTSIDE_TIMEOUT, bytes: MAX_OUTSIDE_BYTES };
+
 /// Sends a request to a party outside that is no model, and reads its short answer.
-async fn exchange(request: reqwest::RequestBuilder) -> Result<(u16, Vec<u8>), UpstreamFailure> {
+pub(crate) async fn exchange(
+    request: reqwest::RequestBuilder,
+    bounds: Bounds,
+) -> Result<(u16, Vec<u8>), UpstreamFailure> {
     let exchange = async {
         let response = request.send().await.map_err(|error| failure(&error))?;
         let status = response.status().as_u16();
@@ -256,13 +276,13 @@ async fn exchange(request: reqwest::RequestBuilder) -> Result<(u16, Vec<u8>), Up
         let mut bytes = Vec::new();
         while let Some(piece) = pieces.next().await {
             bytes.extend_from_slice(&piece.map_err(|error| failure(&error))?);
-            if bytes.len() > MAX_OUTSIDE_BYTES {
+            if bytes.len() > bounds.bytes {
                 return Err(UpstreamFailure::TooLarge);
             }
         }
         Ok((status, bytes))
     };
-    tokio::time::timeout(OUTSIDE_TIMEOUT, exchange).await.map_err(|_| UpstreamFailure::TimedOut)?
+    tokio::time::timeout(bounds.timeout, exchange).await.map_err(|_| UpstreamFailure::TimedOut)?
 }
 
 fn build(

@@ -251,7 +251,11 @@ impl House {
     }
 
     /// An anchor with all that vouches for it; absent when it is over more than `records` records.
-    async fn shown(&self, row: AnchorRow, records: u64) -> Result<Option<Anchor>, Error> {
+    pub(crate) async fn shown(
+        &self,
+        row: AnchorRow,
+        records: u64,
+    ) -> Result<Option<Anchor>, Error> {
         let own_log = self.store.own_log();
         let under = own_log.leaf_under(self.tenant.id(), row.size).await?;
         let Some((index, of)) = under.filter(|(_, of)| *of <= records) else { return Ok(None) };

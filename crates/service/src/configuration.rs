@@ -41,6 +41,14 @@ pub enum ApplyError {
         /// What is not covered.
         gap: Gap,
     },
+    /// Whoever keeps a copy of the log is not covered, so nothing may be written there.
+    #[error("copy \"{copy}\": {gap}")]
+    Copy {
+        /// The copy.
+        copy: String,
+        /// What is not covered.
+        gap: Gap,
+    },
     /// The house failed.
     #[error(transparent)]
     House(#[from] Error),
@@ -53,10 +61,14 @@ impl House {
     /// [`ApplyError`].
     pub async fn apply(&self, text: &str, actor: Actor) -> Result<Applied, ApplyError> {
         let rules = Rules::parse(text)?;
-        // Whether a prompt may leave is asked for each prompt; a feed goes on by itself.
+        // Whether a prompt may leave is asked for each prompt; feeds and copies go on by themselves.
         for feed in rules.feeds() {
             feed.cover(rules.registry(), self.clock.now())
                 .map_err(|gap| ApplyError::Feed { feed: feed.id().to_owned(), gap })?;
+        }
+        for copy in rules.copies() {
+            copy.cover(rules.registry(), self.clock.now())
+                .map_err(|gap| ApplyError::Copy { copy: copy.id().to_owned(), gap })?;
         }
         let sha256 = rules.sha256();
         let before = self.tenant.configuration().await.map_err(Error::from)?;

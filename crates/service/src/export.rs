@@ -173,7 +173,7 @@ impl House {
     }
 
     /// Which classes of an exchange's content were not disposed of.
-    async fn kept_classes(&self, blobs: &[Blob]) -> Result<PerClass<bool>, ReadError> {
+    pub(crate) async fn kept_classes(&self, blobs: &[Blob]) -> Result<PerClass<bool>, ReadError> {
         let Some(first) = blobs.first() else { return Ok(PerClass::default()) };
         let Some(unit) = self.tenant.unit(first.key).await? else { return Ok(PerClass::default()) };
         match self.content_keys.open_unit(&unit).await {

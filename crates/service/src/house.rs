@@ -1,6 +1,7 @@
 //! One data directory, opened: the keys, the log, the rules in force.
 
 use crate::anchoring::Told;
+use crate::copying::Copies;
 use crate::feed::Feeds;
 use crate::identity::{KeyRing, is_name};
 use crate::keys::{Keys, KeysError};
@@ -182,6 +183,7 @@ pub struct House {
     pub(crate) deployment_signer: Signer,
     pub(crate) told: Told,
     pub(crate) feeds: Feeds,
+    pub(crate) copies: Copies,
     pub(crate) detector: Detector,
     pub(crate) providers: Providers,
     pub(crate) in_force: ArcSwapOption<InForce>,
@@ -300,6 +302,7 @@ impl House {
             deployment_signer,
             told: Told::default(),
             feeds: Feeds::default(),
+            copies: Copies::default(),
             detector: Detector::new(),
             providers: Providers::new(),
             in_force: ArcSwapOption::empty(),
@@ -430,10 +433,17 @@ impl House {
         self.tenant.append_with(Entry::bare(self.clock.now(), event), Vec::new()).await?;
         self.tenant.publish_checkpoint(&self.signer).await?;
         // The last word is vouched for and delivered too; who does not answer must not hold up the end.
-        let (anchored, delivered) = tokio::join!(
-            timeout(STOP_TIMEOUT, self.anchor()),
+        let anchor_and_copy = async {
+            let anchored = timeout(STOP_TIMEOUT, self.anchor()).await;
+            (anchored, timeout(STOP_TIMEOUT, Box::pin(self.finish_copies())).await)
+        };
+        let ((anchored, copied), delivered) = tokio::join!(
+            Box::pin(anchor_and_copy),
             timeout(STOP_TIMEOUT, Box::pin(self.finish_feeds())),
         );
+        if copied.is_err() {
+            tracing::warn!("the last records are not copied; the next start copies them");
+        }
         if anchored.is_err() {
             tracing::warn!("the last records are not anchored; the next start has them anchored");
         }

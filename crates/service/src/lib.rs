@@ -6,6 +6,7 @@
 mod anchoring;
 mod configuration;
 mod converse;
+mod copying;
 mod export;
 mod feed;
 mod house;
@@ -21,7 +22,7 @@ mod upkeep;
 pub use configuration::{Applied, ApplyError};
 pub use converse::{Converse, Ended, Started, Step, Streamed};
 pub use export::{ExchangeContent, ReadError, ReplyWindow};
-pub use feed::{FeedView, Until, write_line};
+pub use feed::{PositionView, Until, write_line};
 pub use house::{Environment, Error, House, Readiness, Setup, Unready};
 pub use identity::{ApiKeySecret, KeyError, KeyRequest, Principal, Unauthenticated};
 pub use keys::{KEYS_TTL, KeysError};

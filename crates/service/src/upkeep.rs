@@ -150,6 +150,7 @@ impl House {
             () = tending => {}
             () = self.keep_anchored() => {}
             () = self.keep_delivering() => {}
+            () = self.keep_copying() => {}
             () = self.keep_keys() => {}
         }
     }

@@ -173,6 +173,27 @@ impl Deployment {
             .await
     }
 
+    /// The newest anchor of each authority that stamped one, and of each witness, ascending.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when they cannot be read.
+    pub async fn newest_anchors(&self) -> Result<Vec<AnchorRow>, Error> {
+        self.store.read(|connection| all(connection, sql::NEWEST_ANCHORS, [], anchor)).await
+    }
+
+    /// The signature lines over an anchor, by witness.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when they cannot be read.
+    pub async fn cosigned(&self, size: u64) -> Result<Vec<(String, String)>, Error> {
+        self.store
+            .read(move |connection| {
+                let line = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+                all(connection, sql::COSIGNATURES_AT, params![Number(size)], line)
+            })
+            .await
+    }
+
     /// The stamped or cosigned anchors that an export shows, ascending: the last of each day, and the
     /// newest hundred.
     ///
@@ -232,13 +253,8 @@ impl Deployment {
     /// # Errors
     /// [`Error::Database`] when they cannot be read.
     pub async fn cosignatures(&self, size: u64) -> Result<String, Error> {
-        self.store
-            .read(move |connection| {
-                let line = |row: &Row<'_>| row.get::<_, String>(1);
-                let lines = all(connection, sql::COSIGNATURES_AT, params![Number(size)], line)?;
-                Ok(lines.concat())
-            })
-            .await
+        let lines = self.cosigned(size).await?;
+        Ok(lines.into_iter().map(|(_, line)| line).collect())
     }
 
     /// The last checkpoint of an organisation under an anchor: its position and its size. Absent when

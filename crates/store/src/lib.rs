@@ -36,8 +36,8 @@ pub use error::{Error, StopReason};
 pub use folder::ServeLock;
 pub use keys::{Destruction, KeyStore};
 pub use rows::{
-    ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, Effect, FeedPosition,
-    Forgotten, HoldRow, MovedUnit, OpenDisposal, OpenIntent, ShelfRow, TenantKeyRow, TenantRow,
+    ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, Effect, Forgotten, HoldRow,
+    LogPosition, MovedUnit, OpenDisposal, OpenIntent, ShelfRow, TenantKeyRow, TenantRow,
 };
 pub use store::Store;
 pub use tenant::{RECORDS_PER_READ, Tenant};

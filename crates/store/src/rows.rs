@@ -68,10 +68,10 @@ pub struct CheckpointRow {
     pub note: String,
 }
 
-/// How far a feed of the log was delivered.
+/// How far a feed of the log was delivered, or the log copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FeedPosition {
-    /// The position of the first record that was not delivered yet.
+pub struct LogPosition {
+    /// The position of the first record that is not there yet.
     pub next: u64,
     /// The leaf hash of the record before it; all zeros when there is none.
     pub before: Hash,

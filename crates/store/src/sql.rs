@@ -11,7 +11,7 @@ pub(crate) const FIRST_SCHEMA: i64 = 3;
 /// The schema, one step per version, forward only. A step is never edited once released; a change
 /// is a further step.
 pub(crate) const MIGRATIONS: &[&str] =
-    &[include_str!("schema/3.sql"), include_str!("schema/4.sql")];
+    &[include_str!("schema/3.sql"), include_str!("schema/4.sql"), include_str!("schema/5.sql")];
 
 /// What a PostgreSQL back end would say differently.
 pub(crate) mod dialect {
@@ -145,6 +145,11 @@ texts! {
         ON CONFLICT (tenant, feed) DO UPDATE SET next = excluded.next, leaf = excluded.leaf
         WHERE excluded.next > feeds.next";
 
+    COPY = "SELECT next, leaf FROM copies WHERE tenant = $1 AND copy = $2";
+    MOVE_COPY = "INSERT INTO copies (tenant, copy, next, leaf) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (tenant, copy) DO UPDATE SET next = excluded.next, leaf = excluded.leaf
+        WHERE excluded.next > copies.next";
+
     ADD_CHECKPOINT = "INSERT INTO checkpoints (tenant, size, root, note) VALUES ($1, $2, $3, $4)";
     CHECKPOINT_AT = "SELECT root, note FROM checkpoints WHERE tenant = $1 AND size = $2";
     LAST_CHECKPOINT = "SELECT size, root, note FROM checkpoints
@@ -186,6 +191,10 @@ texts! {
         ORDER BY a.size LIMIT 1";
     LAST_STAMPED = "SELECT a.size, a.root, a.note, a.made FROM anchors a
         WHERE a.size = (SELECT max(size) FROM stamps)";
+    NEWEST_ANCHORS = "SELECT size, root, note, made FROM anchors WHERE size IN (
+            SELECT max(size) FROM stamps GROUP BY authority
+            UNION SELECT max(size) FROM cosignatures GROUP BY witness)
+        ORDER BY size";
     SHOWN_ANCHORS = "SELECT a.size, a.root, a.note, a.made FROM anchors a
         WHERE a.size IN (
             SELECT max(v.size) FROM (SELECT size FROM stamps UNION SELECT size FROM cosignatures) v

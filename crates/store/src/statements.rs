@@ -4,7 +4,7 @@ use crate::deployment::{self, NO_TENANT, NewAnchor, StampRow};
 use crate::error::Fault;
 use crate::number::Number;
 use crate::rows::{
-    ApiKeyRow, CheckpointRow, ConfigurationRow, Effect, FeedPosition, Forgotten, TenantRow,
+    ApiKeyRow, CheckpointRow, ConfigurationRow, Effect, Forgotten, LogPosition, TenantRow,
 };
 use crate::sql;
 use ledger::seal::PerClass;
@@ -171,6 +171,7 @@ pub(crate) fn index(
         | Event::AnchorFailing { .. }
         | Event::ClockSkewed { .. }
         | Event::FeedFailing { .. }
+        | Event::CopyFailing { .. }
         | Event::KeyRotated { .. }
         | Event::Pruned { .. } => Ok(()),
         Event::HoldPlaced { hold, unit, authority, .. } => {
@@ -411,11 +412,23 @@ pub(crate) fn move_feed(
     connection: &Connection,
     tenant: TenantId,
     feed: &str,
-    position: &FeedPosition,
+    position: &LogPosition,
 ) -> Result<u64, Fault> {
     let values =
         params![tenant.as_bytes(), feed, Number(position.next), position.before.as_bytes()];
     run_one(connection, sql::MOVE_FEED, values, "moving a feed").map(|()| 1)
+}
+
+/// Moves a copy forward. It never goes back: what was copied stays copied.
+pub(crate) fn move_copy(
+    connection: &Connection,
+    tenant: TenantId,
+    copy: &str,
+    position: &LogPosition,
+) -> Result<u64, Fault> {
+    let values =
+        params![tenant.as_bytes(), copy, Number(position.next), position.before.as_bytes()];
+    run_one(connection, sql::MOVE_COPY, values, "moving a copy").map(|()| 1)
 }
 
 pub(crate) fn probe(connection: &Connection) -> Result<u64, Fault> {

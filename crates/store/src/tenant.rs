@@ -6,8 +6,8 @@ use crate::error::Error;
 use crate::folder::{Folder, parse_note, replace_note};
 use crate::number::Number;
 use crate::rows::{
-    ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, Effect, FeedPosition,
-    Forgotten, HoldRow, OpenDisposal, OpenIntent,
+    ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, Effect, Forgotten, HoldRow,
+    LogPosition, OpenDisposal, OpenIntent,
 };
 use crate::sql;
 use crate::store::{Store, receipt};
@@ -357,14 +357,10 @@ impl Tenant {
     ///
     /// # Errors
     /// [`Error::Database`] when it cannot be read.
-    pub async fn feed_position(&self, feed: &str) -> Result<Option<FeedPosition>, Error> {
+    pub async fn feed_position(&self, feed: &str) -> Result<Option<LogPosition>, Error> {
         let (id, feed) = (self.id, feed.to_owned());
         self.store
             .read(move |connection| {
-                let position = |row: &Row<'_>| {
-                    let next = row.get::<_, Number>(0)?.0;
-                    Ok(FeedPosition { next, before: Hash::from_bytes(row.get(1)?) })
-                };
                 let values = params![id.as_bytes(), feed];
                 one(connection, sql::FEED, values, position, "reading a feed")
             })
@@ -375,9 +371,33 @@ impl Tenant {
     ///
     /// # Errors
     /// [`Error::Conflict`] when it is that far already; [`Error::Unrecorded`] when it is not durable.
-    pub async fn move_feed(&self, feed: &str, position: FeedPosition) -> Result<(), Error> {
+    pub async fn move_feed(&self, feed: &str, position: LogPosition) -> Result<(), Error> {
         let feed = feed.to_owned();
         self.store.submit(Work::MoveFeed { tenant: self.id, feed, position }).await?;
+        Ok(())
+    }
+
+    /// How far the log was copied; absent when nothing ever was.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when it cannot be read.
+    pub async fn copy_position(&self, copy: &str) -> Result<Option<LogPosition>, Error> {
+        let (id, copy) = (self.id, copy.to_owned());
+        self.store
+            .read(move |connection| {
+                let values = params![id.as_bytes(), copy];
+                one(connection, sql::COPY, values, position, "reading a copy")
+            })
+            .await
+    }
+
+    /// Keeps how far the log was copied. It only moves forward.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when it is that far already; [`Error::Unrecorded`] when it is not durable.
+    pub async fn move_copy(&self, copy: &str, position: LogPosition) -> Result<(), Error> {
+        let copy = copy.to_owned();
+        self.store.submit(Work::MoveCopy { tenant: self.id, copy, position }).await?;
         Ok(())
     }
 
@@ -648,6 +668,11 @@ fn api_key(row: &Row<'_>) -> rusqlite::Result<ApiKeyRow> {
         expires: row.get::<_, Option<i64>>(5)?.map(Time::from_micros),
         revoked_at: row.get::<_, Option<i64>>(6)?.map(Time::from_micros),
     })
+}
+
+fn position(row: &Row<'_>) -> rusqlite::Result<LogPosition> {
+    let next = row.get::<_, Number>(0)?.0;
+    Ok(LogPosition { next, before: Hash::from_bytes(row.get(1)?) })
 }
 
 fn configuration(row: &Row<'_>) -> rusqlite::Result<ConfigurationRow> {

@@ -9,7 +9,7 @@ use crate::connection::BUSY_TIMEOUT;
 use crate::deployment::{NewAnchor, StampRow};
 use crate::error::{Error, Fault, StopReason};
 use crate::folder::Turn;
-use crate::rows::{CheckpointRow, Effect, FeedPosition, Forgotten, TenantRow};
+use crate::rows::{CheckpointRow, Effect, Forgotten, LogPosition, TenantRow};
 use crate::sql::{self, dialect};
 use crate::statements::{self, PROBE_BYTES, read_one, run};
 use ledger::{
@@ -84,7 +84,12 @@ pub(crate) enum Work {
     MoveFeed {
         tenant: TenantId,
         feed: String,
-        position: FeedPosition,
+        position: LogPosition,
+    },
+    MoveCopy {
+        tenant: TenantId,
+        copy: String,
+        position: LogPosition,
     },
     Probe,
     #[cfg(test)]
@@ -244,7 +249,8 @@ fn weight(work: &Work) -> usize {
         | Work::AddAnchor(_)
         | Work::AddCosignature { .. }
         | Work::PurgeSurrogates { .. }
-        | Work::MoveFeed { .. } => 0,
+        | Work::MoveFeed { .. }
+        | Work::MoveCopy { .. } => 0,
         Work::Probe => PROBE_BYTES,
         #[cfg(test)]
         Work::Poke(_) => 0,
@@ -447,6 +453,9 @@ impl Writer {
             }
             Work::MoveFeed { tenant, feed, position } => {
                 statements::move_feed(connection, *tenant, feed, position)?
+            }
+            Work::MoveCopy { tenant, copy, position } => {
+                statements::move_copy(connection, *tenant, copy, position)?
             }
             Work::Probe => statements::probe(connection)?,
             #[cfg(test)]

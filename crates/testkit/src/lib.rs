@@ -10,12 +10,14 @@
 //!   fails in the ways real ones fail.
 //! - [`authority`]: a time-stamping authority made with OpenSSL, which proves nothing to anybody.
 //! - [`keys`]: key services that encrypt with keys of their own, and can be told to fail.
+//! - [`bucket`]: object storage that writes nothing over anything, and fails when told to.
 //! - [`records`]: one record of every kind.
 //! - [`siem`]: receivers of the log, over syslog with TLS and over HTTP, which fail when told to.
 //! - [`client`]: an HTTP/1.1 caller that sees each event as it arrives and can walk away.
 //! - [`load`], [`proc`], [`disk`]: what the bench measures with.
 
 pub mod authority;
+pub mod bucket;
 pub mod client;
 pub mod clock;
 pub mod disk;

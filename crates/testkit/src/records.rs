@@ -268,6 +268,7 @@ pub fn every_kind() -> Vec<Event> {
     ];
     events.extend(exchanges());
     events.extend(of_keys());
+    events.push(Event::CopyFailing { copy: "worm".to_owned(), reason: "not_locked".to_owned() });
     for event in &events {
         match event {
             Event::LogOpened { .. }
@@ -287,6 +288,7 @@ pub fn every_kind() -> Vec<Event> {
             | Event::AnchorFailing { .. }
             | Event::ClockSkewed { .. }
             | Event::FeedFailing { .. }
+            | Event::CopyFailing { .. }
             | Event::Disposed { .. }
             | Event::HoldPlaced { .. }
             | Event::HoldReleased { .. }

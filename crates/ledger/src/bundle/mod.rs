@@ -7,8 +7,12 @@
 //! The order of files is part of the format: the checkpoint and the content stand before the
 //! records, so that one pass over the records checks everything with little memory.
 
+mod collect;
 mod write;
 
+pub use collect::{
+    Chunk, CollectError, Collected, ReadObject, archive_name, blob_file, collect, cosignature_name,
+};
 pub use write::{Anchor, Committed, Inclusion, MalformedInclusion, Subject, WriteError, Writer};
 pub(crate) use write::{write_file, write_tar_end};
 

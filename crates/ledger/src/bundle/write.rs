@@ -56,6 +56,7 @@ impl Committed {
             | Event::AnchorFailing { .. }
             | Event::ClockSkewed { .. }
             | Event::FeedFailing { .. }
+            | Event::CopyFailing { .. }
             | Event::Disposed { .. }
             | Event::HoldPlaced { .. }
             | Event::HoldReleased { .. }

@@ -86,6 +86,11 @@ fn bundle(records: &[Vec<u8>], earlier: &[usize], anchors: &[Anchor]) -> Vec<u8>
     writer.finish().unwrap()
 }
 
+/// The root certificate of the authority that stamps.
+pub(crate) fn root() -> String {
+    AUTHORITY.root()
+}
+
 pub(crate) fn trust() -> Trust {
     let (log, deployment, witness) =
         (signer().verifier_key(), deployment().verifier_key(), witness().verifier_key());

@@ -9,6 +9,7 @@
 
 mod anchored;
 mod binary;
+mod collected;
 mod content;
 mod disposals;
 mod forgery;

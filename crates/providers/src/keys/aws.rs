@@ -3,8 +3,8 @@
 use super::http::{
     Answer, Codes, FORM, Login, Site, Source, Token, Wiped, authority, form, json, read,
 };
-use super::sigv4::{self, Signer};
 use super::{Environment, Fault, KEY_BYTES};
+use crate::sigv4::{self, Request, Signer};
 use data_encoding::BASE64;
 use ledger::Time;
 use reqwest::Method;
@@ -255,7 +255,10 @@ impl Aws {
             region: &self.region,
             service: "kms",
         };
-        let authorization = signer.authorization("POST", &headers, &body, &stamp);
+        let digest = sigv4::sha256(&body);
+        let request =
+            Request { method: "POST", path: "/", query: "", headers: &headers, body: &digest };
+        let authorization = signer.authorization(&request, &stamp);
         headers.push(("authorization", &authorization));
         self.site.post("/", &headers, body).await
     }

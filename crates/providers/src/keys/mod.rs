@@ -18,7 +18,6 @@ mod gcp;
 mod http;
 mod passphrase;
 mod pkcs11;
-mod sigv4;
 mod vault;
 
 use ledger::seal::ContentKey;

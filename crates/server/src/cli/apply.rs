@@ -28,7 +28,7 @@ impl Apply {
                     code: 2,
                     message: format!("{}: {error}. Nothing was changed.", self.file.display()),
                 },
-                error @ ApplyError::Feed { .. } => Failure {
+                error @ (ApplyError::Feed { .. } | ApplyError::Copy { .. }) => Failure {
                     code: 2,
                     message: format!("{}: {error}. Nothing was changed.", self.file.display()),
                 },

@@ -4,15 +4,23 @@ use super::{Data, Environment, Failure, operator, say};
 use clap::{Args, Subcommand};
 use gate::rules::LineFormat;
 use indicatif::{ProgressBar, ProgressStyle};
+use ledger::bundle::{self, Chunk, CollectError, Collected};
 use ledger::{ExchangeId, Receipt, Record};
 use phi::Text;
 use serde_json::json;
 use service::{ExchangeContent, House, ReadError, Until};
-use std::fs::OpenOptions;
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+/// Files of a copy that are looked at: with content, one or more for each exchange.
+const MAX_FOLDER_FILES: usize = 10_000_000;
+
+/// Folders within folders: a prefix of some, deployment, organisation, `blobs`, exchange.
+const MAX_FOLDER_DEPTH: usize = 32;
 
 #[derive(Debug, Args)]
 pub(super) struct Audit {
@@ -28,6 +36,10 @@ enum AuditCommand {
     Stream(Stream),
     /// Show where each feed of the configuration is
     Feeds(Feeds),
+    /// Show where each copy of the configuration is
+    Copies(Copies),
+    /// Make a bundle of a copy that was downloaded; needs no data directory and no key
+    Collect(Collect),
     /// Show one exchange: what was written, what left, what came back (recorded as a reading)
     Show(Show),
 }
@@ -73,6 +85,21 @@ struct Feeds {
     data: Data,
 }
 
+#[derive(Debug, Args)]
+struct Copies {
+    #[command(flatten)]
+    data: Data,
+}
+
+#[derive(Debug, Args)]
+struct Collect {
+    /// The folder with the objects of one log, as they lie in the bucket
+    folder: PathBuf,
+    /// The bundle to write: a tar file that does not exist yet
+    #[arg(long, value_name = "BUNDLE")]
+    out: PathBuf,
+}
+
 /// How a record is written as a line.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Format {
@@ -92,6 +119,8 @@ impl Audit {
             AuditCommand::Export(export) => export.run(environment).await,
             AuditCommand::Stream(stream) => stream.run(environment).await,
             AuditCommand::Feeds(feeds) => feeds.run(environment).await,
+            AuditCommand::Copies(copies) => copies.run(environment).await,
+            AuditCommand::Collect(collect) => collect.run(),
             AuditCommand::Show(show) => show.run(environment).await,
         }
     }
@@ -112,11 +141,7 @@ pub(super) fn failure(error: ReadError) -> Failure {
 impl Export {
     async fn run(self, environment: &Environment) -> Result<ExitCode, Failure> {
         let house = self.data.open(environment).await?;
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.out);
-        let file = file.map_err(|error| Failure {
-            code: 2,
-            message: format!("cannot write {}: {error}", self.out.display()),
-        })?;
+        let file = new_file(&self.out)?;
         let bar = progress();
         let tell = |done, all| {
             bar.set_length(all);
@@ -130,6 +155,15 @@ impl Export {
         say(format_args!("Check it anywhere, offline: bulla-verify {}", self.out.display()))?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// A file that does not exist yet, for its owner alone.
+fn new_file(path: &Path) -> Result<File, Failure> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.map_err(|error| Failure {
+        code: 2,
+        message: format!("cannot write {}: {error}", path.display()),
+    })
 }
 
 /// A bar on a terminal, nothing elsewhere.
@@ -166,6 +200,104 @@ impl Feeds {
             say(format_args!("{}\tnext {}\tbehind {behind}", feed.id, feed.next))?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Copies {
+    async fn run(self, environment: &Environment) -> Result<ExitCode, Failure> {
+        let house = self.data.open(environment).await?;
+        for copy in house.copies().await.map_err(|error| Failure::of_house(&error))? {
+            let behind = copy.size.saturating_sub(copy.next);
+            say(format_args!("{}\tnext {}\tbehind {behind}", copy.id, copy.next))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Collect {
+    fn run(self) -> Result<ExitCode, Failure> {
+        let files = files(&self.folder).map_err(|error| Failure {
+            code: 2,
+            message: format!("cannot read {}: {error}", self.folder.display()),
+        })?;
+        let below = log_folder(&files)?;
+        let names: BTreeSet<String> =
+            files.iter().filter_map(|name| name.strip_prefix(below)).map(str::to_owned).collect();
+        let folder = self.folder.join(below);
+        let read = |name: &str| fs::read(folder.join(name));
+        let out = BufWriter::new(new_file(&self.out)?);
+        let collected = bundle::collect(&names, &read, out).map_err(|error| {
+            // Half a bundle is none.
+            drop(fs::remove_file(&self.out));
+            not_collected(&error)
+        })?;
+        let path = self.out.display();
+        let Collected { records, uncovered, anchors, anchors_left_out } = collected;
+        say(format_args!("Wrote {records} records and {anchors} anchors to {path}"))?;
+        if uncovered > 0 {
+            say(format_args!(
+                "Left out {uncovered} newer records: no checkpoint is over them yet"
+            ))?;
+        }
+        if anchors_left_out > 0 {
+            say(format_args!("Left out {anchors_left_out} anchors: not whole, or too many"))?;
+        }
+        say(format_args!("Check it anywhere, offline: bulla-verify {path} --trust KEYS"))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn not_collected(error: &CollectError) -> Failure {
+    let code = match error {
+        CollectError::Gap { .. }
+        | CollectError::Overlap { .. }
+        | CollectError::NoCheckpoint
+        | CollectError::Damaged { .. } => 1,
+        CollectError::Empty => 2,
+        CollectError::Read { .. } | CollectError::Write(_) => 3,
+    };
+    Failure { code, message: super::chain(error) }
+}
+
+/// The names of the files below a folder. Links are passed over.
+fn files(root: &Path) -> std::io::Result<BTreeSet<String>> {
+    let mut files = BTreeSet::new();
+    let mut folders = vec![(String::new(), root.to_owned(), 0)];
+    while let Some((prefix, folder, depth)) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            let kind = entry.file_type()?;
+            if kind.is_dir() && depth < MAX_FOLDER_DEPTH {
+                folders.push((format!("{name}/"), entry.path(), depth + 1));
+            } else if kind.is_file() {
+                files.insert(name);
+            }
+            if files.len() > MAX_FOLDER_FILES {
+                return Err(std::io::Error::other("there are more files than a copy has"));
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// What stands before the names of the objects of the one log that is there.
+fn log_folder(files: &BTreeSet<String>) -> Result<&str, Failure> {
+    let folder = |name: &'_ str| {
+        let at = name.rfind(Chunk::FOLDER)?;
+        let (_, rest) = name.split_at_checked(at)?;
+        Chunk::of(rest).map(|_| at)
+    };
+    let folders: BTreeSet<&str> =
+        files.iter().filter_map(|name| name.get(..folder(name)?)).collect();
+    let mut folders = folders.into_iter();
+    match (folders.next(), folders.next()) {
+        (None, _) => Err(not_collected(&CollectError::Empty)),
+        (Some(one), None) => Ok(one),
+        (Some(_), Some(_)) => Err(Failure {
+            code: 2,
+            message: "there are copies of more than one log in it; name the folder of one".into(),
+        }),
     }
 }
 

@@ -3,7 +3,7 @@
 //! The attacker has the files, knows the formats, and writes the bundle too; the auditor has a key, a
 //! checkpoint of last month, and a caller's receipt. `docs/attacks.md` is the list, with its limits.
 
-use crate::house::{Done, House, bulla_verify, user};
+use crate::house::{Done, House, bulla, bulla_verify, user};
 use crate::rules::Rules;
 use crate::witness;
 use ledger::bundle::{Subject, Writer};
@@ -14,6 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use testkit::authority::Stamping;
+use testkit::bucket::Bucket;
 use testkit::upstream::{Reply, Upstream};
 use tokio::time::Instant;
 
@@ -329,6 +330,63 @@ async fn a_signed_rewrite_is_caught_by_the_witness_and_has_no_stamp_that_is_olde
     let sizes: Vec<_> =
         verdict["stamps"].as_array().unwrap().iter().map(|it| &it["size"]).collect();
     assert!(sizes.iter().all(|size| size.as_u64().unwrap() >= records.len() as u64), "{verdict}");
+}
+
+/// The attacker has the database and the keys of the house; but nobody can take away what lies in the
+/// bucket.
+#[tokio::test]
+async fn a_signed_rewrite_is_caught_by_the_copy_that_nobody_can_rewrite() {
+    let upstream = Upstream::start(Reply::echo()).await;
+    let bucket = Bucket::start();
+    let mut house = House::bare();
+    let rules = bucket.rules("Lakeside Family Clinic (synthetic)", &house.path("tmp"), "");
+    house.apply(&Rules::cloud(&upstream).and(&rules)).ok();
+    house.key = house.create_key(&["--purpose", "treatment"]).secret;
+    let scene = scene(house).await;
+    let copied = bucket.objects();
+    let theirs = scene.theirs();
+    let (records, head) = theirs.rewritten(OUTCOME, deny);
+    theirs.replace(&scene, &records, &head);
+    // Where the copy was is forged too, or forgotten.
+    assert_eq!(theirs.database.execute("DELETE FROM copies", []).unwrap(), 1);
+    drop(theirs);
+    let begun = Instant::now();
+    let serving = scene.house.serve();
+    assert_eq!(serving.ask(&user("hello")).await.status(), 200);
+    while !serving.log_lines().contains("log_rewritten") {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{}", serving.log_lines());
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    serving.stop();
+    let told = |event: &&Event| {
+        matches!(event, Event::CopyFailing { copy, reason }
+            if copy == "worm" && reason == "log_rewritten")
+    };
+    assert_eq!(scene.house.log().events().filter(told).count(), 1);
+    assert_eq!(bucket.objects(), copied, "nothing is written over, and nothing more is written");
+    // The auditor reads the true past out of the bucket, without the house.
+    let (folder, out) = (scene.house.fresh("download"), scene.house.fresh("copy.tar"));
+    bucket.download(&folder);
+    let mut collect = bulla();
+    collect.args(["audit", "collect"]).arg(&folder).arg("--out").arg(&out);
+    Done::of(&mut collect).ok();
+    let verdict = scene.verified(&out);
+    assert_eq!(verdict["good"], true, "{verdict}");
+    // And its checkpoint convicts what the house hands over, signed though that is.
+    let mut checkpoint = String::new();
+    ledger::bundle::each_file(fs::File::open(&out).unwrap(), |name, content| {
+        if name == "checkpoint" {
+            content.read_to_string(&mut checkpoint)?;
+        }
+        Ok(())
+    })
+    .unwrap();
+    let trust = scene.house.fresh("trust.txt");
+    fs::write(&trust, format!("{}\n{checkpoint}", scene.house.verifier_key)).unwrap();
+    let bundle = scene.house.fresh("bundle.tar");
+    scene.house.export(&bundle);
+    let verdict = Scene::read(&bundle, &trust);
+    assert_eq!(verdict["problems"][0]["kind"], "rewritten", "{verdict}");
 }
 
 #[tokio::test]

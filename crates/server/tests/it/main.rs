@@ -24,6 +24,7 @@ mod callers;
 mod command;
 mod concurrent;
 mod conversation;
+mod copies;
 mod credentials;
 mod deid;
 mod eval;

@@ -78,8 +78,8 @@ pub(super) fn line(logged: &Logged) -> String {
             fields.put("destinationServiceName", authority);
             fields.put("msg", format_args!("{authority} says {stamped}"));
         }
-        Event::FeedFailing { feed, reason } => {
-            fields.put("destinationServiceName", feed);
+        Event::FeedFailing { feed: name, reason } | Event::CopyFailing { copy: name, reason } => {
+            fields.put("destinationServiceName", name);
             fields.put("reason", reason);
         }
         Event::Disposed { scope, authority, reason, count, .. } => {

@@ -24,7 +24,7 @@ use ledger::{Entropy, Entry, Event, Hash, LogId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use store::FeedPosition;
+use store::LogPosition;
 use tokio::time::{Instant, sleep};
 
 /// How often a feed looks for new records. A SIEM has a record within a second or two, and the disk has
@@ -58,7 +58,7 @@ const TURN_PARCELS: usize = 64;
 const MAX_WAIT: Duration = Duration::from_mins(1);
 
 /// The position of a log of which nothing was delivered.
-const BEGINNING: FeedPosition = FeedPosition { next: 0, before: Hash::ZERO };
+const BEGINNING: LogPosition = LogPosition { next: 0, before: Hash::ZERO };
 
 /// The feeds of a house while it serves.
 #[derive(Default)]
@@ -69,12 +69,12 @@ pub(crate) struct Feeds {
     reading: tokio::sync::Mutex<()>,
 }
 
-/// Where a feed is.
+/// Where a feed is, or a copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FeedView {
+pub struct PositionView {
     /// Its id.
     pub id: String,
-    /// The position of the first record that the receiver may not have.
+    /// The position of the first record that may not be there.
     pub next: u64,
     /// Records of the log.
     pub size: u64,
@@ -118,14 +118,14 @@ struct Run {
     feed: Option<Feed>,
     sink: Option<Sink>,
     /// Where the next line comes from; absent before the first turn.
-    sent: Option<FeedPosition>,
+    sent: Option<LogPosition>,
     /// What the receiver has.
-    arrived: FeedPosition,
+    arrived: LogPosition,
     /// What the database knows of that.
-    kept: FeedPosition,
+    kept: LogPosition,
     kept_at: Instant,
     /// What was sent when, and has not settled.
-    unsettled: VecDeque<(Instant, FeedPosition)>,
+    unsettled: VecDeque<(Instant, LogPosition)>,
     cuts: u32,
     /// Something arrived since the last failure.
     proved: bool,
@@ -185,7 +185,7 @@ impl Run {
         self.cut()
     }
 
-    fn arrive(&mut self, position: FeedPosition) {
+    fn arrive(&mut self, position: LogPosition) {
         (self.arrived, self.cuts, self.proved) = (position, 0, true);
     }
 
@@ -364,7 +364,7 @@ impl House {
     /// The next lines; absent at the end of the log.
     async fn batch(
         &self,
-        from: FeedPosition,
+        from: LogPosition,
         limit: usize,
         covered: &CoveredFeed<'_>,
     ) -> Result<Option<Batch>, Stop> {
@@ -440,14 +440,14 @@ impl House {
     ///
     /// # Errors
     /// [`Error`] when it cannot be read.
-    pub async fn feeds(&self) -> Result<Vec<FeedView>, Error> {
+    pub async fn feeds(&self) -> Result<Vec<PositionView>, Error> {
         let Some(in_force) = self.in_force.load_full() else { return Ok(Vec::new()) };
         let size = self.tenant.head().await?.size();
         let mut views = Vec::new();
         for feed in in_force.rules.feeds() {
             let position = self.tenant.feed_position(feed.id()).await?;
             let next = position.map_or(0, |position| position.next);
-            views.push(FeedView { id: feed.id().to_owned(), next, size });
+            views.push(PositionView { id: feed.id().to_owned(), next, size });
         }
         Ok(views)
     }
@@ -467,7 +467,7 @@ impl Feeds {
 
 /// How long until the next look: a second, and longer after each failure, at random within bounds, so
 /// that many senders do not return to a receiver at once.
-fn wait(failures: u32, entropy: &dyn Entropy) -> Duration {
+pub(crate) fn wait(failures: u32, entropy: &dyn Entropy) -> Duration {
     let Some(doublings) = failures.checked_sub(1) else { return LOOK_INTERVAL };
     let longest = LOOK_INTERVAL.saturating_mul(1 << doublings.min(6)).min(MAX_WAIT);
     let mut random = [0; 2];
@@ -479,7 +479,7 @@ fn wait(failures: u32, entropy: &dyn Entropy) -> Duration {
 /// Records as they are sent together.
 struct Batch {
     parcel: Parcel,
-    after: FeedPosition,
+    after: LogPosition,
 }
 
 impl Batch {
@@ -487,7 +487,7 @@ impl Batch {
     fn write(
         records: Vec<(u64, Vec<u8>)>,
         log: LogId,
-        from: FeedPosition,
+        from: LogPosition,
         format: LineFormat,
         framed: bool,
     ) -> Result<Option<Self>, Stop> {
@@ -507,7 +507,7 @@ impl Batch {
                 parcel.bytes.extend_from_slice(line.as_bytes());
                 parcel.bytes.push(b'\n');
             }
-            after = FeedPosition { next: record.seq + 1, before: logged.leaf };
+            after = LogPosition { next: record.seq + 1, before: logged.leaf };
             parcel.last = logged.leaf;
             if parcel.bytes.len() >= BATCH_BYTES {
                 break;

@@ -133,7 +133,8 @@ fn shape(event: &Event, summary: &Summary<'_>) -> Shape {
         Event::AgreementExpiring { .. }
         | Event::AnchorFailing { .. }
         | Event::ClockSkewed { .. }
-        | Event::FeedFailing { .. } => {
+        | Event::FeedFailing { .. }
+        | Event::CopyFailing { .. } => {
             let outcome = if summary.level == Level::Error { SERIOUS } else { MINOR };
             shape(alert(), vec![], "E", outcome)
         }
@@ -167,6 +168,7 @@ fn description(event: &Event, summary: &Summary<'_>) -> String {
         Event::ContentRead { reason: word, .. }
         | Event::AnchorFailing { reason: word, .. }
         | Event::FeedFailing { reason: word, .. }
+        | Event::CopyFailing { reason: word, .. }
         | Event::Disposed { authority: word, .. }
         | Event::HoldPlaced { authority: word, .. }
         | Event::HoldReleased { authority: word, .. }
@@ -232,6 +234,7 @@ fn agents(record: &Record, summary: &Summary<'_>) -> Vec<Value> {
         | Event::AnchorFailing { .. }
         | Event::ClockSkewed { .. }
         | Event::FeedFailing { .. }
+        | Event::CopyFailing { .. }
         | Event::Disposed { .. }
         | Event::HoldPlaced { .. }
         | Event::HoldReleased { .. }
@@ -351,6 +354,7 @@ fn entities(logged: &Logged) -> Vec<Value> {
             entities.push(object("authority", authority, vec![detail("stamped", &stamped)]));
         }
         Event::FeedFailing { feed, .. } => entities.push(object("feed", feed, Vec::new())),
+        Event::CopyFailing { copy, .. } => entities.push(object("copy", copy, Vec::new())),
         Event::Disposed { scope, classes, reason, count, held, sha256, .. } => {
             let classes: Vec<String> = classes.iter().map(ToString::to_string).collect();
             let mut details = vec![

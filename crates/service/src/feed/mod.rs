@@ -19,8 +19,8 @@ mod syslog;
 mod tests;
 mod webhook;
 
-pub use deliver::FeedView;
-pub(crate) use deliver::Feeds;
+pub use deliver::PositionView;
+pub(crate) use deliver::{Feeds, wait};
 pub use read::Until;
 
 use gate::rules::LineFormat;
@@ -160,6 +160,9 @@ impl<'a> Summary<'a> {
             }
             Event::FeedFailing { .. } => {
                 Self::new("feed.failing", "A feed of the log does not deliver", Error)
+            }
+            Event::CopyFailing { .. } => {
+                Self::new("copy.failing", "A copy of the log is not what it must be", Error)
             }
             Event::Disposed { actor, .. } => {
                 let title = "Content was disposed of: its keys are destroyed";

@@ -215,7 +215,8 @@ fn body(record: &Record, summary: &Summary<'_>) -> (Class, Map<String, Value>) {
             (FOUND, some([("finding_info", Some(finding)), ("compliance", Some(compliance))]))
         }
         Event::AnchorFailing { authority: part, reason }
-        | Event::FeedFailing { feed: part, reason } => {
+        | Event::FeedFailing { feed: part, reason }
+        | Event::CopyFailing { copy: part, reason } => {
             let detail = Some(json!(format!("{part}: {reason}")));
             (FAILED, some([("status_id", failure), ("status_detail", detail)]))
         }

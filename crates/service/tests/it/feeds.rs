@@ -37,10 +37,10 @@ fn feed(id: &str, more: &str) -> String {
 }
 
 /// A running upkeep; it ends when it is told or dropped.
-struct Kept(Option<oneshot::Sender<()>>, tokio::task::JoinHandle<()>);
+pub(crate) struct Kept(Option<oneshot::Sender<()>>, tokio::task::JoinHandle<()>);
 
 impl Kept {
-    async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         drop(self.0.take());
         (&mut self.1).await.unwrap();
     }
@@ -48,20 +48,20 @@ impl Kept {
 
 impl World {
     #[expect(clippy::disallowed_methods, reason = "the test ends the task by itself")]
-    fn keep_up(&self) -> Kept {
+    pub(crate) fn keep_up(&self) -> Kept {
         let (stop, stopped) = oneshot::channel::<()>();
         let upkeep = Arc::clone(&self.house).keep_up(async { drop(stopped.await) });
         Kept(Some(stop), tokio::spawn(upkeep))
     }
 
     /// Makes some records.
-    async fn grow(&self, records: usize) {
+    pub(crate) async fn grow(&self, records: usize) {
         for _ in 0..records {
             self.house.started(operator()).await.unwrap();
         }
     }
 
-    async fn size(&self) -> u64 {
+    pub(crate) async fn size(&self) -> u64 {
         self.events().await.len() as u64
     }
 

@@ -2,10 +2,10 @@
 
 use crate::support::{House, TENANT, add_tenant};
 use ledger::{Hash, TenantId};
-use store::{Error, FeedPosition, Store};
+use store::{Error, LogPosition, Store};
 
-fn at(next: u64) -> FeedPosition {
-    FeedPosition { next, before: Hash::of(&next.to_be_bytes()) }
+fn at(next: u64) -> LogPosition {
+    LogPosition { next, before: Hash::of(&next.to_be_bytes()) }
 }
 
 #[tokio::test]
@@ -36,6 +36,22 @@ async fn a_feed_only_moves_forward() {
     assert_eq!(house.tenant.feed_position("siem").await.unwrap(), Some(at(5)));
     let unknown = house.store.tenant(TenantId::from_bytes([1; 16]));
     assert!(matches!(unknown.move_feed("siem", at(1)).await, Err(Error::Conflict)));
+}
+
+#[tokio::test]
+async fn a_copy_goes_on_where_it_was_and_only_moves_forward() {
+    let house = House::new().await;
+    assert_eq!(house.tenant.copy_position("worm").await.unwrap(), None);
+    house.tenant.move_copy("worm", at(5)).await.unwrap();
+    for next in [4, 5] {
+        let refused = house.tenant.move_copy("worm", at(next)).await;
+        assert!(matches!(refused, Err(Error::Conflict)), "{refused:?}");
+    }
+    assert!(house.sql("UPDATE copies SET next = 2").is_err());
+    assert_eq!(house.tenant.feed_position("worm").await.unwrap(), None, "a feed is another thing");
+    let folder = house.close();
+    let tenant = Store::open(folder.path()).unwrap().tenant(TENANT);
+    assert_eq!(tenant.copy_position("worm").await.unwrap(), Some(at(5)));
 }
 
 #[tokio::test]
