@@ -77,6 +77,12 @@ table! {
     AnchorFailing = "anchor.failing",
     ClockSkewed = "clock.skewed",
     FeedFailing = "feed.failing",
+    AccessDenied = "access.denied",
+    TilesRead = "audit.tiles",
+    Searched = "audit.searched",
+    Reported = "activity.reported",
+    Reviewed = "activity.reviewed",
+    ReviewOverdue = "review.overdue",
     Disposed = "content.disposed",
     HoldPlaced = "hold.placed",
     HoldReleased = "hold.released",
@@ -106,6 +112,7 @@ table! {
     Exchange = "exchange",
     Expires = "expires",
     Feed = "feed",
+    Filters = "filters",
     Findings = "findings",
     Former = "former",
     From = "from",
@@ -121,12 +128,15 @@ table! {
     Outcome = "outcome",
     Owner = "owner",
     Path = "path",
+    Patient = "patient",
     Policy = "policy",
     Prev = "prev",
     Prompt = "prompt",
     Purpose = "purpose",
     Reason = "reason",
     Reply = "reply",
+    Reviewer = "reviewer",
+    Role = "role",
     Route = "route",
     Rules = "rules",
     Seq = "seq",
@@ -177,6 +187,7 @@ impl Fields {
         Field::Path,
         Field::Prompt,
         Field::KeyDay,
+        Field::Patient,
     ]);
 
     const fn of<const N: usize>(fields: [Field; N]) -> Self {
@@ -238,10 +249,10 @@ impl Kind {
             }
             Self::ApiKeyCreated => (
                 ACTOR.and([Field::Key, Field::Owner]),
-                Fields::of([Field::Purpose, Field::Expires]),
+                Fields::of([Field::Purpose, Field::Expires, Field::Role]),
             ),
             Self::ApiKeyRevoked => (ACTOR.and([Field::Key]), NONE),
-            Self::Exported => (ACTOR.and([Field::Size]), NONE),
+            Self::Exported | Self::TilesRead => (ACTOR.and([Field::Size]), NONE),
             Self::Streamed => (ACTOR.and([Field::From]), Fields::of([Field::Size])),
             Self::ContentRead => (ACTOR.and([Field::Exchange, Field::Reason]), NONE),
             Self::AccessRefused => (Fields::of([Field::Count]), NONE),
@@ -256,6 +267,14 @@ impl Kind {
             Self::AnchorFailing => (Fields::of([Field::Authority, Field::Reason]), NONE),
             Self::ClockSkewed => (Fields::of([Field::Authority, Field::Stamped]), NONE),
             Self::FeedFailing => (Fields::of([Field::Feed, Field::Reason]), NONE),
+            Self::AccessDenied => (ACTOR.and([Field::Reason, Field::Count]), NONE),
+            Self::Searched => (ACTOR.and([Field::Filters, Field::Count]), NONE),
+            Self::Reported => (ACTOR.and([Field::From, Field::Size, Field::Sha256]), NONE),
+            Self::Reviewed => (
+                ACTOR.and([Field::Reviewer, Field::From, Field::Size, Field::Sha256]),
+                Fields::of([Field::Reason]),
+            ),
+            Self::ReviewOverdue => (Fields::of([Field::Expires, Field::Days]), NONE),
             Self::Disposed => (
                 ACTOR.and([
                     Field::Classes,

@@ -100,7 +100,7 @@ enum Prepared {
     /// There are keys to keep it under.
     Sealed(Box<Ready>),
     /// There are none, so nothing of it is kept but that it was made.
-    Unsealed { caller: Caller, question: Question },
+    Unsealed { caller: Caller, question: Box<Question> },
 }
 
 /// A request that can be kept.
@@ -197,7 +197,7 @@ impl House {
         let ready = match self.prepare(exchange, request).await {
             Prepared::Sealed(ready) => ready,
             Prepared::Unsealed { caller, question } => {
-                let ended = commit(exchange, Exchange::unsealed(caller, question), &world).await;
+                let ended = commit(exchange, Exchange::unsealed(caller, *question), &world).await;
                 let _gone = tell.send(Started::Ended(ended)).is_err();
                 return;
             }
@@ -275,6 +275,7 @@ impl House {
             stream: routed.as_ref().is_ok_and(|routed| routed.stream),
             route: routed.as_ref().ok().map(|routed| routed.route.clone()),
             conversation,
+            patient: None,
             policy: in_force.as_ref().map(|in_force| in_force.rules.sha256()),
         };
         let caller = Caller {
@@ -286,7 +287,7 @@ impl House {
             Ok(continued) => continued,
             Err(error) => {
                 tracing::error!(%error, "nothing can be sealed");
-                return Prepared::Unsealed { caller, question };
+                return Prepared::Unsealed { caller, question: Box::new(question) };
             }
         };
         let asked = Asked { caller, question, seal, map };

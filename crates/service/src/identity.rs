@@ -167,7 +167,8 @@ impl House {
             expires,
             revoked_at: None,
         };
-        let event = Event::ApiKeyCreated { actor, key: id, owner, purpose, expires };
+        let role = None;
+        let event = Event::ApiKeyCreated { actor, key: id, owner, purpose, expires, role };
         let receipt = self
             .tenant
             .append_with(Entry::bare(now, event), vec![Effect::AddApiKey(row)])

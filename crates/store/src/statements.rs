@@ -169,6 +169,12 @@ pub(crate) fn index(
         | Event::AnchorFailing { .. }
         | Event::ClockSkewed { .. }
         | Event::FeedFailing { .. }
+        | Event::AccessDenied { .. }
+        | Event::TilesRead { .. }
+        | Event::Searched { .. }
+        | Event::Reported { .. }
+        | Event::Reviewed { .. }
+        | Event::ReviewOverdue { .. }
         | Event::KeyRotated { .. } => Ok(()),
         Event::HoldPlaced { hold, unit, authority, .. } => {
             let (exchange, conversation) = columns(*unit);

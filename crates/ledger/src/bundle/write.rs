@@ -56,6 +56,12 @@ impl Committed {
             | Event::AnchorFailing { .. }
             | Event::ClockSkewed { .. }
             | Event::FeedFailing { .. }
+            | Event::AccessDenied { .. }
+            | Event::TilesRead { .. }
+            | Event::Searched { .. }
+            | Event::Reported { .. }
+            | Event::Reviewed { .. }
+            | Event::ReviewOverdue { .. }
             | Event::Disposed { .. }
             | Event::HoldPlaced { .. }
             | Event::HoldReleased { .. }

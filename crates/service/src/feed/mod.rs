@@ -161,6 +161,27 @@ impl<'a> Summary<'a> {
             Event::FeedFailing { .. } => {
                 Self::new("feed.failing", "A feed of the log does not deliver", Error)
             }
+            Event::AccessDenied { actor, .. } => {
+                let title = "Requests were refused: the key is not for that";
+                Self::new("access.denied", title, Warning).by(actor)
+            }
+            Event::TilesRead { actor, .. } => {
+                Self::new("audit.tiles", "The log was read as tiles", Notice).by(actor)
+            }
+            Event::Searched { actor, .. } => {
+                Self::new("audit.searched", "The log was searched", Notice).by(actor)
+            }
+            Event::Reported { actor, .. } => {
+                let title = "A report of activity was made";
+                Self::new("activity.reported", title, Notice).by(actor)
+            }
+            Event::Reviewed { actor, .. } => {
+                let title = "A report of activity was reviewed";
+                Self::new("activity.reviewed", title, Notice).by(actor)
+            }
+            Event::ReviewOverdue { .. } => {
+                Self::new("review.overdue", "Nobody reviewed the activity in time", Warning)
+            }
             Event::Disposed { actor, .. } => {
                 let title = "Content was disposed of: its keys are destroyed";
                 Self::new("content.disposed", title, Notice).by(actor)
@@ -195,7 +216,7 @@ fn ending(outcome: &Outcome) -> (&'static str, Level) {
 }
 
 /// What is disposed of, in the words of the record.
-fn scope_of(scope: &Disposal) -> String {
+pub(crate) fn scope_of(scope: &Disposal) -> String {
     match scope {
         Disposal::Exchange(exchange) => exchange.to_string(),
         Disposal::Conversation(conversation) => conversation.to_string(),
@@ -204,7 +225,7 @@ fn scope_of(scope: &Disposal) -> String {
 }
 
 /// What a hold covers, in the words of the record.
-fn held(unit: Option<&Unit>) -> String {
+pub(crate) fn held(unit: Option<&Unit>) -> String {
     match unit {
         Some(Unit::Exchange(exchange)) => exchange.to_string(),
         Some(Unit::Conversation(conversation)) => conversation.to_string(),
