@@ -268,6 +268,7 @@ fn add_api_key(connection: &Connection, tenant: TenantId, row: &ApiKeyRow) -> Re
         row.purpose,
         row.created.as_micros(),
         row.expires.map(Time::as_micros),
+        row.role.as_str(),
     ];
     run_one(connection, sql::ADD_API_KEY, values, "adding an API key")
 }

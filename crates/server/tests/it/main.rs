@@ -31,6 +31,7 @@ mod feeds;
 mod full_disk;
 mod keys;
 mod killed;
+mod looking;
 mod offline;
 mod python;
 mod quiet;

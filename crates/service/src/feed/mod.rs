@@ -47,6 +47,11 @@ impl Logged {
         Ok(Self { record, bytes, leaf })
     }
 
+    /// The record.
+    pub(crate) const fn record(&self) -> &Record {
+        &self.record
+    }
+
     /// Where it stands, in one word: log, position and leaf hash.
     fn receipt(&self) -> Receipt {
         Receipt { log: self.record.log, seq: self.record.seq, leaf: self.leaf }

@@ -12,5 +12,6 @@
 mod feeds;
 mod forgetting;
 mod keys;
+mod looking;
 mod time;
 mod world;

@@ -1,0 +1,1 @@
+-- Schema 5: nothing yet; the number is taken.
