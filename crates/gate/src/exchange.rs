@@ -79,6 +79,8 @@ pub struct Question {
     pub route: Option<String>,
     /// The conversation, when the caller named one.
     pub conversation: Option<ConversationId>,
+    /// The patient, when the caller named one: a keyed hash of the caller's reference.
+    pub patient: Option<Hash>,
     /// SHA-256 of the configuration in force, when there is one.
     pub policy: Option<Hash>,
 }
@@ -270,6 +272,7 @@ impl Matter {
             path: Vec::new(),
             prompt: None,
             key_day: None,
+            patient: question.patient,
         };
         let content = PromptContent::new(written);
         Box::new(Self { about, seal, conversation: question.conversation, content })

@@ -255,6 +255,10 @@ codes! {
     PurposeNotAllowed = "purpose_not_allowed";
     /// The request names no purpose and the key has none.
     PurposeRequired = "purpose_required";
+    /// The key's owner is not among the readers of the log.
+    ReaderNotAllowed = "reader_not_allowed";
+    /// The key is for something else: a caller's key reads no log, an auditor's sends no prompts.
+    RoleNotAllowed = "role_not_allowed";
     /// The map of surrogates cannot be used.
     SurrogatesUnavailable = "surrogates_unavailable";
     /// The request is larger than a request may be.

@@ -9,6 +9,7 @@ pub(crate) mod endpoint;
 mod feed;
 pub(crate) mod name;
 mod outside;
+mod oversight;
 mod retention;
 
 use crate::agreement::{Agreement, Evidence, RawAgreement, RawEvidence, Registry};
@@ -27,12 +28,14 @@ pub use destination::{Credential, Destination, Dialect, Route, Target};
 pub use feed::{CoveredFeed, Feed, FeedTarget, LineFormat, MAX_FEEDS};
 pub use name::{Day, Malformed, Name, Slug, Title};
 pub use outside::{TimeAuthority, Witness};
+pub use oversight::Oversight;
 pub use retention::{Decision, Retention};
 
 use copy::RawCopy;
 use destination::{RawDestination, RawRoute};
 use feed::RawFeed;
 use outside::{RawAnchoring, RawAuthority, RawWitness};
+use oversight::{RawLog, RawReview};
 use retention::RawRetention;
 
 /// Largest governed file in bytes: some thousand objects. Larger ones are generated, and a person
@@ -118,6 +121,7 @@ pub struct Rules {
     witnesses: BTreeMap<Slug, Witness>,
     anchor_seconds: u32,
     retention: Retention,
+    oversight: Oversight,
     feeds: BTreeMap<Slug, Feed>,
     copies: BTreeMap<Slug, LogCopy>,
     /// Every object as written, for [`Rules::diff`].
@@ -150,6 +154,10 @@ impl Rules {
             .map_err(|fault| RulesError::object("anchoring", fault))?;
         let retention = Retention::parse(raw.retention.as_ref())
             .map_err(|fault| RulesError::object("retention", fault))?;
+        let readers =
+            Oversight::log(raw.log.as_ref()).map_err(|fault| RulesError::object("log", fault))?;
+        let review_days = Oversight::review(raw.review.as_ref())
+            .map_err(|fault| RulesError::object("review", fault))?;
         let assembly = Assembly { organisation: organisation.as_ref(), hosting, hops };
         let feeds = assembly.feeds(&raw.feed)?;
         let copies = assembly.copies(&raw.copy)?;
@@ -168,6 +176,7 @@ impl Rules {
             witnesses,
             anchor_seconds,
             retention,
+            oversight: Oversight::new(readers, review_days),
             feeds,
             copies,
             objects: objects(table),
@@ -190,6 +199,12 @@ impl Rules {
     #[must_use]
     pub const fn retention(&self) -> &Retention {
         &self.retention
+    }
+
+    /// Who may read the log, and how often its activity is reviewed.
+    #[must_use]
+    pub const fn oversight(&self) -> &Oversight {
+        &self.oversight
     }
 
     /// The title of a purpose of use; none if it is not one of the organisation's.
@@ -639,6 +654,8 @@ struct RawRules {
     cedar: Vec<RawCedar>,
     anchoring: Option<RawAnchoring>,
     retention: Option<RawRetention>,
+    log: Option<RawLog>,
+    review: Option<RawReview>,
     #[serde(default)]
     authority: Vec<RawAuthority>,
     #[serde(default)]

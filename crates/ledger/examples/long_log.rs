@@ -103,6 +103,7 @@ fn about(n: u64) -> About {
         path: vec![Cover { hop: "local".to_owned(), by: CoverKind::Inside, id: None }],
         prompt: Some(Hash::of(&n.div_ceil(2).to_be_bytes())),
         key_day: Some(Time::from_micros(0).day()),
+        patient: None,
     }
 }
 

@@ -132,6 +132,7 @@ fn about() -> About {
         }],
         prompt: Some(Hash::of(b"prompt")),
         key_day: Some(time().day()),
+        patient: None,
     }
 }
 

@@ -48,15 +48,15 @@ const FIELDS = {
   code: text, conversation: form(/^cnv_[0-9a-f]{32}$/), copy: text, count: number, current: text,
   days: (value) => number(value) && value < 2 ** 32,
   decision: text, deployment: form(/^dep_[0-9a-f]{32}$/), destination: text, detector: text,
-  exchange: form(/^exc_[0-9a-f]{32}$/), expires: time, feed: text, findings: map(number), former: text,
+  exchange: form(/^exc_[0-9a-f]{32}$/), expires: time, feed: text, filters: list(text), findings: map(number), former: text,
   from: number, held: number, hold: text, intent: number,
   key: form(/^key_[0-9a-f]{32}$/), key_day: day, kind: text, level: text, log: LOG,
   organisation: text, outcome: text, owner: text,
   path: some(one({ by: word('inside', 'agreement', 'evidence', 'no_content'), hop: text }, { id: text })),
-  policy: HASH, prev: HASH, prompt: HASH, purpose: text, reason: text,
+  patient: HASH, policy: HASH, prev: HASH, prompt: HASH, purpose: text, reason: text,
   reply: one({ bytes: number, digest: HASH, restored: number, unknown: number, windows: number },
     { findings: map(number) }),
-  root: HASH, route: text, rules: some(text), seq: number, sha256: HASH, size: number, stamped: time, stream: flag,
+  reviewer: text, role: text, root: HASH, route: text, rules: some(text), seq: number, sha256: HASH, size: number, stamped: time, stream: flag,
   surface: text, surrogates: one({ minted: number, read: number }), tenant: form(/^ten_[0-9a-f]{32}$/), time,
   treatments: map(text), upstream_request: text, usage: one({ completion: number, prompt: number }),
   v: (value) => value === 1, verifier_key: text, version: (value) => text(value) || number(value),
@@ -65,7 +65,7 @@ const FIELDS = {
 const FRAME = 'v log seq prev time kind';
 const ABOUT = 'exchange actor surface api stream';
 const ABOUT_MAY = 'purpose conversation route policy detector findings treatments decision rules destination path '
-  + 'prompt key_day';
+  + 'prompt key_day patient';
 
 // For each kind: the fields that it must have besides those of every record, and those that it may have.
 const KINDS = {
@@ -73,7 +73,7 @@ const KINDS = {
   'exchange.intent': [`${ABOUT} surrogates`, ABOUT_MAY],
   'exchange.outcome': [`${ABOUT} outcome`, `${ABOUT_MAY} code reason intent reply upstream_request usage`],
   'configuration.applied': ['actor version sha256 changes', ''],
-  'api_key.created': ['actor key owner', 'purpose expires'],
+  'api_key.created': ['actor key owner', 'purpose expires role'],
   'api_key.revoked': ['actor key', ''],
   'audit.exported': ['actor size', ''],
   'audit.streamed': ['actor from', 'size'],
@@ -87,6 +87,12 @@ const KINDS = {
   'clock.skewed': ['authority stamped', ''],
   'feed.failing': ['feed reason', ''],
   'copy.failing': ['copy reason', ''],
+  'access.denied': ['actor reason count', ''],
+  'audit.tiles': ['actor size', ''],
+  'audit.searched': ['actor filters count', ''],
+  'activity.reported': ['actor from size sha256', ''],
+  'activity.reviewed': ['actor reviewer from size sha256', 'reason'],
+  'review.overdue': ['expires days', ''],
   'content.disposed': ['actor classes authority reason count held', 'exchange conversation before sha256'],
   'hold.placed': ['actor hold authority', 'exchange conversation'],
   'hold.released': ['actor hold authority', ''],

@@ -292,13 +292,14 @@ impl<'a> Members<'a> {
                 (Field::Sha256, sha256),
                 (Field::Changes, changes),
             ]),
-            Event::ApiKeyCreated { actor, key, owner, purpose, expires } => self.put([
+            Event::ApiKeyCreated { actor, key, owner, purpose, expires, role } => self.put([
                 (Field::Kind, &Kind::ApiKeyCreated),
                 (Field::Actor, actor),
                 (Field::Key, key),
                 (Field::Owner, owner),
                 (Field::Purpose, purpose),
                 (Field::Expires, expires),
+                (Field::Role, role),
             ]),
             Event::ApiKeyRevoked { actor, key } => self.put([
                 (Field::Kind, &Kind::ApiKeyRevoked),
@@ -423,6 +424,44 @@ impl<'a> Members<'a> {
                 (Field::Copy, copy),
                 (Field::Reason, reason),
             ]),
+            Event::AccessDenied { actor, reason, count } => self.put([
+                (Field::Kind, &Kind::AccessDenied),
+                (Field::Actor, actor),
+                (Field::Reason, reason),
+                (Field::Count, count),
+            ]),
+            Event::TilesRead { actor, size } => self.put([
+                (Field::Kind, &Kind::TilesRead),
+                (Field::Actor, actor),
+                (Field::Size, size),
+            ]),
+            Event::Searched { actor, filters, count } => self.put([
+                (Field::Kind, &Kind::Searched),
+                (Field::Actor, actor),
+                (Field::Filters, filters),
+                (Field::Count, count),
+            ]),
+            Event::Reported { actor, from, size, sha256 } => self.put([
+                (Field::Kind, &Kind::Reported),
+                (Field::Actor, actor),
+                (Field::From, from),
+                (Field::Size, size),
+                (Field::Sha256, sha256),
+            ]),
+            Event::Reviewed { actor, reviewer, from, size, sha256, reason } => self.put([
+                (Field::Kind, &Kind::Reviewed),
+                (Field::Actor, actor),
+                (Field::Reviewer, reviewer),
+                (Field::From, from),
+                (Field::Size, size),
+                (Field::Sha256, sha256),
+                (Field::Reason, reason),
+            ]),
+            Event::ReviewOverdue { expires, days } => self.put([
+                (Field::Kind, &Kind::ReviewOverdue),
+                (Field::Expires, expires),
+                (Field::Days, days),
+            ]),
         }
     }
 
@@ -468,6 +507,7 @@ impl<'a> Members<'a> {
             path,
             prompt,
             key_day,
+            patient,
         } = about;
         self.put([
             (Field::Exchange, exchange),
@@ -486,6 +526,7 @@ impl<'a> Members<'a> {
             (Field::Destination, destination),
             (Field::Prompt, prompt),
             (Field::KeyDay, key_day),
+            (Field::Patient, patient),
         ]);
         self.put_some(Field::Rules, rules);
         self.put_some(Field::Path, path);
@@ -613,6 +654,7 @@ mod tests {
                 path: self.many(|| self.cover()),
                 prompt: self.maybe(self.hash()),
                 key_day: self.maybe(self.time().day()),
+                patient: self.maybe(self.hash()),
             }
         }
 
@@ -648,6 +690,7 @@ mod tests {
             Change { object: self.text(), change: self.of(&kinds) }
         }
 
+        #[expect(clippy::too_many_lines, reason = "one arm for each kind of record")]
         fn event(&self) -> Event {
             let (actor, key) = (self.actor(), ApiKeyId::from_bytes(self.bytes()));
             match self.of(Kind::ALL) {
@@ -674,6 +717,7 @@ mod tests {
                     owner: self.text(),
                     purpose: self.maybe(self.text()),
                     expires: self.maybe(self.time()),
+                    role: self.maybe(self.text()),
                 },
                 Kind::ApiKeyRevoked => Event::ApiKeyRevoked { actor, key },
                 Kind::Exported => Event::Exported { actor, size: self.number() },
@@ -744,6 +788,33 @@ mod tests {
                 }
                 Kind::FeedFailing => Event::FeedFailing { feed: self.text(), reason: self.text() },
                 Kind::CopyFailing => Event::CopyFailing { copy: self.text(), reason: self.text() },
+                Kind::AccessDenied => {
+                    Event::AccessDenied { actor, reason: self.text(), count: self.number() }
+                }
+                Kind::TilesRead => Event::TilesRead { actor, size: self.number() },
+                Kind::Searched => Event::Searched {
+                    actor,
+                    filters: self.many(|| self.text()),
+                    count: self.number(),
+                },
+                Kind::Reported => Event::Reported {
+                    actor,
+                    from: self.number(),
+                    size: self.number(),
+                    sha256: self.hash(),
+                },
+                Kind::Reviewed => Event::Reviewed {
+                    actor,
+                    reviewer: self.text(),
+                    from: self.number(),
+                    size: self.number(),
+                    sha256: self.hash(),
+                    reason: self.maybe(self.text()),
+                },
+                Kind::ReviewOverdue => Event::ReviewOverdue {
+                    expires: self.time(),
+                    days: u32::from_be_bytes(self.bytes()),
+                },
             }
         }
 

@@ -78,6 +78,12 @@ table! {
     ClockSkewed = "clock.skewed",
     FeedFailing = "feed.failing",
     CopyFailing = "copy.failing",
+    AccessDenied = "access.denied",
+    TilesRead = "audit.tiles",
+    Searched = "audit.searched",
+    Reported = "activity.reported",
+    Reviewed = "activity.reviewed",
+    ReviewOverdue = "review.overdue",
     Disposed = "content.disposed",
     HoldPlaced = "hold.placed",
     HoldReleased = "hold.released",
@@ -109,6 +115,7 @@ table! {
     Exchange = "exchange",
     Expires = "expires",
     Feed = "feed",
+    Filters = "filters",
     Findings = "findings",
     Former = "former",
     From = "from",
@@ -124,12 +131,15 @@ table! {
     Outcome = "outcome",
     Owner = "owner",
     Path = "path",
+    Patient = "patient",
     Policy = "policy",
     Prev = "prev",
     Prompt = "prompt",
     Purpose = "purpose",
     Reason = "reason",
     Reply = "reply",
+    Reviewer = "reviewer",
+    Role = "role",
     Root = "root",
     Route = "route",
     Rules = "rules",
@@ -152,7 +162,7 @@ table! {
 
 /// A set of fields.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Fields(u64);
+pub(crate) struct Fields(u128);
 
 impl Field {
     /// How many there are.
@@ -181,6 +191,7 @@ impl Fields {
         Field::Path,
         Field::Prompt,
         Field::KeyDay,
+        Field::Patient,
     ]);
 
     const fn of<const N: usize>(fields: [Field; N]) -> Self {
@@ -242,10 +253,10 @@ impl Kind {
             }
             Self::ApiKeyCreated => (
                 ACTOR.and([Field::Key, Field::Owner]),
-                Fields::of([Field::Purpose, Field::Expires]),
+                Fields::of([Field::Purpose, Field::Expires, Field::Role]),
             ),
             Self::ApiKeyRevoked => (ACTOR.and([Field::Key]), NONE),
-            Self::Exported => (ACTOR.and([Field::Size]), NONE),
+            Self::Exported | Self::TilesRead => (ACTOR.and([Field::Size]), NONE),
             Self::Streamed => (ACTOR.and([Field::From]), Fields::of([Field::Size])),
             Self::ContentRead => (ACTOR.and([Field::Exchange, Field::Reason]), NONE),
             Self::AccessRefused => (Fields::of([Field::Count]), NONE),
@@ -261,6 +272,14 @@ impl Kind {
             Self::ClockSkewed => (Fields::of([Field::Authority, Field::Stamped]), NONE),
             Self::FeedFailing => (Fields::of([Field::Feed, Field::Reason]), NONE),
             Self::CopyFailing => (Fields::of([Field::Copy, Field::Reason]), NONE),
+            Self::AccessDenied => (ACTOR.and([Field::Reason, Field::Count]), NONE),
+            Self::Searched => (ACTOR.and([Field::Filters, Field::Count]), NONE),
+            Self::Reported => (ACTOR.and([Field::From, Field::Size, Field::Sha256]), NONE),
+            Self::Reviewed => (
+                ACTOR.and([Field::Reviewer, Field::From, Field::Size, Field::Sha256]),
+                Fields::of([Field::Reason]),
+            ),
+            Self::ReviewOverdue => (Fields::of([Field::Expires, Field::Days]), NONE),
             Self::Disposed => (
                 ACTOR.and([
                     Field::Classes,
@@ -296,8 +315,8 @@ mod tests {
         for (number, field) in Field::ALL.iter().enumerate() {
             assert_eq!(*field as usize, number);
         }
-        // A set of them is one word.
-        assert!(Field::COUNT == Field::ALL.len() && Field::COUNT <= 64);
+        // A set of them is one number.
+        assert!(Field::COUNT == Field::ALL.len() && Field::COUNT <= 128);
     }
 
     #[test]

@@ -190,7 +190,8 @@ impl<'a> Parts<'a, '_> {
             Field::Key => drop(parsed::<ApiKeyId>(scanner)?),
             Field::Sha256 => self.sha256 = Some(parsed(scanner)?),
             Field::Stamped => self.stamped = Some(time(scanner)?),
-            Field::Policy => drop(parsed::<Hash>(scanner)?),
+            Field::Policy | Field::Patient => drop(parsed::<Hash>(scanner)?),
+            Field::Filters => scanner.array(|scanner| scanner.string().map(drop))?,
             Field::Expires => drop(time(scanner)?),
             Field::Days => drop(u32::try_from(scanner.integer()?).map_err(|_| Refused)?),
             Field::Size => self.size = scanner.integer()?,
@@ -219,6 +220,8 @@ impl<'a> Parts<'a, '_> {
             | Field::Owner
             | Field::Purpose
             | Field::Reason
+            | Field::Reviewer
+            | Field::Role
             | Field::Route
             | Field::Surface
             | Field::UpstreamRequest => drop(scanner.string()?),
@@ -294,6 +297,12 @@ impl<'a> Parts<'a, '_> {
             | Kind::AnchorFailing
             | Kind::FeedFailing
             | Kind::CopyFailing
+            | Kind::AccessDenied
+            | Kind::TilesRead
+            | Kind::Searched
+            | Kind::Reported
+            | Kind::Reviewed
+            | Kind::ReviewOverdue
             | Kind::KeyRotated => Body::Other,
         };
         Ok(Glance {

@@ -1,6 +1,7 @@
 //! What a record says. No field holds PHI: classes, counts, hashes and names of things the
 //! organisation configured.
 
+use crate::form::Kind;
 use crate::{
     ApiKeyId, ContentClass, ConversationId, Day, DeploymentId, ExchangeId, Hash, LogId, TenantId,
     Time,
@@ -139,6 +140,9 @@ pub enum Event {
         /// From this moment on it is refused.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         expires: Option<Time>,
+        /// What it is for: `auditor`, who reads the log. Absent for a caller, who sends prompts.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        role: Option<String>,
     },
     /// An API key was ended.
     #[serde(rename = "api_key.revoked")]
@@ -256,6 +260,74 @@ pub enum Event {
         copy: String,
         /// What is wrong, from a short list.
         reason: String,
+    },
+    /// Somebody with a key in force asked for what the key may not have. Counted over a while, as
+    /// [`Event::AccessRefused`].
+    #[serde(rename = "access.denied")]
+    AccessDenied {
+        /// Whose key it is.
+        actor: Actor,
+        /// Why, from a short list: `role_not_allowed`, `reader_not_allowed`.
+        reason: String,
+        /// How many requests, since the record of this kind before.
+        count: u64,
+    },
+    /// Somebody reads the log as tiles. Durable before the first of them is given out; those of the
+    /// next minute have no record of their own.
+    #[serde(rename = "audit.tiles")]
+    TilesRead {
+        /// Who reads.
+        actor: Actor,
+        /// Records that could be read when the minute began: positions `0 <= i < size`.
+        size: u64,
+    },
+    /// The log was searched. Durable before the results are given out.
+    #[serde(rename = "audit.searched")]
+    Searched {
+        /// Who searched.
+        actor: Actor,
+        /// By what, each once and sorted: the names of the filters, never what was sought.
+        filters: Vec<String>,
+        /// Records that were found and given out.
+        count: u64,
+    },
+    /// A report of the log's activity was made, for somebody to review
+    /// (45 CFR 164.308(a)(1)(ii)(D)).
+    #[serde(rename = "activity.reported")]
+    Reported {
+        /// Who made it.
+        actor: Actor,
+        /// From this position on.
+        from: u64,
+        /// Before this position.
+        size: u64,
+        /// SHA-256 of the report's document.
+        sha256: Hash,
+    },
+    /// Somebody reviewed a report of activity and signs for it.
+    #[serde(rename = "activity.reviewed")]
+    Reviewed {
+        /// Who recorded it.
+        actor: Actor,
+        /// Who reviewed it.
+        reviewer: String,
+        /// The report is of the activity from this position on.
+        from: u64,
+        /// Before this position.
+        size: u64,
+        /// SHA-256 of the report's document.
+        sha256: Hash,
+        /// What the reviewer remarks.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+    },
+    /// Nobody reviewed the activity in time. Told once for each review that is missing.
+    #[serde(rename = "review.overdue")]
+    ReviewOverdue {
+        /// Since when.
+        expires: Time,
+        /// How many days may lie between two reviews.
+        days: u32,
     },
     /// Sealed content is disposed of: its keys are destroyed, and nobody reads it again. What the records
     /// commit to stays (45 CFR 164.310(d)(2)(i)). Durable before the keys go, so that no content becomes
@@ -377,6 +449,117 @@ impl From<Unit> for Disposal {
 }
 
 impl Event {
+    /// The record's word for what happened.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        let kind = match self {
+            Self::LogOpened { .. } => Kind::LogOpened,
+            Self::Intent(_) => Kind::Intent,
+            Self::Outcome(_) => Kind::Outcome,
+            Self::ConfigurationApplied { .. } => Kind::ConfigurationApplied,
+            Self::ApiKeyCreated { .. } => Kind::ApiKeyCreated,
+            Self::ApiKeyRevoked { .. } => Kind::ApiKeyRevoked,
+            Self::Exported { .. } => Kind::Exported,
+            Self::Streamed { .. } => Kind::Streamed,
+            Self::ContentRead { .. } => Kind::ContentRead,
+            Self::AccessRefused { .. } => Kind::AccessRefused,
+            Self::Started { .. } => Kind::Started,
+            Self::Stopped { .. } => Kind::Stopped,
+            Self::AgreementExpiring { .. } => Kind::AgreementExpiring,
+            Self::Anchored { .. } => Kind::Anchored,
+            Self::AnchorFailing { .. } => Kind::AnchorFailing,
+            Self::ClockSkewed { .. } => Kind::ClockSkewed,
+            Self::FeedFailing { .. } => Kind::FeedFailing,
+            Self::CopyFailing { .. } => Kind::CopyFailing,
+            Self::AccessDenied { .. } => Kind::AccessDenied,
+            Self::TilesRead { .. } => Kind::TilesRead,
+            Self::Searched { .. } => Kind::Searched,
+            Self::Reported { .. } => Kind::Reported,
+            Self::Reviewed { .. } => Kind::Reviewed,
+            Self::ReviewOverdue { .. } => Kind::ReviewOverdue,
+            Self::Disposed { .. } => Kind::Disposed,
+            Self::HoldPlaced { .. } => Kind::HoldPlaced,
+            Self::HoldReleased { .. } => Kind::HoldReleased,
+            Self::KeyRotated { .. } => Kind::KeyRotated,
+            Self::Pruned { .. } => Kind::Pruned,
+            Self::Offboarded { .. } => Kind::Offboarded,
+        };
+        kind.text()
+    }
+
+    /// Who did it, when somebody did.
+    #[must_use]
+    pub fn actor(&self) -> Option<&Actor> {
+        match self {
+            Self::Intent(intent) => Some(&intent.about.actor),
+            Self::Outcome(outcome) => Some(&outcome.about.actor),
+            Self::ConfigurationApplied { actor, .. }
+            | Self::ApiKeyCreated { actor, .. }
+            | Self::ApiKeyRevoked { actor, .. }
+            | Self::Exported { actor, .. }
+            | Self::Streamed { actor, .. }
+            | Self::ContentRead { actor, .. }
+            | Self::Started { actor, .. }
+            | Self::Stopped { actor }
+            | Self::AccessDenied { actor, .. }
+            | Self::TilesRead { actor, .. }
+            | Self::Searched { actor, .. }
+            | Self::Reported { actor, .. }
+            | Self::Reviewed { actor, .. }
+            | Self::Disposed { actor, .. }
+            | Self::HoldPlaced { actor, .. }
+            | Self::HoldReleased { actor, .. }
+            | Self::KeyRotated { actor, .. }
+            | Self::Pruned { actor, .. }
+            | Self::Offboarded { actor, .. } => Some(actor),
+            Self::LogOpened { .. }
+            | Self::AccessRefused { .. }
+            | Self::AgreementExpiring { .. }
+            | Self::Anchored { .. }
+            | Self::AnchorFailing { .. }
+            | Self::ClockSkewed { .. }
+            | Self::FeedFailing { .. }
+            | Self::CopyFailing { .. }
+            | Self::ReviewOverdue { .. } => None,
+        }
+    }
+
+    /// What is disposed of or held alone.
+    fn unit(&self) -> Option<Unit> {
+        if let Self::HoldPlaced { unit, .. } = self {
+            return *unit;
+        }
+        let Self::Disposed { scope, .. } = self else { return None };
+        match scope {
+            Disposal::Exchange(exchange) => Some(Unit::Exchange(*exchange)),
+            Disposal::Conversation(conversation) => Some(Unit::Conversation(*conversation)),
+            Disposal::Before(_) => None,
+        }
+    }
+
+    /// The exchange that the record names, whatever it says of it.
+    #[must_use]
+    pub fn exchange(&self) -> Option<ExchangeId> {
+        if let Self::ContentRead { exchange, .. } = self {
+            return Some(*exchange);
+        }
+        match self.unit() {
+            Some(Unit::Exchange(exchange)) => Some(exchange),
+            Some(Unit::Conversation(_)) => None,
+            None => self.about().map(|about| about.exchange),
+        }
+    }
+
+    /// The conversation that the record names, whatever it says of it.
+    #[must_use]
+    pub fn conversation(&self) -> Option<ConversationId> {
+        match self.unit() {
+            Some(Unit::Conversation(conversation)) => Some(conversation),
+            Some(Unit::Exchange(_)) => None,
+            None => self.about().and_then(|about| about.conversation),
+        }
+    }
+
     /// What the record says of an exchange, when it speaks of one.
     #[must_use]
     pub fn about(&self) -> Option<&About> {
@@ -399,6 +582,12 @@ impl Event {
             | Self::ClockSkewed { .. }
             | Self::FeedFailing { .. }
             | Self::CopyFailing { .. }
+            | Self::AccessDenied { .. }
+            | Self::TilesRead { .. }
+            | Self::Searched { .. }
+            | Self::Reported { .. }
+            | Self::Reviewed { .. }
+            | Self::ReviewOverdue { .. }
             | Self::Disposed { .. }
             | Self::HoldPlaced { .. }
             | Self::HoldReleased { .. }
@@ -486,6 +675,9 @@ pub struct About {
     /// conversation's beginning. Retention counts from it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub key_day: Option<Day>,
+    /// The patient whom the caller says it is about: a keyed hash of the caller's own reference.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub patient: Option<Hash>,
 }
 
 impl About {
@@ -621,358 +813,4 @@ pub enum ChangeKind {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::form::Kind;
-    use crate::sample;
-    use expect_test::{Expect, expect};
-    use proptest::prelude::*;
-    use serde_json::Value;
-
-    fn record(event: Event) -> Record {
-        Record {
-            v: RECORD_VERSION,
-            log: sample::log(),
-            seq: 7,
-            prev: Hash::ZERO,
-            time: sample::time(0),
-            event,
-        }
-    }
-
-    fn check(event: Event, expected: &Expect) {
-        let record = record(event);
-        let bytes = record.to_bytes();
-        assert_eq!(Record::from_bytes(&bytes), Ok(record));
-        assert!(is_canonical(&bytes));
-        expected.assert_eq(std::str::from_utf8(&bytes).unwrap());
-    }
-
-    /// One event of each kind, with what is optional and without it.
-    #[expect(clippy::too_many_lines, reason = "one of each kind")]
-    fn every_kind() -> Vec<Event> {
-        let actor = sample::actor;
-        let operator = Actor { kind: ActorKind::Operator, ..actor() };
-        let bare = |mut about: About| {
-            about.purpose = None;
-            about.findings.clear();
-            about.treatments.clear();
-            about.rules.clear();
-            about.path.clear();
-            about.prompt = None;
-            about.key_day = None;
-            about.conversation = Some(ConversationId::from_bytes([4; 16]));
-            about
-        };
-        let mut outcomes = vec![sample::outcome(1, 5), sample::outcome(2, 0)];
-        if let Some(Event::Outcome(outcome)) = outcomes.last_mut() {
-            outcome.about = bare(outcome.about.clone());
-            outcome.code = Some("baa_scope".to_owned());
-            outcome.reason = Some("expired".to_owned());
-            (outcome.intent, outcome.reply, outcome.usage, outcome.upstream_request) =
-                (None, None, None, None);
-        }
-        let mut intents = vec![sample::intent(1), sample::intent(2)];
-        if let Some(Event::Intent(intent)) = intents.last_mut() {
-            intent.about = bare(intent.about.clone());
-        }
-        let key = ApiKeyId::from_bytes([5; 16]);
-        let change = |change| Change { object: "agreement/example".to_owned(), change };
-        let hop = |by| Cover { hop: "h\u{e9}\"\n\u{1}".to_owned(), by, id: Some("a".to_owned()) };
-        if let Some(Event::Intent(intent)) = intents.first_mut() {
-            intent.about.path =
-                [CoverKind::Agreement, CoverKind::Evidence, CoverKind::NoContent].map(hop).to_vec();
-        }
-        let mut events = vec![
-            sample::opened(),
-            Event::ConfigurationApplied {
-                actor: operator,
-                version: 1,
-                sha256: Hash::of(b"file"),
-                changes: [ChangeKind::Added, ChangeKind::Changed, ChangeKind::Removed]
-                    .map(change)
-                    .to_vec(),
-            },
-            Event::ConfigurationApplied {
-                actor: Actor { kind: ActorKind::System, ..actor() },
-                version: 2,
-                sha256: Hash::of(b"file"),
-                changes: vec![],
-            },
-            Event::ApiKeyCreated {
-                actor: actor(),
-                key,
-                owner: "Example Bot".to_owned(),
-                purpose: Some("treatment".to_owned()),
-                expires: Some(sample::time(9)),
-            },
-            Event::ApiKeyCreated {
-                actor: actor(),
-                key,
-                owner: String::new(),
-                purpose: None,
-                expires: None,
-            },
-            Event::ApiKeyRevoked { actor: actor(), key },
-            Event::Exported { actor: actor(), size: (1 << 53) - 1 },
-            Event::Streamed { actor: actor(), from: 0, size: Some(9) },
-            Event::Streamed { actor: actor(), from: 7, size: None },
-            Event::ContentRead {
-                actor: actor(),
-                exchange: sample::exchange(1),
-                reason: "auditor".to_owned(),
-            },
-            Event::AccessRefused { count: 12 },
-            sample::started(),
-            Event::Stopped { actor: actor() },
-            Event::AgreementExpiring {
-                agreement: "baa-example".to_owned(),
-                expires: Time::from_micros(-62_167_219_200_000_001),
-                days: u32::MAX,
-            },
-            Event::Anchored {
-                size: 20,
-                authority: "example".to_owned(),
-                stamped: Time::from_micros(1_401_000),
-                sha256: Hash::of(b"token"),
-            },
-            Event::AnchorFailing {
-                authority: "example".to_owned(),
-                reason: "unreachable".to_owned(),
-            },
-            Event::ClockSkewed { authority: "example".to_owned(), stamped: Time::from_micros(0) },
-            Event::FeedFailing { feed: "siem".to_owned(), reason: "unreachable".to_owned() },
-            Event::CopyFailing { copy: "worm".to_owned(), reason: "not_locked".to_owned() },
-            Event::HoldPlaced {
-                actor: actor(),
-                hold: "matter-7".to_owned(),
-                unit: Some(Unit::Exchange(sample::exchange(1))),
-                authority: "Example Court (synthetic)".to_owned(),
-            },
-            Event::HoldPlaced {
-                actor: actor(),
-                hold: "matter-8".to_owned(),
-                unit: None,
-                authority: "incident 3".to_owned(),
-            },
-            Event::HoldReleased {
-                actor: actor(),
-                hold: "matter-7".to_owned(),
-                authority: "Example Court (synthetic)".to_owned(),
-            },
-            Event::KeyRotated {
-                actor: actor(),
-                level: "organisation".to_owned(),
-                former: "a".to_owned(),
-                current: "b".to_owned(),
-            },
-            Event::Pruned {
-                actor: actor(),
-                size: 7,
-                root: Hash::of(b"root"),
-                authority: "retention schedule".to_owned(),
-                sha256: Some(Hash::of(b"decision")),
-            },
-            Event::Offboarded {
-                actor: actor(),
-                authority: "end of agreement".to_owned(),
-                sha256: Hash::of(b"archive"),
-            },
-        ];
-        let disposal = |scope, classes: &[ContentClass], sha256| Event::Disposed {
-            actor: actor(),
-            scope,
-            classes: classes.to_vec(),
-            authority: "schedule".to_owned(),
-            reason: "retention".to_owned(),
-            count: 3,
-            held: 1,
-            sha256,
-        };
-        events.extend([
-            disposal(Disposal::Before(sample::time(0).day()), &ContentClass::ALL, None),
-            disposal(
-                Disposal::Exchange(sample::exchange(2)),
-                &[ContentClass::Answers],
-                Some(Hash::of(b"decision")),
-            ),
-            disposal(Disposal::Conversation(ConversationId::from_bytes([4; 16])), &[], None),
-        ]);
-        events.append(&mut intents);
-        events.append(&mut outcomes);
-        events
-    }
-
-    #[test]
-    fn a_record_is_canonical_json() {
-        check(
-            sample::started(),
-            &expect![[
-                r#"{"actor":{"id":"key_00000000000000000000000000000000","kind":"api_key","name":"Example Scheduling Bot"},"kind":"service.started","log":"bulla/dep_11111111111111111111111111111111/ten_22222222222222222222222222222222","prev":"0000000000000000000000000000000000000000000000000000000000000000","seq":7,"time":"2026-11-23T09:00:00.000000Z","v":1,"version":"0.1.0"}"#
-            ]],
-        );
-    }
-
-    #[test]
-    fn every_kind_comes_back_from_its_bytes() {
-        for event in every_kind() {
-            let record = record(event);
-            let bytes = record.to_bytes();
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            assert_eq!(Record::from_bytes(&bytes).as_ref(), Ok(&record), "{text}");
-            assert!(is_canonical(&bytes), "{text}");
-        }
-    }
-
-    /// A kind without an example here would be tested by nothing.
-    #[test]
-    fn every_kind_has_an_example() {
-        for kind in Kind::ALL {
-            let tag = format!("\"kind\":\"{}\"", kind.text());
-            let found = every_kind()
-                .into_iter()
-                .any(|event| String::from_utf8_lossy(&record(event).to_bytes()).contains(&tag));
-            assert!(found, "{kind:?}");
-        }
-    }
-
-    #[test]
-    fn other_spellings_of_a_record_are_refused() {
-        let text = String::from_utf8(record(sample::intent(1)).to_bytes()).unwrap();
-        for (from, to, error) in [
-            ("\"seq\":7", "\"seq\": 7", MalformedRecord::NotCanonical),
-            ("\"seq\":7", "\"seq\":7,\"seq\":7", MalformedRecord::Unreadable),
-            (
-                "\"surface\":\"api\"",
-                "\"surface\":\"api\",\"surface\":\"api\"",
-                MalformedRecord::Unreadable,
-            ),
-            ("\"v\":1", "\"v\":1,\"w\":0", MalformedRecord::NotCanonical),
-            ("\"v\":1", "\"v\":2", MalformedRecord::Unreadable),
-            ("\"seq\":7", "\"seq\":9007199254740992", MalformedRecord::NotCanonical),
-            ("\"seq\":7", "\"seq\":7.0", MalformedRecord::Unreadable),
-            ("exchange.intent", "exchange.other", MalformedRecord::Unreadable),
-            ("\"api\"", "\"\\u0061pi\"", MalformedRecord::NotCanonical),
-            ("09:00:00.000000Z", "09:00:00Z", MalformedRecord::NotCanonical),
-            ("\"rules\":[\"rule-7\"]", "\"rules\":[]", MalformedRecord::NotCanonical),
-        ] {
-            let altered = text.replacen(from, to, 1);
-            assert_ne!(altered, text, "{from}");
-            assert_eq!(Record::from_bytes(altered.as_bytes()), Err(error), "{altered}");
-            assert!(!is_canonical(altered.as_bytes()), "{altered}");
-        }
-        let long = vec![b' '; MAX_RECORD_BYTES + 1];
-        assert_eq!(Record::from_bytes(&long), Err(MalformedRecord::TooLong));
-    }
-
-    /// Values that stand, or nearly stand, somewhere in a record.
-    fn odd_value() -> impl Strategy<Value = Value> {
-        prop::sample::select(vec![
-            Value::Null,
-            true.into(),
-            0.into(),
-            1.into(),
-            (-1).into(),
-            1.5.into(),
-            u64::from(u32::MAX).saturating_add(1).into(),
-            "".into(),
-            "x".into(),
-            "operator".into(),
-            "agreement".into(),
-            "exchange.outcome".into(),
-            "service.started".into(),
-            Hash::ZERO.to_string().into(),
-            sample::exchange(1).to_string().into(),
-            sample::log().to_string().into(),
-            "2026-02-28T23:59:59.999999Z".into(),
-            "2026-02-29T00:00:00.000000Z".into(),
-            "2024-02-29T00:00:00.000000Z".into(),
-            "2026-11-23T24:00:00.000000Z".into(),
-            "2026-11-23T09:00:60.000000Z".into(),
-            "2026-11-23T09:00:00.000000+00:00".into(),
-            "0000-01-01T00:00:00.000000Z".into(),
-            "-000001-01-01T00:00:00.000000Z".into(),
-            "9999-12-31T23:59:59.999999Z".into(),
-            "9999-12-30T22:00:00.999999Z".into(),
-            serde_json::json!([]),
-            serde_json::json!(["x"]),
-            serde_json::json!({}),
-            serde_json::json!({"a": 1}),
-            serde_json::json!({"a": "b"}),
-            serde_json::json!({"minted": 1, "read": 2}),
-        ])
-    }
-
-    /// All places of a value, outermost first.
-    fn places(value: &Value, at: String, out: &mut Vec<String>) {
-        let children: Vec<(String, &Value)> = match value {
-            Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), value)).collect(),
-            Value::Array(list) => {
-                list.iter().enumerate().map(|(i, value)| (i.to_string(), value)).collect()
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => vec![],
-        };
-        for (key, child) in children {
-            places(child, format!("{at}/{key}"), out);
-        }
-        out.push(at);
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(4000))]
-
-        #[test]
-        fn the_fast_reading_accepts_exactly_what_the_full_one_accepts(
-            kind in any::<prop::sample::Index>(),
-            place in any::<prop::sample::Index>(),
-            (value, action) in (odd_value(), 0..3_u8),
-            name in prop::sample::select(vec!["id", "purpose", "version", "findings", "zzz", "intent"]),
-        ) {
-            let events = every_kind();
-            let bytes = record(events[kind.index(events.len())].clone()).to_bytes();
-            let mut json: Value = serde_json::from_slice(&bytes).unwrap();
-            let mut all = vec![];
-            places(&json, String::new(), &mut all);
-            let place = &all[place.index(all.len())];
-            let target = json.pointer_mut(place).unwrap();
-            match (action, target) {
-                (0, target) => *target = value,
-                (1, Value::Object(map)) => { map.insert(name.to_owned(), value); }
-                (_, Value::Object(map)) => {
-                    let key = map.keys().nth(action as usize % map.len().max(1)).cloned();
-                    key.map(|key| map.remove(&key));
-                }
-                (_, target) => *target = value,
-            }
-            let altered = serde_json_canonicalizer::to_vec(&json).unwrap();
-            prop_assert_eq!(
-                is_canonical(&altered),
-                Record::from_bytes(&altered).is_ok(),
-                "{}", String::from_utf8_lossy(&altered)
-            );
-        }
-
-        #[test]
-        fn a_flipped_bit_is_read_alike_by_both(
-            kind in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), bit in 0..8_u8
-        ) {
-            let events = every_kind();
-            let mut bytes = record(events[kind.index(events.len())].clone()).to_bytes();
-            let at = at.index(bytes.len());
-            bytes[at] ^= 1 << bit;
-            prop_assert_eq!(
-                is_canonical(&bytes),
-                Record::from_bytes(&bytes).is_ok(),
-                "{}", String::from_utf8_lossy(&bytes)
-            );
-        }
-
-        #[test]
-        fn a_time_is_read_alike_by_both(micros in -377_705_116_800_000_000..253_402_207_200_000_000_i64) {
-            let mut record = record(sample::started());
-            record.time = Time::from_micros(micros);
-            let bytes = record.to_bytes();
-            prop_assert_eq!(Record::from_bytes(&bytes), Ok(record));
-        }
-    }
-}
+mod tests;

@@ -85,6 +85,7 @@ pub(crate) fn about(n: u8) -> About {
         path: vec![Cover { hop: "local".to_owned(), by: CoverKind::Inside, id: None }],
         prompt: Some(Hash::of(&[n])),
         key_day: Some(time(0).day()),
+        patient: Some(Hash::of(b"patient")),
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod api;
 pub mod cli;
 mod listen;
+mod moment;
 mod sidecar;
 mod witness;
 mod world;

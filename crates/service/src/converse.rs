@@ -14,7 +14,7 @@ use gate::stream::Window;
 use gate::{Code, Control, Outcome, Refusal, UpstreamFailure};
 use ledger::seal::KeySet;
 use ledger::{
-    About, ContentClass, ConversationId, Entry, ExchangeId, Journal, Receipt, Unrecorded,
+    About, ContentClass, ConversationId, Entry, ExchangeId, Hash, Journal, Receipt, Unrecorded,
 };
 use phi::Text;
 use phi::surrogate::SurrogateMap;
@@ -37,6 +37,9 @@ const CALLER_TIMEOUT: Duration = Duration::from_mins(1);
 /// The longest name that a caller may give a conversation.
 const MAX_CONVERSATION_BYTES: usize = 256;
 
+/// The longest reference that a caller may give a patient.
+const MAX_PATIENT_BYTES: usize = 256;
+
 /// How long a conversation goes on under the keys of its beginning, in days.
 const UNIT_DAYS: i64 = 30;
 
@@ -54,6 +57,8 @@ pub struct Converse {
     pub purpose: Option<String>,
     /// The caller's own name of the conversation.
     pub conversation: Option<Text>,
+    /// The caller's own reference of the patient.
+    pub patient: Option<Text>,
 }
 
 /// What a surface can answer with.
@@ -100,7 +105,7 @@ enum Prepared {
     /// There are keys to keep it under.
     Sealed(Box<Ready>),
     /// There are none, so nothing of it is kept but that it was made.
-    Unsealed { caller: Caller, question: Question },
+    Unsealed { caller: Caller, question: Box<Question> },
 }
 
 /// A request that can be kept.
@@ -197,7 +202,7 @@ impl House {
         let ready = match self.prepare(exchange, request).await {
             Prepared::Sealed(ready) => ready,
             Prepared::Unsealed { caller, question } => {
-                let ended = commit(exchange, Exchange::unsealed(caller, question), &world).await;
+                let ended = commit(exchange, Exchange::unsealed(caller, *question), &world).await;
                 let _gone = tell.send(Started::Ended(ended)).is_err();
                 return;
             }
@@ -237,7 +242,7 @@ impl House {
 
     /// Everything that is known before the text is looked at.
     async fn prepare(&self, exchange: ExchangeId, request: Converse) -> Prepared {
-        let Converse { principal, body, purpose, conversation } = request;
+        let Converse { principal, body, purpose, conversation, patient } = request;
         let in_force = self.in_force.load_full();
         let (written, read) = match String::from_utf8(body) {
             Ok(text) => {
@@ -255,7 +260,16 @@ impl House {
         let too_long =
             conversation.as_ref().is_some_and(|name| name.len() > MAX_CONVERSATION_BYTES);
         let named = conversation.filter(|name| !name.is_empty() && !too_long);
-        let continued = self.continued(&principal, named).await;
+        let unnamed = patient.as_ref().is_some_and(|patient| !is_reference(patient));
+        let patient = match patient.filter(|patient| !patient.is_empty() && !unnamed) {
+            Some(patient) => self.patient_name(&patient).await.map(Some),
+            None => Ok(None),
+        };
+        let (patient, continued) = match patient {
+            Ok(patient) => (patient, self.continued(&principal, named).await),
+            // Without the name of its patient an exchange could not be found again.
+            Err(error) => (None, Err(error)),
+        };
         let purpose = purpose_of(&principal, purpose, in_force.as_deref());
         let readable = continued.as_ref().is_ok_and(|continued| continued.readable);
         let routed = match (read, &purpose) {
@@ -263,6 +277,10 @@ impl House {
             (Ok(_), _) if too_long => Err(Unread::Refused(Refusal::fixed(
                 Code::InvalidRequest,
                 "The name of a conversation has at most 256 bytes.",
+            ))),
+            (Ok(_), _) if unnamed => Err(Unread::Refused(Refusal::fixed(
+                Code::InvalidRequest,
+                "The reference of a patient is UTF-8 text of at most 256 bytes.",
             ))),
             (Ok(_), Err(refusal)) => Err(Unread::Refused(refusal.clone())),
             (Ok(_), Ok(_)) if !readable => Err(Unread::Failed(Control::Surrogates)),
@@ -275,6 +293,7 @@ impl House {
             stream: routed.as_ref().is_ok_and(|routed| routed.stream),
             route: routed.as_ref().ok().map(|routed| routed.route.clone()),
             conversation,
+            patient,
             policy: in_force.as_ref().map(|in_force| in_force.rules.sha256()),
         };
         let caller = Caller {
@@ -286,11 +305,17 @@ impl House {
             Ok(continued) => continued,
             Err(error) => {
                 tracing::error!(%error, "nothing can be sealed");
-                return Prepared::Unsealed { caller, question };
+                return Prepared::Unsealed { caller, question: Box::new(question) };
             }
         };
         let asked = Asked { caller, question, seal, map };
         Prepared::Sealed(Box::new(Ready { asked, routed, written, birth }))
+    }
+
+    /// The name that the log has for a patient.
+    pub(crate) async fn patient_name(&self, reference: &Text) -> Result<Hash, KeysError> {
+        let held = self.content_keys.held().await?;
+        Ok(held.name("patient", &[reference.expose().trim().as_bytes()]))
     }
 
     /// The keys and surrogates of the conversation that the caller names, or of the exchange alone. A
@@ -526,6 +551,11 @@ fn conversation_id(held: &Held, principal: &Principal, name: &Text) -> Conversat
     let mut id = [0; 16];
     id.copy_from_slice(bytes);
     ConversationId::from_bytes(id)
+}
+
+/// Whether a patient can be named so. A text with a hole in it could be that of two patients.
+fn is_reference(patient: &Text) -> bool {
+    patient.len() <= MAX_PATIENT_BYTES && !patient.expose().contains(char::REPLACEMENT_CHARACTER)
 }
 
 /// Why a conversation cannot go on.

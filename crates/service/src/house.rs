@@ -3,9 +3,11 @@
 use crate::anchoring::Told;
 use crate::copying::Copies;
 use crate::feed::Feeds;
-use crate::identity::{KeyRing, is_name};
+use crate::identity::{Denials, KeyRing, is_name};
 use crate::keys::{Keys, KeysError};
+use crate::review::Reviews;
 use crate::tasks::Tasks;
+use crate::tiles::Readings;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use gate::rules::Rules;
 use ledger::checkpoint::Signer;
@@ -196,6 +198,12 @@ pub struct House {
     pub(crate) births: Births,
     /// Requests that nobody could be authenticated for, since they were last recorded.
     pub(crate) refused: AtomicU64,
+    /// Requests whose key was not for that, since they were last recorded.
+    pub(crate) denied: Denials,
+    pub(crate) readings: Readings,
+    /// Held while somebody searches the log.
+    pub(crate) searching: tokio::sync::Mutex<()>,
+    pub(crate) reviews: Reviews,
     tried: tokio::sync::Mutex<Option<(Instant, Readiness)>>,
 }
 
@@ -314,6 +322,10 @@ impl House {
             live: Live::default(),
             births: Births::default(),
             refused: AtomicU64::new(0),
+            denied: Denials::default(),
+            readings: Readings::default(),
+            searching: tokio::sync::Mutex::default(),
+            reviews: Reviews::default(),
             tried: tokio::sync::Mutex::default(),
         };
         house.reload().await?;
@@ -429,6 +441,7 @@ impl House {
             tracing::warn!("some exchanges do not end; the next start records them as interrupted");
         }
         self.record_refused().await?;
+        self.record_denied().await?;
         let event = Event::Stopped { actor };
         self.tenant.append_with(Entry::bare(self.clock.now(), event), Vec::new()).await?;
         self.tenant.publish_checkpoint(&self.signer).await?;

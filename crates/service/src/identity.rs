@@ -4,11 +4,13 @@
 //! (45 CFR 164.312(a)(2)(i), (d)).
 
 use crate::house::{Error, House};
+use gate::Code;
 use ledger::{Actor, ActorKind, ApiKeyId, Entry, Event, Hash, Receipt, Time};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::Ordering;
-use store::{ApiKeyRow, Effect};
+use std::sync::{Mutex, PoisonError};
+use store::{ApiKeyRow, Effect, KeyRole};
 use zeroize::Zeroizing;
 
 /// What every secret begins with, so that a scanner of repositories can find a lost one.
@@ -42,6 +44,8 @@ impl fmt::Debug for ApiKeySecret {
 pub struct KeyRequest {
     /// The person or program that answers for its use.
     pub owner: String,
+    /// What it is for.
+    pub role: KeyRole,
     /// The one purpose that it may be used for; absent when each request names one.
     pub purpose: Option<String>,
     /// Days until it is refused; never when absent.
@@ -57,6 +61,9 @@ pub enum KeyError {
     /// The purpose is not one of the configuration in force.
     #[error("the purpose is not one that the configuration in force defines; apply one that does")]
     Purpose,
+    /// Only prompts have a purpose.
+    #[error("an auditor's key sends no prompts, so it has no purpose")]
+    AuditorPurpose,
     /// No key of that name is in force.
     #[error("no API key of that name is in force")]
     Unknown,
@@ -71,6 +78,42 @@ pub struct Principal {
     key: ApiKeyId,
     owner: String,
     purpose: Option<String>,
+    role: KeyRole,
+}
+
+/// What somebody with a key asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Right {
+    /// To send a prompt, and to see what models there are.
+    Ask,
+    /// To read the log.
+    ReadLog,
+}
+
+/// The key is in force, and not for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this API key may not do that: {}", code.as_str())]
+pub struct Denied {
+    /// Why.
+    pub code: Code,
+}
+
+/// How often a key was denied something, and whose it is, by key and reason.
+type Counted = BTreeMap<(ApiKeyId, &'static str), (Actor, u64)>;
+
+/// Requests that were denied since they were last recorded.
+#[derive(Debug, Default)]
+pub(crate) struct Denials(Mutex<Counted>);
+
+impl Denials {
+    fn add(&self, (key, reason): (ApiKeyId, &'static str), actor: Actor, count: u64) {
+        let mut denials = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        denials.entry((key, reason)).or_insert((actor, 0)).1 += count;
+    }
+
+    fn take(&self) -> Counted {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Principal {
@@ -84,6 +127,12 @@ impl Principal {
     #[must_use]
     pub fn purpose(&self) -> Option<&str> {
         self.purpose.as_deref()
+    }
+
+    /// What the key is for.
+    #[must_use]
+    pub const fn role(&self) -> KeyRole {
+        self.role
     }
 
     /// The identity that records name.
@@ -125,7 +174,48 @@ impl House {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(Unauthenticated);
         };
-        Ok(Principal { key: row.id, owner: row.owner.clone(), purpose: row.purpose.clone() })
+        let (owner, purpose) = (row.owner.clone(), row.purpose.clone());
+        Ok(Principal { key: row.id, owner, purpose, role: row.role })
+    }
+
+    /// Checks that a key is for what is asked. A refusal is counted, and the count is recorded.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn permit(&self, principal: &Principal, right: Right) -> Result<(), Denied> {
+        let code = match (right, principal.role) {
+            (Right::Ask, KeyRole::Caller) => return Ok(()),
+            (Right::ReadLog, KeyRole::Auditor) => {
+                // Fail closed: rules that cannot be read name no readers.
+                let in_force = self.in_force.load();
+                let oversight = in_force.as_ref().map(|in_force| in_force.rules.oversight());
+                if oversight.is_some_and(|oversight| oversight.may_read(&principal.owner)) {
+                    return Ok(());
+                }
+                Code::ReaderNotAllowed
+            }
+            (Right::Ask, KeyRole::Auditor) | (Right::ReadLog, KeyRole::Caller) => {
+                Code::RoleNotAllowed
+            }
+        };
+        self.denied.add((principal.key, code.as_str()), principal.actor(), 1);
+        Err(Denied { code })
+    }
+
+    /// Records how many requests were denied, one record for each key and reason.
+    pub(crate) async fn record_denied(&self) -> Result<(), Error> {
+        let mut result = Ok(());
+        for ((key, reason), (actor, count)) in self.denied.take() {
+            let event =
+                Event::AccessDenied { actor: actor.clone(), reason: reason.to_owned(), count };
+            let entry = Entry::bare(self.clock.now(), event);
+            if let Err(error) = self.tenant.append_with(entry, Vec::new()).await {
+                // They are counted again with the next ones.
+                self.denied.add((key, reason), actor, count);
+                result = Err(error.into());
+            }
+        }
+        result
     }
 
     /// Makes an API key. Its secret is in the answer and nowhere else.
@@ -137,9 +227,12 @@ impl House {
         request: KeyRequest,
         actor: Actor,
     ) -> Result<(ApiKeyId, ApiKeySecret, Receipt), KeyError> {
-        let KeyRequest { owner, purpose, days } = request;
+        let KeyRequest { owner, role, purpose, days } = request;
         if !is_name(&owner) {
             return Err(KeyError::Owner);
+        }
+        if role == KeyRole::Auditor && purpose.is_some() {
+            return Err(KeyError::AuditorPurpose);
         }
         if let Some(purpose) = &purpose {
             let known = self
@@ -163,11 +256,14 @@ impl House {
             secret_hash: Hash::of(secret.as_bytes()),
             owner: owner.clone(),
             purpose: purpose.clone(),
+            role,
             created: now,
             expires,
             revoked_at: None,
         };
-        let event = Event::ApiKeyCreated { actor, key: id, owner, purpose, expires };
+        // Absent for a caller, as in the records that were written before there were roles.
+        let role = (role != KeyRole::Caller).then(|| role.as_str().to_owned());
+        let event = Event::ApiKeyCreated { actor, key: id, owner, purpose, expires, role };
         let receipt = self
             .tenant
             .append_with(Entry::bare(now, event), vec![Effect::AddApiKey(row)])

@@ -221,6 +221,7 @@ impl House {
         if due.refused <= now {
             due.refused = now + REFUSED_INTERVAL;
             log_failure("recording refused access", self.record_refused().await);
+            log_failure("recording denied access", self.record_denied().await);
         }
         if due.sweep <= now {
             due.sweep = now + SWEEP_INTERVAL;
@@ -233,6 +234,7 @@ impl House {
             let purged = self.tenant.purge_surrogates(self.clock.now()).await;
             log_failure("forgetting surrogates", purged.map_err(Error::from));
             log_failure("applying the retention schedule", self.apply_retention().await);
+            log_failure("looking for a review", self.tell_of_overdue_review().await);
         }
     }
 }

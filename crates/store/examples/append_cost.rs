@@ -191,5 +191,6 @@ fn about(exchange: ExchangeId) -> About {
             .into(),
         prompt: None,
         key_day: None,
+        patient: None,
     }
 }

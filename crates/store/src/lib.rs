@@ -25,6 +25,7 @@ mod folder;
 mod keys;
 mod number;
 mod rows;
+mod search;
 mod sql;
 mod statements;
 mod store;
@@ -37,7 +38,8 @@ pub use folder::ServeLock;
 pub use keys::{Destruction, KeyStore};
 pub use rows::{
     ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, Effect, Forgotten, HoldRow,
-    LogPosition, MovedUnit, OpenDisposal, OpenIntent, ShelfRow, TenantKeyRow, TenantRow,
+    KeyRole, LogPosition, MovedUnit, OpenDisposal, OpenIntent, ShelfRow, TenantKeyRow, TenantRow,
 };
+pub use search::{Candidates, Sought, Term};
 pub use store::Store;
 pub use tenant::{RECORDS_PER_READ, Tenant};

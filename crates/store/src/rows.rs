@@ -14,6 +14,34 @@ pub struct TenantRow {
     pub created: Time,
 }
 
+/// What an API key is for. One key is never for both: whoever sends prompts does not read what the log
+/// says of others (45 CFR 164.308(a)(4)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeyRole {
+    /// It sends prompts.
+    #[default]
+    Caller,
+    /// It reads the log.
+    Auditor,
+}
+
+impl KeyRole {
+    /// The role in one word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Auditor => "auditor",
+        }
+    }
+
+    /// The role of a word.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        [Self::Caller, Self::Auditor].into_iter().find(|role| role.as_str() == word)
+    }
+}
+
 /// An API key. Its secret is not here, only a hash of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKeyRow {
@@ -25,6 +53,8 @@ pub struct ApiKeyRow {
     pub owner: String,
     /// The one purpose that it may be used for; absent when each request names one.
     pub purpose: Option<String>,
+    /// What it is for.
+    pub role: KeyRole,
     /// When it was made.
     pub created: Time,
     /// From this moment on it is refused.

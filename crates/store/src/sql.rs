@@ -10,8 +10,12 @@ pub(crate) const FIRST_SCHEMA: i64 = 3;
 
 /// The schema, one step per version, forward only. A step is never edited once released; a change
 /// is a further step.
-pub(crate) const MIGRATIONS: &[&str] =
-    &[include_str!("schema/3.sql"), include_str!("schema/4.sql"), include_str!("schema/5.sql")];
+pub(crate) const MIGRATIONS: &[&str] = &[
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+    include_str!("schema/5.sql"),
+    include_str!("schema/6.sql"),
+];
 
 /// What a PostgreSQL back end would say differently.
 pub(crate) mod dialect {
@@ -122,11 +126,13 @@ texts! {
         JOIN records r ON r.tenant = i.tenant AND r.seq = i.seq
         WHERE i.tenant = $1 ORDER BY i.seq LIMIT $2";
 
-    ADD_API_KEY = "INSERT INTO api_keys (id, tenant, secret_hash, owner, purpose, created, expires)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    ADD_API_KEY = "INSERT INTO api_keys
+        (id, tenant, secret_hash, owner, purpose, created, expires, role)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     REVOKE_API_KEY = "UPDATE api_keys SET revoked_at = $1
         WHERE tenant = $2 AND id = $3 AND revoked_at IS NULL";
-    API_KEYS = "SELECT id, secret_hash, owner, purpose, created, expires, revoked_at FROM api_keys
+    API_KEYS = "SELECT id, secret_hash, owner, purpose, created, expires, revoked_at, role
+        FROM api_keys
         WHERE tenant = $1 ORDER BY created, id LIMIT $2";
 
     ADD_CONFIGURATION = "INSERT INTO configurations (tenant, version, sha256, applied_at, bytes)
@@ -207,6 +213,16 @@ texts! {
     COSIGNATURES_AT = "SELECT witness, line FROM cosignatures
         WHERE size = $1 ORDER BY witness";
     LAST_COSIGNED = "SELECT coalesce(max(size), 0) FROM cosignatures WHERE witness = $1";
+
+    ADD_TERM = "INSERT INTO terms (tenant, term, block) VALUES ($1, $2, $3)
+        ON CONFLICT DO NOTHING";
+    NEXT_BLOCK = "SELECT min(block) FROM terms WHERE tenant = $1 AND term = $2 AND block >= $3";
+    ADD_MINUTE = "INSERT INTO minutes (tenant, seq, minute) VALUES ($1, $2, $3)";
+    LAST_MINUTE = "SELECT minute FROM minutes WHERE tenant = $1 ORDER BY seq DESC LIMIT 1";
+    MINUTES_BETWEEN = "SELECT min(seq), max(seq) FROM minutes
+        WHERE tenant = $1 AND minute BETWEEN $2 AND $3";
+    NEXT_MINUTE = "SELECT min(seq) FROM minutes WHERE tenant = $1 AND seq > $2";
+    UNINDEXED = "SELECT before FROM unindexed WHERE tenant = $1";
 
     ADD_NOTICE = "INSERT INTO notices (tenant, name) VALUES ($1, $2)";
     NOTICE = "SELECT 1 FROM notices WHERE tenant = $1 AND name = $2";

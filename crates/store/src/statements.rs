@@ -171,6 +171,12 @@ pub(crate) fn index(
         | Event::AnchorFailing { .. }
         | Event::ClockSkewed { .. }
         | Event::FeedFailing { .. }
+        | Event::AccessDenied { .. }
+        | Event::TilesRead { .. }
+        | Event::Searched { .. }
+        | Event::Reported { .. }
+        | Event::Reviewed { .. }
+        | Event::ReviewOverdue { .. }
         | Event::CopyFailing { .. }
         | Event::KeyRotated { .. }
         | Event::Pruned { .. } => Ok(()),
@@ -278,6 +284,7 @@ fn add_api_key(connection: &Connection, tenant: TenantId, row: &ApiKeyRow) -> Re
         row.purpose,
         row.created.as_micros(),
         row.expires.map(Time::as_micros),
+        row.role.as_str(),
     ];
     run_one(connection, sql::ADD_API_KEY, values, "adding an API key")
 }

@@ -7,13 +7,14 @@ use crate::folder::{Folder, parse_note, replace_note};
 use crate::number::Number;
 use crate::rows::{
     ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, Effect, Forgotten, HoldRow,
-    LogPosition, OpenDisposal, OpenIntent,
+    KeyRole, LogPosition, OpenDisposal, OpenIntent,
 };
+use crate::search::{self, Candidates, Sought};
 use crate::sql;
 use crate::store::{Store, receipt};
 use crate::writer::{Done, Work};
 use ledger::checkpoint::{Checkpoint, Signer};
-use ledger::proof::{self, Tiles};
+use ledger::proof::{self, Rows as _, Tiles};
 use ledger::seal::PerClass;
 use ledger::{
     ApiKeyId, Blob, BlobPart, ContentKeyId, ConversationId, Entry, ExchangeId, Hash, Head, Journal,
@@ -441,6 +442,33 @@ impl Tenant {
             .await
     }
 
+    /// Records that may be what is sought, from position `from` on and before `size`. An answer may hold
+    /// none and still say where to go on.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when they cannot be read.
+    pub async fn candidates(
+        &self,
+        sought: &Sought,
+        from: u64,
+        size: u64,
+    ) -> Result<Candidates, Error> {
+        let (id, sought) = (self.id, sought.clone());
+        self.store
+            .read(move |connection| search::candidates(connection, id, &sought, from, size))
+            .await
+    }
+
+    /// The first `width` hashes of a tile of the log, as C2SP tlog-tiles cuts it: those of leaves at
+    /// level 0, of subtrees of 256 leaves at level 1, and so on. They must be under a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when there are fewer.
+    pub async fn tile(&self, level: u32, index: u64, width: u64) -> Result<Vec<Hash>, Error> {
+        let of = Of::Tenant(self.id);
+        self.store.read(move |connection| Leaves { connection, of }.row(level, index, width)).await
+    }
+
     /// The proof that a record is under a checkpoint of `size` records; absent when it is not.
     ///
     /// # Errors
@@ -667,6 +695,8 @@ fn api_key(row: &Row<'_>) -> rusqlite::Result<ApiKeyRow> {
         created: Time::from_micros(row.get(4)?),
         expires: row.get::<_, Option<i64>>(5)?.map(Time::from_micros),
         revoked_at: row.get::<_, Option<i64>>(6)?.map(Time::from_micros),
+        // INVARIANT: the column holds these words only. A word of a later program sends no prompts.
+        role: KeyRole::of(&row.get::<_, String>(7)?).unwrap_or(KeyRole::Auditor),
     })
 }
 

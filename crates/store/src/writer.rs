@@ -10,6 +10,7 @@ use crate::deployment::{NewAnchor, StampRow};
 use crate::error::{Error, Fault, StopReason};
 use crate::folder::Turn;
 use crate::rows::{CheckpointRow, Effect, Forgotten, LogPosition, TenantRow};
+use crate::search::{self, Indexed};
 use crate::sql::{self, dialect};
 use crate::statements::{self, PROBE_BYTES, read_one, run};
 use ledger::{
@@ -191,6 +192,7 @@ impl Queue {
             deployment,
             shared: Arc::clone(&shared),
             heads: BTreeMap::new(),
+            indexed: BTreeMap::new(),
             dirty: BTreeSet::new(),
             governed: false,
             data_version: None,
@@ -270,6 +272,8 @@ struct Writer {
     shared: Arc<Shared>,
     /// The heads as of the last commit that was seen, moved on by the batch under way.
     heads: BTreeMap<TenantId, Head>,
+    /// What stands in the index of each log, as far as it matters for the next record.
+    indexed: BTreeMap<TenantId, Indexed>,
     /// Logs that the batch under way appended to.
     dirty: BTreeSet<TenantId>,
     /// Whether the batch under way changed tenants, API keys or configuration.
@@ -371,6 +375,7 @@ impl Writer {
         self.governed = false;
         // The heads in memory have moved on with the batch: read them again.
         self.data_version = None;
+        self.indexed.clear();
         // Some errors end the transaction by themselves.
         if self.connection.is_autocommit() {
             return Ok(());
@@ -414,6 +419,7 @@ impl Writer {
             read_one(&self.connection, dialect::DATA_VERSION, [], "looking for other writers")?;
         if self.data_version != Some(version) {
             self.heads.clear();
+            self.indexed.clear();
             self.data_version = Some(version);
         }
         Ok(())
@@ -502,6 +508,9 @@ impl Writer {
         }
         statements::index(connection, tenant, entry.time, &entry.event, sealed.seq)?;
         statements::add_record(connection, tenant, sealed.seq, sealed.leaf, &sealed.bytes)?;
+        let indexed = self.indexed.entry(tenant).or_default();
+        let place = (sealed.seq, entry.time);
+        search::index(connection, tenant, indexed, place, &entry.event)?;
         for subtree in &sealed.complete {
             statements::add_subtree(connection, tenant, subtree)?;
         }

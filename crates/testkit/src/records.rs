@@ -74,6 +74,7 @@ pub fn about() -> About {
         ],
         prompt: Some(Hash::of(b"prompt")),
         key_day: Some(time(0).day()),
+        patient: Some(Hash::of(b"patient")),
     }
 }
 
@@ -95,6 +96,7 @@ pub fn bare_about() -> About {
         path: Vec::new(),
         prompt: None,
         key_day: None,
+        patient: None,
         ..about()
     }
 }
@@ -208,6 +210,42 @@ fn of_keys() -> Vec<Event> {
     ]
 }
 
+/// Readings of the log, and reviews of it.
+fn of_looking_in() -> Vec<Event> {
+    let reader = || Actor { name: "Example Auditor".to_owned(), ..program() };
+    let sha256 = Hash::of(b"report");
+    let reviewed = |reason: Option<&str>| Event::Reviewed {
+        actor: operator(),
+        reviewer: "Ada Example".to_owned(),
+        from: 2,
+        size: 9,
+        sha256,
+        reason: reason.map(str::to_owned),
+    };
+    vec![
+        Event::ApiKeyCreated {
+            actor: operator(),
+            key: ApiKeyId::from_bytes([6; 16]),
+            owner: "Example Auditor".to_owned(),
+            purpose: None,
+            expires: None,
+            role: Some("auditor".to_owned()),
+        },
+        Event::AccessDenied { actor: program(), reason: "role_not_allowed".to_owned(), count: 3 },
+        Event::TilesRead { actor: reader(), size: 9 },
+        Event::Searched {
+            actor: reader(),
+            filters: ["patient", "since"].map(str::to_owned).to_vec(),
+            count: 2,
+        },
+        Event::Searched { actor: operator(), filters: Vec::new(), count: 0 },
+        Event::Reported { actor: operator(), from: 2, size: 9, sha256 },
+        reviewed(None),
+        reviewed(Some("Two keys were ended.")),
+        Event::ReviewOverdue { expires: time(86_400), days: 30 },
+    ]
+}
+
 /// At least one event of every kind.
 ///
 /// A new kind has to be added here; the match below makes the compiler ask for it.
@@ -230,6 +268,7 @@ pub fn every_kind() -> Vec<Event> {
         owner: owner.to_owned(),
         purpose: purpose.map(str::to_owned),
         expires,
+        role: None,
     };
     let authority = || "example-authority".to_owned();
     let mut events = vec![
@@ -269,6 +308,7 @@ pub fn every_kind() -> Vec<Event> {
     events.extend(exchanges());
     events.extend(of_keys());
     events.push(Event::CopyFailing { copy: "worm".to_owned(), reason: "not_locked".to_owned() });
+    events.extend(of_looking_in());
     for event in &events {
         match event {
             Event::LogOpened { .. }
@@ -289,6 +329,12 @@ pub fn every_kind() -> Vec<Event> {
             | Event::ClockSkewed { .. }
             | Event::FeedFailing { .. }
             | Event::CopyFailing { .. }
+            | Event::AccessDenied { .. }
+            | Event::TilesRead { .. }
+            | Event::Searched { .. }
+            | Event::Reported { .. }
+            | Event::Reviewed { .. }
+            | Event::ReviewOverdue { .. }
             | Event::Disposed { .. }
             | Event::HoldPlaced { .. }
             | Event::HoldReleased { .. }

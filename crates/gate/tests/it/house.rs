@@ -271,6 +271,7 @@ impl House {
             stream: self.stream,
             route: Some(route.to_owned()),
             conversation: self.conversation,
+            patient: None,
             policy: Some(self.rules.sha256()),
         }
     }

@@ -101,15 +101,15 @@ FIELDS = {
     "code": text, "conversation": form("cnv_[0-9a-f]{32}"), "copy": text, "count": number, "current": text,
     "days": lambda value: number(value) and value < 2**32,
     "decision": text, "deployment": form("dep_[0-9a-f]{32}"), "destination": text, "detector": text,
-    "exchange": form("exc_[0-9a-f]{32}"), "expires": time, "feed": text, "findings": COUNTS,
+    "exchange": form("exc_[0-9a-f]{32}"), "expires": time, "feed": text, "filters": a_list(text), "findings": COUNTS,
     "former": text, "from": number, "held": number, "hold": text, "intent": number,
     "key": form("key_[0-9a-f]{32}"), "key_day": day, "kind": text, "level": text,
     "log": LOG, "organisation": text, "outcome": text, "owner": text,
     "path": some(one({"by": word("inside", "agreement", "evidence", "no_content"), "hop": text}, id=text)),
-    "policy": HASH, "prev": HASH, "prompt": HASH, "purpose": text, "reason": text,
+    "patient": HASH, "policy": HASH, "prev": HASH, "prompt": HASH, "purpose": text, "reason": text,
     "reply": one({"bytes": number, "digest": HASH, "restored": number, "unknown": number, "windows": number},
                  findings=COUNTS),
-    "root": HASH, "route": text, "rules": some(text), "seq": number, "sha256": HASH, "size": number, "stamped": time,
+    "reviewer": text, "role": text, "root": HASH, "route": text, "rules": some(text), "seq": number, "sha256": HASH, "size": number, "stamped": time,
     "stream": flag, "surface": text, "surrogates": one({"minted": number, "read": number}),
     "tenant": form("ten_[0-9a-f]{32}"), "time": time, "treatments": a_map(text), "upstream_request": text,
     "usage": one({"completion": number, "prompt": number}), "v": lambda value: value == 1 and number(value),
@@ -118,7 +118,7 @@ FIELDS = {
 
 ABOUT = "exchange actor surface api stream"
 ABOUT_MAY = ("purpose conversation route policy detector findings treatments decision rules destination path prompt"
-             " key_day")
+             " key_day patient")
 
 # For each kind: the fields that it must have besides those of every record, and those that it may have.
 KINDS = {
@@ -126,7 +126,7 @@ KINDS = {
     "exchange.intent": (ABOUT + " surrogates", ABOUT_MAY),
     "exchange.outcome": (ABOUT + " outcome", ABOUT_MAY + " code reason intent reply upstream_request usage"),
     "configuration.applied": ("actor version sha256 changes", ""),
-    "api_key.created": ("actor key owner", "purpose expires"),
+    "api_key.created": ("actor key owner", "purpose expires role"),
     "api_key.revoked": ("actor key", ""),
     "audit.exported": ("actor size", ""),
     "audit.streamed": ("actor from", "size"),
@@ -140,6 +140,12 @@ KINDS = {
     "clock.skewed": ("authority stamped", ""),
     "feed.failing": ("feed reason", ""),
     "copy.failing": ("copy reason", ""),
+    "access.denied": ("actor reason count", ""),
+    "audit.tiles": ("actor size", ""),
+    "audit.searched": ("actor filters count", ""),
+    "activity.reported": ("actor from size sha256", ""),
+    "activity.reviewed": ("actor reviewer from size sha256", "reason"),
+    "review.overdue": ("expires days", ""),
     "content.disposed": ("actor classes authority reason count held", "exchange conversation before sha256"),
     "hold.placed": ("actor hold authority", "exchange conversation"),
     "hold.released": ("actor hold authority", ""),

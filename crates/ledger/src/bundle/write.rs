@@ -57,6 +57,12 @@ impl Committed {
             | Event::ClockSkewed { .. }
             | Event::FeedFailing { .. }
             | Event::CopyFailing { .. }
+            | Event::AccessDenied { .. }
+            | Event::TilesRead { .. }
+            | Event::Searched { .. }
+            | Event::Reported { .. }
+            | Event::Reviewed { .. }
+            | Event::ReviewOverdue { .. }
             | Event::Disposed { .. }
             | Event::HoldPlaced { .. }
             | Event::HoldReleased { .. }

@@ -110,6 +110,7 @@ fn about(n: u8) -> About {
         path: vec![Cover { hop: "local".to_owned(), by: CoverKind::Inside, id: None }],
         prompt: Some(blobs(n)[0].digest()),
         key_day: Some(day(n)),
+        patient: None,
     }
 }
 

@@ -97,6 +97,7 @@ impl Gateway {
             stream: request.stream,
             route: Some("local".into()),
             conversation: None,
+            patient: None,
             policy: None,
         };
         let keys = Arc::new(KeySet::generate(now, now.day(), &entropy));

@@ -46,6 +46,7 @@ pub(super) async fn completions(
         body,
         purpose: header("x-bulla-purpose"),
         conversation: header("x-bulla-conversation").map(Text::new),
+        patient: header("x-bulla-patient").map(Text::new),
     };
     match house.converse(converse).await {
         Started::Ended(ended) => whole(ended),
@@ -58,7 +59,7 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
-async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
+pub(super) async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
     let collected = timeout(REQUEST_TIMEOUT, Limited::new(body, MAX_REQUEST_BYTES).collect()).await;
     match collected {
         Ok(Ok(collected)) => Ok(collected.to_bytes().into()),

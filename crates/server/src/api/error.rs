@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use gate::{Code, Control, Outcome, Refusal, UpstreamFailure};
 use phi::Class;
 use serde::Serialize;
+use service::Right;
 use std::borrow::Cow;
 
 /// An error on its way to a caller.
@@ -68,6 +69,30 @@ impl ApiError {
             classes: Vec::new(),
             retry_after_seconds: None,
         }
+    }
+
+    /// The last checkpoint does not cover it.
+    pub(super) const fn no_tile() -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            code: "beyond_checkpoint",
+            message: Cow::Borrowed("The last checkpoint of the log does not cover that."),
+            classes: Vec::new(),
+            retry_after_seconds: None,
+        }
+    }
+
+    /// The key is not for what was asked.
+    pub(super) fn denied(code: Code, right: Right) -> Self {
+        let message = match (code, right) {
+            (Code::ReaderNotAllowed, _) => {
+                "The owner of this API key is not among the readers of the log that the \
+                 configuration in force names."
+            }
+            (_, Right::Ask) => "This API key reads the log. It sends no prompts.",
+            (_, Right::ReadLog) => "This API key sends prompts. It does not read the log.",
+        };
+        Self::of(code, message)
     }
 
     /// The record could not be made durable.
@@ -154,9 +179,12 @@ const fn sentence(control: Control) -> &'static str {
 const fn status(code: Code) -> StatusCode {
     match code {
         Code::InvalidApiKey => StatusCode::UNAUTHORIZED,
-        Code::BaaScope | Code::BaaUncoveredHop | Code::PhiBlocked | Code::PurposeNotAllowed => {
-            StatusCode::FORBIDDEN
-        }
+        Code::BaaScope
+        | Code::BaaUncoveredHop
+        | Code::PhiBlocked
+        | Code::PurposeNotAllowed
+        | Code::ReaderNotAllowed
+        | Code::RoleNotAllowed => StatusCode::FORBIDDEN,
         Code::InvalidRequest
         | Code::PurposeRequired
         | Code::UnsupportedContent

@@ -1,9 +1,10 @@
-//! The programmatic API: OpenAI's dialect, and the server's own health.
+//! The programmatic API: OpenAI's dialect, the log for auditors, and the server's own health.
 
 mod answer;
 mod chat;
 mod error;
 mod health;
+mod log;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -13,7 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
 use error::ApiError;
 use gate::Code;
-use service::House;
+use service::{House, Right};
 use std::sync::Arc;
 
 /// Who may use a route.
@@ -21,8 +22,10 @@ use std::sync::Arc;
 pub enum Access {
     /// Anyone who reaches the port. Such a route shows nothing about the organisation.
     Public,
-    /// Whoever has an API key in force.
-    ApiKey,
+    /// Whoever has a caller's API key in force.
+    Caller,
+    /// Whoever has an auditor's API key in force, and is one of the readers that the configuration names.
+    Auditor,
 }
 
 /// One route: declared once, so that the router and the test of access read the same table.
@@ -42,14 +45,32 @@ pub const ROUTES: &[Route] = &[
     Route {
         method: "POST",
         path: "/v1/chat/completions",
-        access: Access::ApiKey,
+        access: Access::Caller,
         handler: || post(chat::completions),
     },
     Route {
         method: "GET",
         path: "/v1/models",
-        access: Access::ApiKey,
+        access: Access::Caller,
         handler: || get(health::models),
+    },
+    Route {
+        method: "GET",
+        path: "/log/checkpoint",
+        access: Access::Auditor,
+        handler: || get(log::checkpoint),
+    },
+    Route {
+        method: "GET",
+        path: "/log/tile/{*tile}",
+        access: Access::Auditor,
+        handler: || get(log::tile),
+    },
+    Route {
+        method: "POST",
+        path: "/log/search",
+        access: Access::Auditor,
+        handler: || post(log::search),
     },
     Route {
         method: "GET",
@@ -70,8 +91,14 @@ pub fn router(house: &Arc<House>) -> Router {
     let mut router = Router::new();
     for route in ROUTES {
         let mut handler = (route.handler)();
-        if route.access == Access::ApiKey {
-            handler = handler.route_layer(from_fn_with_state(Arc::clone(house), authenticate));
+        let right = match route.access {
+            Access::Public => None,
+            Access::Caller => Some(Right::Ask),
+            Access::Auditor => Some(Right::ReadLog),
+        };
+        if let Some(right) = right {
+            let state = (Arc::clone(house), right);
+            handler = handler.route_layer(from_fn_with_state(state, authenticate));
         }
         router = router.route(route.path, handler);
     }
@@ -89,9 +116,9 @@ async fn unknown_method() -> Response {
     ApiError::wrong_method().into_response()
 }
 
-/// Lets a request with an API key in force through, with its principal.
+/// Lets a request with an API key in force that is for this through, with its principal.
 async fn authenticate(
-    State(house): State<Arc<House>>,
+    State((house, right)): State<(Arc<House>, Right)>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -105,6 +132,9 @@ async fn authenticate(
         .map_or("", |(_, secret)| secret.trim());
     match house.authenticate(secret) {
         Ok(principal) => {
+            if let Err(denied) = house.permit(&principal, right) {
+                return ApiError::denied(denied.code, right).into_response();
+            }
             request.extensions_mut().insert(principal);
             next.run(request).await
         }

@@ -1,5 +1,6 @@
 //! `bulla audit`.
 
+use super::look::{Review, SearchLog, ShowStatus, SignOff};
 use super::{Data, Environment, Failure, operator, say};
 use clap::{Args, Subcommand};
 use gate::rules::LineFormat;
@@ -40,6 +41,14 @@ enum AuditCommand {
     Copies(Copies),
     /// Make a bundle of a copy that was downloaded; needs no data directory and no key
     Collect(Collect),
+    /// Find records by who acted, when, what came of it, or whom it was about (recorded as a reading)
+    Search(Box<SearchLog>),
+    /// Write a report of the activity since the last review (recorded as a reading)
+    Review(Review),
+    /// Record that somebody reviewed a report
+    SignOff(SignOff),
+    /// Show how the log and its upkeep stand
+    Status(ShowStatus),
     /// Show one exchange: what was written, what left, what came back (recorded as a reading)
     Show(Show),
 }
@@ -121,6 +130,10 @@ impl Audit {
             AuditCommand::Feeds(feeds) => feeds.run(environment).await,
             AuditCommand::Copies(copies) => copies.run(environment).await,
             AuditCommand::Collect(collect) => collect.run(),
+            AuditCommand::Search(search) => search.run(environment).await,
+            AuditCommand::Review(review) => review.run(environment).await,
+            AuditCommand::SignOff(sign_off) => sign_off.run(environment).await,
+            AuditCommand::Status(status) => status.run(environment).await,
             AuditCommand::Show(show) => show.run(environment).await,
         }
     }

@@ -3,7 +3,7 @@
 use super::{Data, Environment, Failure, operator, say};
 use clap::{Args, Subcommand};
 use ledger::ApiKeyId;
-use service::{KeyError, KeyRequest};
+use service::{KeyError, KeyRequest, KeyRole};
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
@@ -29,12 +29,23 @@ struct Create {
     /// The person or program that answers for its use
     #[arg(long, value_name = "NAME")]
     owner: String,
+    /// What it is for: a caller sends prompts, an auditor reads the log
+    #[arg(long, value_enum, default_value_t = Role::Caller)]
+    role: Role,
     /// The one purpose that it may be used for; else each request names one
     #[arg(long, value_name = "PURPOSE")]
     purpose: Option<String>,
     /// Days until it is refused
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
     days: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Role {
+    /// Sends prompts
+    Caller,
+    /// Reads the log, and sends no prompts
+    Auditor,
 }
 
 #[derive(Debug, Args)]
@@ -64,14 +75,21 @@ impl Key {
 fn failure(error: KeyError) -> Failure {
     match error {
         KeyError::House(error) => Failure::of_house(&error),
-        KeyError::Owner | KeyError::Purpose | KeyError::Unknown => Failure::usage(&error),
+        KeyError::Owner | KeyError::Purpose | KeyError::AuditorPurpose | KeyError::Unknown => {
+            Failure::usage(&error)
+        }
     }
 }
 
 impl Create {
     async fn run(self, environment: &Environment) -> Result<ExitCode, Failure> {
         let house = self.data.open(environment).await?;
-        let request = KeyRequest { owner: self.owner, purpose: self.purpose, days: self.days };
+        let role = match self.role {
+            Role::Caller => KeyRole::Caller,
+            Role::Auditor => KeyRole::Auditor,
+        };
+        let Self { owner, purpose, days, .. } = self;
+        let request = KeyRequest { owner, role, purpose, days };
         let (id, secret, receipt) =
             house.create_key(request, operator(environment)).await.map_err(failure)?;
         say(format_args!("Made {id}"))?;
@@ -95,8 +113,12 @@ impl List {
                 (None, Some(at)) => format!("expires {at}"),
                 (None, None) => "in force".to_owned(),
             };
-            let purpose = row.purpose.as_deref().unwrap_or("any");
-            say(format_args!("{}  {state:36}  purpose {purpose:12}  {}", row.id, row.owner))?;
+            let purpose = match row.role {
+                KeyRole::Caller => row.purpose.as_deref().unwrap_or("any"),
+                KeyRole::Auditor => "none",
+            };
+            let (id, role, owner) = (row.id, row.role.as_str(), row.owner);
+            say(format_args!("{id}  {state:36}  {role:7}  purpose {purpose:12}  {owner}"))?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -11,6 +11,7 @@ mod eval;
 mod init;
 mod input;
 mod key;
+mod look;
 mod mark;
 mod offboard;
 mod path;

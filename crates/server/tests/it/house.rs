@@ -323,6 +323,15 @@ impl Serving {
         begun.elapsed()
     }
 
+    /// Waits until a key that was just made is known here.
+    pub(crate) async fn knows(&self, secret: &str) {
+        let begun = Instant::now();
+        while self.call(&Request::get("/v1/models").bearer(secret)).await.status() == 401 {
+            assert!(begun.elapsed() < CHANGE_LIMIT, "the key is not known");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     /// Waits until version `version` of the configuration is in force here.
     pub(crate) async fn follows(&self, version: u64) {
         let expected = format!("version {version}");

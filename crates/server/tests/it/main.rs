@@ -33,6 +33,7 @@ mod forgotten;
 mod full_disk;
 mod keys;
 mod killed;
+mod looking;
 mod offline;
 mod python;
 mod quiet;

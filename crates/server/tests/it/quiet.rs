@@ -70,6 +70,8 @@ async fn good_and_strange_requests(serving: &Serving, house: &House) {
             .request(&user(text))
             .header("x-bulla-conversation", "visit 17 of Marisol Quintero");
         assert_eq!(serving.call(&named).await.status(), 200);
+        let of_patient = serving.request(&user(text)).header("x-bulla-patient", MARISOL.name);
+        assert_eq!(serving.call(&of_patient).await.status(), 200);
     }
     for bad in bodies() {
         serving.call(&post(&bad.body).bearer(&house.key)).await;
@@ -85,6 +87,7 @@ async fn good_and_strange_requests(serving: &Serving, house: &House) {
         serving.request(&user(&note.text)).header("traceparent", MARISOL.name),
         serving.request(&user(&note.text)).header("user-agent", DESMOND.email),
         serving.request(&user(&note.text)).header("x-bulla-conversation", &MARISOL.name.repeat(40)),
+        serving.request(&user(&note.text)).header("x-bulla-patient", &MARISOL.name.repeat(40)),
         Request::new(MARISOL.given, "/v1/models", note.text.clone().into()),
     ];
     for request in strange {
@@ -120,6 +123,30 @@ async fn failing_upstreams(serving: &Serving, upstream: &Upstream) {
     }
 }
 
+/// Searches by everything that a person is known by, well formed and not.
+async fn searches(serving: &Serving, house: &House) {
+    let auditor = house.create_key(&["--role", "auditor"]).secret;
+    serving.knows(&auditor).await;
+    for (body, status) in [
+        (serde_json::json!({ "patient": MARISOL.name }), 200),
+        (serde_json::json!({ "person": DESMOND.name, "owner": MARISOL.ssn }), 200),
+        (serde_json::json!({ "patient": MARISOL.name, MARISOL.given: 1 }), 400),
+        (serde_json::json!({ "since": MARISOL.ssn }), 400),
+    ] {
+        let body = bytes::Bytes::from(body.to_string());
+        let search = Request::new("POST", "/log/search", body).bearer(&auditor);
+        assert_eq!(serving.call(&search).await.status(), status);
+    }
+    let found = house.run(&["audit", "search", "--patient", MARISOL.name]).ok();
+    assert!(found.contains("exchange.outcome"), "{found}");
+    let mut from_input = house.command(&["audit", "search", "--patient", "-"]);
+    let input = house.fresh("reference");
+    fs::write(&input, MARISOL.name).unwrap();
+    let output = from_input.stdin(fs::File::open(&input).unwrap()).output().unwrap();
+    fs::remove_file(input).unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), found);
+}
+
 #[tokio::test]
 async fn no_identifier_stands_in_the_clear_in_any_file() {
     let upstream = Upstream::start(Reply::echo()).await;
@@ -128,6 +155,7 @@ async fn no_identifier_stands_in_the_clear_in_any_file() {
     let serving = house.serve();
     good_and_strange_requests(&serving, &house).await;
     failing_upstreams(&serving, &upstream).await;
+    searches(&serving, &house).await;
 
     let bundle = house.fresh("bundle.tar");
     house.export(&bundle);

@@ -3,6 +3,7 @@
 use crate::house::{House, check_refusal, user};
 use crate::rules::Rules;
 use bytes::Bytes;
+use ledger::Event;
 use server::api::{Access, ROUTES};
 use testkit::client::Request;
 use testkit::people::MARISOL;
@@ -11,7 +12,10 @@ use testkit::upstream::{Reply, Upstream};
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
 
 fn request(method: &str, path: &str) -> Request {
-    Request::new(method, path, Bytes::from(user(MARISOL.name).to_string()))
+    // Of the tiles, the first hash; of the searches, one for nothing in particular.
+    let path = path.replace("{*tile}", "0/000.p/1");
+    let body = if path == "/log/search" { "{}".to_owned() } else { user(MARISOL.name).to_string() };
+    Request::new(method, &path, Bytes::from(body))
 }
 
 #[tokio::test]
@@ -19,21 +23,54 @@ async fn every_route_that_is_not_public_refuses_anonymous_callers() {
     let upstream = Upstream::start(Reply::echo()).await;
     let house = House::with(&Rules::cloud(&upstream));
     let serving = house.serve();
-    assert!(ROUTES.iter().any(|route| route.access == Access::ApiKey));
+    let auditor = house.create_key(&["--role", "auditor"]).secret;
+    serving.knows(&auditor).await;
+    let mut denied = 0;
     for route in ROUTES {
-        let anonymous = serving.call(&request(route.method, route.path)).await;
-        let known = serving.call(&request(route.method, route.path).bearer(&house.key)).await;
-        assert_eq!(known.status(), 200, "{} {}: {}", route.method, route.path, known.text());
-        match route.access {
-            Access::Public => assert_eq!(anonymous.status(), 200, "{}", route.path),
-            Access::ApiKey => check_refusal(&anonymous, 401, "invalid_api_key", &[MARISOL.name]),
+        let asked = || request(route.method, route.path);
+        let anonymous = serving.call(&asked()).await;
+        let caller = serving.call(&asked().bearer(&house.key)).await;
+        let reader = serving.call(&asked().bearer(&auditor)).await;
+        let name = format!("{} {}", route.method, route.path);
+        let (right, wrong) = match route.access {
+            Access::Public => {
+                assert_eq!(anonymous.status(), 200, "{name}");
+                assert_eq!(reader.status(), 200, "{name}");
+                (&caller, None)
+            }
+            Access::Caller => (&caller, Some(&reader)),
+            Access::Auditor => (&reader, Some(&caller)),
+        };
+        assert_eq!(right.status(), 200, "{name}: {}", right.text());
+        if let Some(wrong) = wrong {
+            check_refusal(&anonymous, 401, "invalid_api_key", &[MARISOL.name]);
+            check_refusal(wrong, 403, "role_not_allowed", &[MARISOL.name]);
+            denied += 1;
         }
-        for answer in [&anonymous, &known] {
-            assert_eq!(answer.header("cache-control"), Some("no-store"), "{}", route.path);
+        let tile = route.path.starts_with("/log/tile");
+        let kept = if tile { "private, max-age=31536000, immutable" } else { "no-store" };
+        assert_eq!(right.header("cache-control"), Some(kept), "{name}");
+        for answer in [Some(&anonymous), wrong].into_iter().flatten() {
+            assert_eq!(answer.header("cache-control"), Some("no-store"), "{name}");
         }
     }
-    // The chat route was called once with a key.
+    assert!(denied >= 5);
+    // The chat route was called once with a key that is for it.
     assert_eq!(upstream.captured().len(), 1);
+    serving.stop();
+    // What was refused is in the log, and each reading is: the tiles once, however many.
+    let log = house.log();
+    let count = |what: fn(&Event) -> bool| log.events().filter(|event| what(event)).count();
+    let denials: u64 = log
+        .events()
+        .map(|event| if let Event::AccessDenied { count, .. } = event { *count } else { 0 })
+        .sum();
+    assert!(denials >= denied, "{denials}");
+    assert_eq!(
+        count(|it| matches!(it, Event::TilesRead { actor, .. } if actor.name == "Example Bot")),
+        1
+    );
+    assert_eq!(count(|it| matches!(it, Event::Searched { filters, .. } if filters.is_empty())), 1);
 }
 
 #[tokio::test]
@@ -46,6 +83,7 @@ async fn other_methods_and_other_routes_do_not_exist() {
             if method == route.method {
                 continue;
             }
+            // A log route asks for the method before it asks for the key.
             let asked = request(method, route.path).bearer(&house.key);
             let response = serving.call(&asked).await;
             check_refusal(&response, 405, "method_not_allowed", &[MARISOL.name]);

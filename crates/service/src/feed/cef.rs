@@ -23,6 +23,7 @@ const fn severity(level: Level) -> u32 {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of record")]
 pub(super) fn line(logged: &Logged) -> String {
     let record = &logged.record;
     let summary = Summary::of(&record.event);
@@ -81,6 +82,28 @@ pub(super) fn line(logged: &Logged) -> String {
         Event::FeedFailing { feed: name, reason } | Event::CopyFailing { copy: name, reason } => {
             fields.put("destinationServiceName", name);
             fields.put("reason", reason);
+        }
+        Event::AccessDenied { reason, count, .. } => {
+            fields.put("cnt", count);
+            fields.put("reason", reason);
+        }
+        Event::TilesRead { size, .. } => fields.put("msg", format_args!("before {size}")),
+        Event::Searched { filters, count, .. } => {
+            fields.put("cnt", count);
+            fields.put("msg", filters.join(" "));
+        }
+        Event::Reported { from, size, sha256, .. } => {
+            fields.put("fileHash", sha256);
+            fields.put("msg", format_args!("from {from} before {size}"));
+        }
+        Event::Reviewed { reviewer, from, size, sha256, reason, .. } => {
+            fields.put("fileHash", sha256);
+            fields.put("duser", reviewer);
+            fields.put("msg", format_args!("from {from} before {size}"));
+            fields.put("reason", reason.as_deref().unwrap_or_default());
+        }
+        Event::ReviewOverdue { expires, days } => {
+            fields.put("msg", format_args!("due at {expires}, every {days} days"));
         }
         Event::Disposed { scope, authority, reason, count, .. } => {
             fields.flexible(1, "scope", super::scope_of(scope));

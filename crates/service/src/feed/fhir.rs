@@ -2,8 +2,8 @@
 //!
 //! A prompt that leaves the boundary is a disclosure at its source (`PrivacyDisclosure.Source`), content
 //! that was opened is a read, and the rest are the events that DICOM PS3.16 names. No resource claims a
-//! profile: which patient a prompt is about stands in no record, so the patient is there as a reference
-//! whose data is absent.
+//! profile: a record names a patient by a keyed hash at most, and where the caller named none, the patient
+//! is there as a reference whose data is absent.
 
 use super::{Level, Logged, Summary, VERSION, leaves_the_boundary};
 use ledger::{About, Actor, Event, Outcome, Record};
@@ -95,7 +95,16 @@ fn shape(event: &Event, summary: &Summary<'_>) -> Shape {
         Event::ContentRead { .. } => {
             shape(rest(), vec![coding(INTERACTION, "read", "read")], "R", SUCCESS)
         }
-        Event::Exported { .. } | Event::Streamed { .. } => shape(used(), vec![], "R", SUCCESS),
+        Event::Exported { .. }
+        | Event::Streamed { .. }
+        | Event::TilesRead { .. }
+        | Event::Searched { .. }
+        | Event::Reported { .. } => shape(used(), vec![], "R", SUCCESS),
+        Event::Reviewed { .. } => {
+            let of = coding(LIFECYCLE, "verify", "Verify Record Lifecycle Event");
+            shape(of, vec![], "E", SUCCESS)
+        }
+        Event::AccessDenied { .. } => shape(alert(), vec![], "E", MINOR),
         Event::LogOpened { .. } => {
             shape(alert(), vec![coding(DCM, "110134", "Audit Recording Started")], "C", SUCCESS)
         }
@@ -134,7 +143,8 @@ fn shape(event: &Event, summary: &Summary<'_>) -> Shape {
         | Event::AnchorFailing { .. }
         | Event::ClockSkewed { .. }
         | Event::FeedFailing { .. }
-        | Event::CopyFailing { .. } => {
+        | Event::CopyFailing { .. }
+        | Event::ReviewOverdue { .. } => {
             let outcome = if summary.level == Level::Error { SERIOUS } else { MINOR };
             shape(alert(), vec![], "E", outcome)
         }
@@ -166,6 +176,8 @@ fn description(event: &Event, summary: &Summary<'_>) -> String {
             (None, None) => title.to_owned(),
         },
         Event::ContentRead { reason: word, .. }
+        | Event::AccessDenied { reason: word, .. }
+        | Event::Reviewed { reviewer: word, .. }
         | Event::AnchorFailing { reason: word, .. }
         | Event::FeedFailing { reason: word, .. }
         | Event::CopyFailing { reason: word, .. }
@@ -187,6 +199,10 @@ fn description(event: &Event, summary: &Summary<'_>) -> String {
         | Event::AgreementExpiring { .. }
         | Event::Anchored { .. }
         | Event::ClockSkewed { .. }
+        | Event::TilesRead { .. }
+        | Event::Searched { .. }
+        | Event::Reported { .. }
+        | Event::ReviewOverdue { .. }
         | Event::KeyRotated { .. } => title.to_owned(),
     }
 }
@@ -235,6 +251,12 @@ fn agents(record: &Record, summary: &Summary<'_>) -> Vec<Value> {
         | Event::ClockSkewed { .. }
         | Event::FeedFailing { .. }
         | Event::CopyFailing { .. }
+        | Event::AccessDenied { .. }
+        | Event::TilesRead { .. }
+        | Event::Searched { .. }
+        | Event::Reported { .. }
+        | Event::Reviewed { .. }
+        | Event::ReviewOverdue { .. }
         | Event::Disposed { .. }
         | Event::HoldPlaced { .. }
         | Event::HoldReleased { .. }
@@ -298,6 +320,7 @@ fn detail(kind: &str, value: &dyn Display) -> Value {
     json!({ "type": kind, "valueString": value.to_string() })
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of record")]
 fn entities(logged: &Logged) -> Vec<Value> {
     let record = &logged.record;
     // The record itself, so that a missing one shows.
@@ -311,7 +334,7 @@ fn entities(logged: &Logged) -> Vec<Value> {
     match &record.event {
         Event::Intent(intent) => {
             if leaves_the_boundary(&intent.about) {
-                entities.push(patient());
+                entities.push(patient(&intent.about));
             }
             entities.extend(exchange(&intent.about, Vec::new()));
         }
@@ -324,20 +347,28 @@ fn entities(logged: &Logged) -> Vec<Value> {
             let details = vec![detail("version", &version), detail("changes", &changes.len())];
             entities.push(object("configuration", &sha256.to_string(), details));
         }
-        Event::ApiKeyCreated { key, owner, .. } => {
-            let owner = if owner.is_empty() { Vec::new() } else { vec![detail("owner", &owner)] };
-            entities.push(object("api-key", &key.to_string(), owner));
+        Event::ApiKeyCreated { key, owner, role, .. } => {
+            let mut details = Vec::new();
+            if !owner.is_empty() {
+                details.push(detail("owner", &owner));
+            }
+            details.extend(role.as_ref().map(|role| detail("role", &role)));
+            entities.push(object("api-key", &key.to_string(), details));
         }
         Event::ApiKeyRevoked { key, .. } => {
             entities.push(object("api-key", &key.to_string(), Vec::new()));
         }
         Event::LogOpened { verifier_key, .. } => place.push(detail("verifier_key", &verifier_key)),
-        Event::Exported { size, .. } => place.push(detail("size", &size)),
+        Event::Exported { size, .. } | Event::TilesRead { size, .. } => {
+            place.push(detail("size", &size));
+        }
         Event::Streamed { from, size, .. } => {
             place.push(detail("from", &from));
             place.extend(size.map(|size| detail("size", &size)));
         }
-        Event::AccessRefused { count } => place.push(detail("count", &count)),
+        Event::AccessRefused { count } | Event::AccessDenied { count, .. } => {
+            place.push(detail("count", &count));
+        }
         Event::AgreementExpiring { agreement, expires, days } => {
             let details = vec![detail("expires", &expires), detail("days", &days)];
             entities.push(object("agreement", agreement, details));
@@ -355,6 +386,23 @@ fn entities(logged: &Logged) -> Vec<Value> {
         }
         Event::FeedFailing { feed, .. } => entities.push(object("feed", feed, Vec::new())),
         Event::CopyFailing { copy, .. } => entities.push(object("copy", copy, Vec::new())),
+        Event::Searched { filters, count, .. } => {
+            place.extend(filters.iter().map(|filter| detail("filter", filter)));
+            place.push(detail("count", &count));
+        }
+        Event::Reported { from, size, sha256, .. } => {
+            let details = vec![detail("from", &from), detail("size", &size)];
+            entities.push(object("report", &sha256.to_string(), details));
+        }
+        Event::Reviewed { reviewer, from, size, sha256, reason, .. } => {
+            let mut details =
+                vec![detail("reviewer", reviewer), detail("from", &from), detail("size", &size)];
+            details.extend(reason.as_ref().map(|reason| detail("remark", &reason)));
+            entities.push(object("report", &sha256.to_string(), details));
+        }
+        Event::ReviewOverdue { expires, days } => {
+            place.extend([detail("expires", &expires), detail("days", &days)]);
+        }
         Event::Disposed { scope, classes, reason, count, held, sha256, .. } => {
             let classes: Vec<String> = classes.iter().map(ToString::to_string).collect();
             let mut details = vec![
@@ -394,12 +442,23 @@ fn entities(logged: &Logged) -> Vec<Value> {
     entities
 }
 
-fn patient() -> Value {
-    json!({
-        "what": {
+/// The patient by the name that the log has for him; when the caller named none, somebody unknown.
+fn patient(about: &About) -> Value {
+    let what = match about.patient {
+        Some(hash) => {
+            let mut what = identified("patient", &hash.to_string());
+            if let Value::Object(members) = &mut what {
+                members.insert("type".to_owned(), json!("Patient"));
+            }
+            what
+        }
+        None => json!({
             "type": "Patient",
             "extension": [{ "url": ABSENT, "valueCode": "unknown" }],
-        },
+        }),
+    };
+    json!({
+        "what": what,
         "type": coding(ENTITY_TYPE, "1", "Person"),
         "role": coding(OBJECT_ROLE, "1", "Patient"),
     })

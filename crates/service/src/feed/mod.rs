@@ -47,6 +47,11 @@ impl Logged {
         Ok(Self { record, bytes, leaf })
     }
 
+    /// The record.
+    pub(crate) const fn record(&self) -> &Record {
+        &self.record
+    }
+
     /// Where it stands, in one word: log, position and leaf hash.
     fn receipt(&self) -> Receipt {
         Receipt { log: self.record.log, seq: self.record.seq, leaf: self.leaf }
@@ -96,97 +101,49 @@ struct Summary<'a> {
 }
 
 impl<'a> Summary<'a> {
-    const fn new(kind: &'static str, title: &'static str, level: Level) -> Self {
-        Self { kind, title, level, actor: None }
-    }
-
-    const fn by(self, actor: &'a Actor) -> Self {
-        Self { actor: Some(actor), ..self }
-    }
-
     fn of(event: &'a Event) -> Self {
-        use Level::{Error, Info, Notice, Warning};
-        match event {
-            Event::LogOpened { .. } => Self::new("log.opened", "The log begins", Notice),
-            Event::Intent(intent) => {
-                Self::new("exchange.intent", "A prompt is about to leave", Info)
-                    .by(&intent.about.actor)
-            }
-            Event::Outcome(outcome) => {
-                let (title, level) = ending(outcome);
-                Self::new("exchange.outcome", title, level).by(&outcome.about.actor)
-            }
-            Event::ConfigurationApplied { actor, .. } => {
-                let title = "Governed configuration was replaced";
-                Self::new("configuration.applied", title, Notice).by(actor)
-            }
-            Event::ApiKeyCreated { actor, .. } => {
-                Self::new("api_key.created", "An API key was made", Notice).by(actor)
-            }
-            Event::ApiKeyRevoked { actor, .. } => {
-                Self::new("api_key.revoked", "An API key was ended", Notice).by(actor)
-            }
-            Event::Exported { actor, .. } => {
-                Self::new("audit.exported", "The log was exported", Notice).by(actor)
-            }
-            Event::Streamed { actor, .. } => {
-                Self::new("audit.streamed", "Records were read", Notice).by(actor)
-            }
-            Event::ContentRead { actor, .. } => {
-                let title = "Content of an exchange was opened and read";
-                Self::new("content.read", title, Notice).by(actor)
-            }
-            Event::AccessRefused { .. } => {
-                Self::new("access.refused", "Requests were refused: nobody authenticated", Warning)
-            }
-            Event::Started { actor, .. } => {
-                Self::new("service.started", "The server began to serve", Notice).by(actor)
-            }
-            Event::Stopped { actor } => {
-                Self::new("service.stopped", "The server ended in good order", Notice).by(actor)
-            }
-            Event::AgreementExpiring { .. } => {
-                Self::new("agreement.expiring", "An agreement or evidence ends soon", Warning)
-            }
-            Event::Anchored { .. } => {
-                Self::new("log.anchored", "An authority stamped the log", Info)
-            }
-            Event::AnchorFailing { .. } => {
-                Self::new("anchor.failing", "Nobody vouches for the log there", Error)
-            }
-            Event::ClockSkewed { .. } => {
-                let title = "The clock of this machine is not that of an authority";
-                Self::new("clock.skewed", title, Error)
-            }
-            Event::FeedFailing { .. } => {
-                Self::new("feed.failing", "A feed of the log does not deliver", Error)
-            }
-            Event::CopyFailing { .. } => {
-                Self::new("copy.failing", "A copy of the log is not what it must be", Error)
-            }
-            Event::Disposed { actor, .. } => {
-                let title = "Content was disposed of: its keys are destroyed";
-                Self::new("content.disposed", title, Notice).by(actor)
-            }
-            Event::HoldPlaced { actor, .. } => {
-                Self::new("hold.placed", "A hold suspends disposal", Notice).by(actor)
-            }
-            Event::HoldReleased { actor, .. } => {
-                Self::new("hold.released", "A hold ended", Notice).by(actor)
-            }
-            Event::KeyRotated { actor, .. } => {
-                Self::new("key.rotated", "A key that wraps other keys was replaced", Notice)
-                    .by(actor)
-            }
-            Event::Pruned { actor, .. } => {
-                let title = "Records whose time is over were pruned; their hashes stay";
-                Self::new("records.pruned", title, Notice).by(actor)
-            }
-            Event::Offboarded { actor, .. } => {
-                let title = "The organisation left: its keys are destroyed";
-                Self::new("tenant.offboarded", title, Warning).by(actor)
-            }
+        let (title, level) = title_of(event);
+        Self { kind: event.kind(), title, level, actor: event.actor() }
+    }
+}
+
+fn title_of(event: &Event) -> (&'static str, Level) {
+    use Level::{Error, Info, Notice, Warning};
+    match event {
+        Event::LogOpened { .. } => ("The log begins", Notice),
+        Event::Intent(_) => ("A prompt is about to leave", Info),
+        Event::Outcome(outcome) => ending(outcome),
+        Event::ConfigurationApplied { .. } => ("Governed configuration was replaced", Notice),
+        Event::ApiKeyCreated { .. } => ("An API key was made", Notice),
+        Event::ApiKeyRevoked { .. } => ("An API key was ended", Notice),
+        Event::Exported { .. } => ("The log was exported", Notice),
+        Event::Streamed { .. } => ("Records were read", Notice),
+        Event::ContentRead { .. } => ("Content of an exchange was opened and read", Notice),
+        Event::AccessRefused { .. } => ("Requests were refused: nobody authenticated", Warning),
+        Event::Started { .. } => ("The server began to serve", Notice),
+        Event::Stopped { .. } => ("The server ended in good order", Notice),
+        Event::AgreementExpiring { .. } => ("An agreement or evidence ends soon", Warning),
+        Event::Anchored { .. } => ("An authority stamped the log", Info),
+        Event::AnchorFailing { .. } => ("Nobody vouches for the log there", Error),
+        Event::ClockSkewed { .. } => {
+            ("The clock of this machine is not that of an authority", Error)
         }
+        Event::FeedFailing { .. } => ("A feed of the log does not deliver", Error),
+        Event::CopyFailing { .. } => ("A copy of the log is not what it must be", Error),
+        Event::AccessDenied { .. } => ("Requests were refused: the key is not for that", Warning),
+        Event::TilesRead { .. } => ("The log was read as tiles", Notice),
+        Event::Searched { .. } => ("The log was searched", Notice),
+        Event::Reported { .. } => ("A report of activity was made", Notice),
+        Event::Reviewed { .. } => ("A report of activity was reviewed", Notice),
+        Event::ReviewOverdue { .. } => ("Nobody reviewed the activity in time", Warning),
+        Event::Disposed { .. } => ("Content was disposed of: its keys are destroyed", Notice),
+        Event::HoldPlaced { .. } => ("A hold suspends disposal", Notice),
+        Event::HoldReleased { .. } => ("A hold ended", Notice),
+        Event::KeyRotated { .. } => ("A key that wraps other keys was replaced", Notice),
+        Event::Pruned { .. } => {
+            ("Records whose time is over were pruned; their hashes stay", Notice)
+        }
+        Event::Offboarded { .. } => ("The organisation left: its keys are destroyed", Warning),
     }
 }
 
@@ -202,7 +159,7 @@ fn ending(outcome: &Outcome) -> (&'static str, Level) {
 }
 
 /// What is disposed of, in the words of the record.
-fn scope_of(scope: &Disposal) -> String {
+pub(crate) fn scope_of(scope: &Disposal) -> String {
     match scope {
         Disposal::Exchange(exchange) => exchange.to_string(),
         Disposal::Conversation(conversation) => conversation.to_string(),
@@ -211,7 +168,7 @@ fn scope_of(scope: &Disposal) -> String {
 }
 
 /// What a hold covers, in the words of the record.
-fn held(unit: Option<&Unit>) -> String {
+pub(crate) fn held(unit: Option<&Unit>) -> String {
     match unit {
         Some(Unit::Exchange(exchange)) => exchange.to_string(),
         Some(Unit::Conversation(conversation)) => conversation.to_string(),

@@ -32,6 +32,8 @@ const LOG_ANCHORED: Class = Class::new(1008, 99);
 const FOUND: Class = Class::new(2003, 1);
 /// Authentication, Logon: somebody tried and was nobody.
 const LOGON: Class = Class::new(3002, 1);
+/// API Activity, Read: somebody asked for what the key may not have. Which route it was is not recorded.
+const DENIED_CALL: Class = Class::new(6003, 2);
 /// Entity Management: API keys and the governed configuration are entities with a life of their own.
 const CREATED: Class = Class::new(3004, 1);
 const UPDATED: Class = Class::new(3004, 3);
@@ -138,7 +140,11 @@ fn body(record: &Record, summary: &Summary<'_>) -> (Class, Map<String, Value>) {
         Event::Intent(intent) => (ASKED, exchange(record, &intent.about, None)),
         Event::Outcome(outcome) => (ASKED, exchange(record, &outcome.about, Some(outcome))),
         Event::LogOpened { .. } => (LOG_STARTED, some([("log_name", log_name)])),
-        Event::Exported { .. } | Event::Streamed { .. } => {
+        Event::Exported { .. }
+        | Event::Streamed { .. }
+        | Event::TilesRead { .. }
+        | Event::Searched { .. }
+        | Event::Reported { .. } => {
             let members = [("log_name", log_name), ("actor", by), ("status_id", success)];
             (LOG_EXPORTED, some(members))
         }
@@ -193,6 +199,46 @@ fn body(record: &Record, summary: &Summary<'_>) -> (Class, Map<String, Value>) {
                 ("status_id", failure),
             ];
             (LOGON, some(members))
+        }
+        Event::AccessDenied { reason, count, .. } => {
+            let members = [
+                ("actor", by),
+                ("api", Some(json!({ "operation": "any", "service": { "name": "bulla" } }))),
+                ("src_endpoint", Some(here(record))),
+                ("count", Some(json!(count))),
+                ("action_id", Some(json!(2))),
+                ("disposition_id", Some(json!(2))),
+                ("status_id", failure),
+                ("status_code", Some(json!(reason))),
+            ];
+            (DENIED_CALL, some(members))
+        }
+        Event::Reviewed { reviewer, from, size, sha256, reason, .. } => {
+            let entity = json!({
+                "type": "Activity review",
+                "type_id": 99,
+                "name": format!("records {from} to before {size}"),
+                "uid": sha256.to_string(),
+            });
+            let remark = reason.as_deref().map_or_else(String::new, |reason| format!(": {reason}"));
+            let members = [
+                ("actor", by),
+                ("entity", Some(entity)),
+                ("status_id", success),
+                ("status_detail", Some(json!(format!("reviewed by {reviewer}{remark}")))),
+            ];
+            (CREATED, some(members))
+        }
+        Event::ReviewOverdue { expires, days } => {
+            let finding = json!({ "uid": format!("review/{expires}"), "title": summary.title });
+            // Records of activity are reviewed regularly: 45 CFR 164.308(a)(1)(ii)(D).
+            let compliance = json!({
+                "control": "activity review",
+                "standards": ["45 CFR 164.308(a)(1)(ii)(D)"],
+                "status_id": 3,
+                "status_detail": format!("due at {expires}, every {days} days"),
+            });
+            (FOUND, some([("finding_info", Some(finding)), ("compliance", Some(compliance))]))
         }
         Event::Started { .. } => {
             (STARTED, some([("app", Some(product())), ("status_id", success)]))

@@ -13,5 +13,6 @@ mod copies;
 mod feeds;
 mod forgetting;
 mod keys;
+mod looking;
 mod time;
 mod world;

@@ -1,7 +1,7 @@
 //! A house on a test clock, with a stand-in upstream under an agreement.
 
 use ledger::{Actor, ActorKind, Event, Record};
-use service::{Converse, House, KeyRequest, Principal, Setup, Started};
+use service::{Converse, House, KeyRequest, KeyRole, Principal, Setup, Started};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -130,12 +130,26 @@ impl World {
         house.reload().await.unwrap();
         let request = KeyRequest {
             owner: "Example Scheduling Bot".to_owned(),
+            role: KeyRole::Caller,
             purpose: Some("treatment".to_owned()),
             days: key_days,
         };
         let (_, secret, _) = house.create_key(request, operator()).await.unwrap();
         house.reload().await.unwrap();
         Self { house, clock, upstream, secret: secret.reveal().to_owned(), environment, dir }
+    }
+
+    /// A key that reads the log.
+    pub(crate) async fn auditor(&self, owner: &str) -> Principal {
+        let request = KeyRequest {
+            owner: owner.to_owned(),
+            role: KeyRole::Auditor,
+            purpose: None,
+            days: None,
+        };
+        let (_, secret, _) = self.house.create_key(request, operator()).await.unwrap();
+        self.house.reload().await.unwrap();
+        self.house.authenticate(secret.reveal()).unwrap()
     }
 
     /// Puts the same rules in force with `more` below them.
@@ -189,6 +203,16 @@ impl World {
 
     /// Sends one user turn; says the outcome's name, its code and reason, from the record.
     pub(crate) async fn ask(&self, text: &str, conversation: Option<&str>) -> (Event, String) {
+        self.ask_about(text, conversation, None).await
+    }
+
+    /// The same, about a patient.
+    pub(crate) async fn ask_about(
+        &self,
+        text: &str,
+        conversation: Option<&str>,
+        patient: Option<&str>,
+    ) -> (Event, String) {
         let body = serde_json::json!({
             "model": "example",
             "messages": [{ "role": "user", "content": text }],
@@ -198,6 +222,7 @@ impl World {
             body: body.to_string().into_bytes(),
             purpose: None,
             conversation: conversation.map(phi::Text::from),
+            patient: patient.map(phi::Text::from),
         };
         let Started::Ended(ended) = self.house.converse(request).await else {
             panic!("no stream was asked for");

@@ -6,7 +6,7 @@ use ledger::{
     ApiKeyId, ContentClass, ConversationId, Disposal, Entry, Event, Hash, Journal, Receipt,
     SealedSurrogate, TenantId, Unit, Unrecorded, WrappedUnit,
 };
-use store::{ApiKeyRow, ConfigurationRow, Effect, Forgotten, Store};
+use store::{ApiKeyRow, ConfigurationRow, Effect, Forgotten, KeyRole, Store};
 
 impl House {
     async fn effect(&self, effect: Effect) -> Result<Receipt, Unrecorded> {
@@ -15,6 +15,7 @@ impl House {
 
     fn api_key(&self, secret: &str) -> ApiKeyRow {
         ApiKeyRow {
+            role: KeyRole::default(),
             id: ApiKeyId::mint(time(0), &self.entropy),
             secret_hash: Hash::of(secret.as_bytes()),
             owner: "program-a".into(),

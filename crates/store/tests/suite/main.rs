@@ -12,4 +12,5 @@ mod crash;
 mod feeds;
 mod guard;
 mod keys;
+mod search;
 mod support;

@@ -166,6 +166,7 @@ fn about(exchange: ExchangeId) -> About {
         path: Vec::new(),
         prompt: None,
         key_day: None,
+        patient: None,
     }
 }
 
