@@ -102,6 +102,12 @@ enum Stop {
     House(Error),
 }
 
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::House(error)
+    }
+}
+
 impl From<store::Error> for Stop {
     fn from(error: store::Error) -> Self {
         Self::House(error.into())
@@ -116,6 +122,19 @@ impl From<BucketFailure> for Stop {
 
 /// The log does not hold what was copied from it.
 const REWRITTEN: Stop = Stop::Forked("log_rewritten");
+
+/// A text without its first lines.
+fn lines_from(text: &[u8], passed: usize) -> &[u8] {
+    let mut rest = text;
+    for _ in 0..passed {
+        let end = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
+        rest = rest.get(end..).unwrap_or_default();
+        if rest.is_empty() {
+            break;
+        }
+    }
+    rest
+}
 
 impl House {
     /// Copies the log to every copy of the configuration, each at its own pace, until it is dropped.
@@ -415,10 +434,13 @@ impl Turn<'_> {
         if self.house.tenant.head().await?.size() <= chunk.last {
             return Err(Stop::Forked("holds_more"));
         }
-        let before = self.position(chunk.first).await?;
+        let pruned = self.house.tenant.pruned().await?.size();
+        let before = self.position(chunk.first.max(pruned)).await?;
         let ours = self.read(before, chunk.last + 1, usize::MAX).await?;
+        // What was pruned here is there, and cannot be compared.
+        let passed = usize::try_from(before.next - chunk.first).unwrap_or(usize::MAX);
         match self.object(&chunk.to_string()).await? {
-            Some(theirs) if theirs == ours.bytes => Ok(()),
+            Some(theirs) if lines_from(&theirs, passed) == ours.bytes => Ok(()),
             Some(_) => Err(REWRITTEN),
             None => Err(Stop::Failing("objects_missing")),
         }
@@ -427,14 +449,18 @@ impl Turn<'_> {
     /// The position with what stands before it in the log.
     async fn position(&self, next: u64) -> Result<LogPosition, Stop> {
         let Some(last) = next.checked_sub(1) else { return Ok(BEGINNING) };
-        let record = self.house.tenant.record(last).await?;
-        let before = record.map(|bytes| leaf_hash(&bytes)).ok_or(REWRITTEN)?;
+        let before = self.house.leaf_of(last).await?.ok_or(REWRITTEN)?;
         Ok(LogPosition { next, before })
     }
 
     /// Reads records before position `end`, each of which must follow the one before it, until they have
     /// so many bytes.
     async fn read(&self, from: LogPosition, end: u64, most_bytes: usize) -> Result<Written, Stop> {
+        // A copy holds the whole log, and cannot begin with what was pruned.
+        let pruned = self.house.tenant.pruned().await?.size();
+        if pruned > 0 && from.next < pruned {
+            return Err(Stop::Failing("log_pruned"));
+        }
         let (mut bytes, mut after, mut committed) = (Vec::new(), from, Committed::default());
         while after.next < end && bytes.len() < most_bytes {
             let batch = self.house.tenant.records_from(after.next, BATCH_RECORDS).await?;

@@ -3,6 +3,7 @@
 use crate::house::{Error, House};
 use crate::keys::KeysError;
 use ledger::bundle::{Committed, Subject, WriteError, Writer};
+use ledger::proof::TILE_WIDTH;
 use ledger::seal::{PerClass, Place, Unsealable};
 use ledger::{Actor, Blob, BlobPart, ContentClass, Entry, Event, ExchangeId, Record};
 use phi::Text;
@@ -114,6 +115,7 @@ impl House {
         let (records, note) = (checkpoint.size, checkpoint.note);
         self.anchor().await?;
 
+        let pruned = self.tenant.pruned().await?.size();
         // A tar states the length of a file before it, so the records are read twice.
         let mut record_bytes = 0;
         let mut committed = Committed::default();
@@ -130,7 +132,7 @@ impl House {
             organisation: self.organisation.clone(),
             verifier_key: self.signer.verifier_key(),
             records,
-            pruned: 0,
+            pruned,
             record_bytes,
             created: now,
         };
@@ -161,6 +163,12 @@ impl House {
                 if named && *kept.get(ContentClass::of_part(blob.part)) {
                     writer.blob(&blob)?;
                 }
+            }
+        }
+        for index in 0..pruned.div_ceil(TILE_WIDTH) {
+            let width = (pruned - index * TILE_WIDTH).min(TILE_WIDTH);
+            for leaf in self.tenant.tile(0, index, width).await? {
+                writer.pruned(&leaf)?;
             }
         }
         self.each_record(records, |seq, bytes| {

@@ -14,6 +14,7 @@ mod identity;
 mod keys;
 mod offboarding;
 mod paths;
+mod pruning;
 mod retention;
 mod review;
 mod rotation;

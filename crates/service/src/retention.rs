@@ -30,7 +30,7 @@ const CLOSE_WAIT: Duration = Duration::from_secs(1);
 const TRIES: usize = 4;
 
 /// By which right the schedule disposes.
-const SCHEDULE: &str = "retention schedule";
+pub(crate) const SCHEDULE: &str = "retention schedule";
 
 /// Why something is disposed of before the schedule says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +151,7 @@ fn any_of<T>(classes: &PerClass<bool>, keys: &PerClass<Option<T>>) -> bool {
 
 impl House {
     /// The retention schedule in force.
-    fn retention(&self) -> Retention {
+    pub(crate) fn retention(&self) -> Retention {
         let in_force = self.in_force.load();
         in_force.as_ref().map(|it| it.rules.retention().clone()).unwrap_or_default()
     }

@@ -333,7 +333,8 @@ impl House {
         }
         let last_review = self.last_review(size).await?;
         let mut tally = Tally::default();
-        let mut next = from;
+        let pruned = self.tenant.pruned().await?;
+        let mut next = pruned.go_on_from(from);
         while next < size {
             let batch = self.tenant.records_from(next, 1000).await?;
             if batch.is_empty() {
@@ -345,7 +346,7 @@ impl House {
                     return Err(ReadError::Broken { seq: next }.into());
                 }
                 tally.add(&record);
-                next = seq + 1;
+                next = pruned.go_on_from(seq + 1);
             }
         }
         let activity = Activity {

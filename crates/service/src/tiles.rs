@@ -62,7 +62,8 @@ impl House {
         Ok(Some(last.note))
     }
 
-    /// The bytes of a tile; absent when the last checkpoint does not cover all of it.
+    /// The bytes of a tile; absent when the last checkpoint does not cover all of it, and where its records
+    /// were pruned.
     ///
     /// # Errors
     /// [`Error`] when it cannot be read, or the reading cannot be recorded.
@@ -82,14 +83,20 @@ impl House {
                 let bytes = hashes.iter().map(|hash| hash.as_bytes().as_slice());
                 Ok(Some(bytes.collect::<Vec<_>>().concat()))
             }
-            Level::Entries => self.entries(tile).await.map(Some),
+            Level::Entries => self.entries(tile).await,
         }
     }
 
-    async fn entries(&self, tile: Tile) -> Result<Vec<u8>, Error> {
+    /// Absent where records were pruned.
+    async fn entries(&self, tile: Tile) -> Result<Option<Vec<u8>>, Error> {
         let missing = || Error::from(store::Error::Malformed { table: "records" });
         let width = usize::try_from(tile.width).unwrap_or(usize::MAX);
-        let records = self.tenant.records_from(tile.index * TILE_WIDTH, width).await?;
+        let first = tile.index * TILE_WIDTH;
+        let pruned = self.tenant.pruned().await?.size();
+        if pruned > first {
+            return Ok(None);
+        }
+        let records = self.tenant.records_from(first, width).await?;
         if records.len() != width {
             return Err(missing());
         }
@@ -100,7 +107,7 @@ impl House {
             bundle.extend_from_slice(&length.to_be_bytes());
             bundle.extend_from_slice(&record);
         }
-        Ok(bundle)
+        Ok(Some(bundle))
     }
 
     /// Records that somebody reads, before the first tile is given out.

@@ -227,13 +227,19 @@ impl House {
             due.sweep = now + SWEEP_INTERVAL;
             log_failure("ending open intents", self.sweep().await);
             log_failure("finishing disposals", self.finish_disposals().await);
+            log_failure("finishing to prune", self.finish_pruning().await);
         }
         if due.calendar <= now {
             due.calendar = now + CALENDAR_INTERVAL;
             log_failure("warning of expiry", self.warn_of_expiry().await);
             let purged = self.tenant.purge_surrogates(self.clock.now()).await;
             log_failure("forgetting surrogates", purged.map_err(Error::from));
-            log_failure("applying the retention schedule", self.apply_retention().await);
+            let applied = self.apply_retention().await;
+            // Records go after what they commit to, and not while that could not go.
+            if applied.is_ok() {
+                log_failure("pruning records", self.prune().await);
+            }
+            log_failure("applying the retention schedule", applied);
             log_failure("looking for a review", self.tell_of_overdue_review().await);
         }
     }
@@ -263,7 +269,7 @@ impl Due {
     }
 }
 
-fn log_failure<T>(doing: &'static str, result: Result<T, Error>) {
+fn log_failure<T, E: std::fmt::Display>(doing: &'static str, result: Result<T, E>) {
     if let Err(error) = result {
         tracing::error!(%error, doing, "upkeep failed");
     }

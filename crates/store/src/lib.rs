@@ -24,6 +24,7 @@ mod error;
 mod folder;
 mod keys;
 mod number;
+mod pruning;
 mod rows;
 mod search;
 mod sql;
@@ -36,6 +37,7 @@ pub use deployment::{AnchorRow, Deployment, LeafRow, StampRow};
 pub use error::{Error, StopReason};
 pub use folder::ServeLock;
 pub use keys::{Destruction, KeyStore};
+pub use pruning::Pruned;
 pub use rows::{
     ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, Effect, Forgotten, HoldRow,
     KeyRole, LogPosition, MovedUnit, OpenDisposal, OpenIntent, ShelfRow, TenantKeyRow, TenantRow,

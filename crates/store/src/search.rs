@@ -8,6 +8,7 @@
 
 use crate::error::{Error, Fault};
 use crate::number::Number;
+use crate::pruning::Pruned;
 use crate::sql;
 use crate::statements::run;
 use ledger::{ConversationId, Event, ExchangeId, Hash, TenantId, Time};
@@ -15,7 +16,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::BTreeSet;
 
 /// Records of one block.
-const BLOCK: u64 = 256;
+pub(crate) const BLOCK: u64 = 256;
 
 /// Records after which one reading returns what it has.
 const RECORDS_AT_ONCE: usize = 1024;
@@ -204,11 +205,13 @@ pub(crate) fn candidates(
     from: u64,
     size: u64,
 ) -> Result<Candidates, Error> {
-    let search = Search { connection, tenant };
+    let pruned = crate::pruning::pruned(connection, tenant)?;
+    let search = Search { connection, tenant, pruned };
     let before = if sought.scan { size } else { search.unindexed()? };
     let (low, high) = search.bounds(sought)?;
     let (mut found, mut at, mut bytes) = (Candidates::default(), from, 0);
     for _ in 0..LOOKS_AT_ONCE {
+        at = pruned.go_on_from(at);
         // What was never indexed is read as it is.
         if at >= before {
             at = at.max(low);
@@ -237,6 +240,7 @@ pub(crate) fn candidates(
 struct Search<'c> {
     connection: &'c Connection,
     tenant: TenantId,
+    pruned: Pruned,
 }
 
 const DURING: &str = "searching the log";
@@ -318,6 +322,13 @@ impl Search<'_> {
         while let Some(row) = rows.next().map_err(&failed)? {
             let (Number(seq), record): (Number, Vec<u8>) =
                 row.get(0).and_then(|seq| Ok((seq, row.get(1)?))).map_err(&failed)?;
+            // Where records were pruned, as many lie further on; where they are being, some are still there.
+            if seq >= end {
+                break;
+            }
+            if self.pruned.go_on_from(seq) != seq {
+                continue;
+            }
             bytes += record.len();
             out.push((seq, record));
         }

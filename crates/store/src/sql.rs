@@ -15,6 +15,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("schema/4.sql"),
     include_str!("schema/5.sql"),
     include_str!("schema/6.sql"),
+    include_str!("schema/7.sql"),
 ];
 
 /// What a PostgreSQL back end would say differently.
@@ -59,6 +60,18 @@ texts! {
     RECORDS = "SELECT seq, bytes FROM records WHERE tenant = $1 AND seq >= $2 ORDER BY seq LIMIT $3";
     RECORD = "SELECT bytes FROM records WHERE tenant = $1 AND seq = $2";
     RECORDS_END = "SELECT coalesce(max(seq) + 1, 0) FROM records WHERE tenant = $1";
+
+    PRUNED = "SELECT size, done FROM prunings WHERE tenant = $1";
+    BEGIN_PRUNING = "INSERT INTO prunings (tenant, size, done) VALUES ($1, $2, 1)
+        ON CONFLICT (tenant) DO UPDATE SET size = excluded.size WHERE excluded.size > prunings.size";
+    KEEP_LEAVES = "INSERT INTO pruned (tenant, seq, leaf)
+        SELECT tenant, seq, leaf FROM records WHERE tenant = $1 AND seq >= $2 AND seq < $3";
+    PRUNE_RECORDS = "DELETE FROM records WHERE tenant = $1 AND seq >= $2 AND seq < $3";
+    PRUNE_BLOBS = "DELETE FROM blobs WHERE tenant = $1 AND exchange = $2";
+    PRUNE_TERMS = "DELETE FROM terms WHERE tenant = $1 AND block < $2";
+    PRUNE_MINUTES = "DELETE FROM minutes WHERE tenant = $1
+        AND seq < (SELECT max(seq) FROM minutes WHERE tenant = $1 AND seq <= $2)";
+    SET_PRUNED = "UPDATE prunings SET done = $1 WHERE tenant = $2";
 
     ADD_BLOB = "INSERT INTO blobs (tenant, exchange, part, key, commitment, sealed)
         SELECT $1, $2, $3, $4, $5, $6
@@ -173,8 +186,10 @@ texts! {
     ADD_LEAF = "INSERT INTO leaves (seq, tenant, size, leaf) VALUES ($1, $2, $3, $4)";
     LEAF_HASHES = "SELECT leaf FROM leaves WHERE seq >= $1 ORDER BY seq LIMIT $2";
     LEAVES_OF = "SELECT max(seq), max(size) FROM leaves WHERE tenant = $1 AND seq < $2";
-    RECORD_LEAVES = "SELECT leaf FROM records
-        WHERE tenant = $1 AND seq >= $2 ORDER BY seq LIMIT $3";
+    RECORD_LEAVES = "SELECT leaf FROM (
+            SELECT seq, leaf FROM pruned WHERE tenant = $1 AND seq >= $2
+            UNION ALL SELECT seq, leaf FROM records WHERE tenant = $1 AND seq >= $2)
+        ORDER BY seq LIMIT $3";
     ADD_SUBTREE = "INSERT INTO subtrees (log, level, number, hash) VALUES ($1, $2, $3, $4)";
     SUBTREES = "SELECT hash FROM subtrees
         WHERE log = $1 AND level = $2 AND number >= $3 ORDER BY number LIMIT $4";

@@ -32,7 +32,7 @@ pub(crate) fn run(
 }
 
 /// As [`run`], for a statement that must change exactly one row.
-fn run_one(
+pub(crate) fn run_one(
     connection: &Connection,
     text: &str,
     values: impl Params,
@@ -178,8 +178,7 @@ pub(crate) fn index(
         | Event::Reviewed { .. }
         | Event::ReviewOverdue { .. }
         | Event::CopyFailing { .. }
-        | Event::KeyRotated { .. }
-        | Event::Pruned { .. } => Ok(()),
+        | Event::KeyRotated { .. } => Ok(()),
         Event::HoldPlaced { hold, unit, authority, .. } => {
             let (exchange, conversation) = columns(*unit);
             let values = params![
@@ -216,17 +215,27 @@ pub(crate) fn index(
             let values = params![gone.prompts, gone.answers, gone.surrogates, of, id];
             run(connection, text, values, "disposing of keys").map(|_| ())
         }
-        // Whoever leaves takes everything along, so any hold is in the way.
-        Event::Offboarded { .. } => {
-            let during = "looking for holds";
-            let values = params![tenant.as_bytes()];
-            let held: i64 = read_one(connection, sql::HOLD_COUNT, values, during)?;
-            if held > 0 {
+        // Records are pruned from the first on, whatever they speak of, so any hold is in the way.
+        Event::Pruned { size, .. } => {
+            refuse_under_holds(connection, tenant)?;
+            if !(2..=seq).contains(size) {
                 return Err(Fault::Conflict);
             }
+            let values = params![tenant.as_bytes(), Number(*size)];
+            run_one(connection, sql::BEGIN_PRUNING, values, "beginning to prune")
+        }
+        // Whoever leaves takes everything along, so any hold is in the way.
+        Event::Offboarded { .. } => {
+            refuse_under_holds(connection, tenant)?;
             begin_disposal(connection, tenant, seq, None)
         }
     }
+}
+
+fn refuse_under_holds(connection: &Connection, tenant: TenantId) -> Result<(), Fault> {
+    let values = params![tenant.as_bytes()];
+    let held: i64 = read_one(connection, sql::HOLD_COUNT, values, "looking for holds")?;
+    if held > 0 { Err(Fault::Conflict) } else { Ok(()) }
 }
 
 fn columns(unit: Option<Unit>) -> (Option<[u8; 16]>, Option<[u8; 16]>) {

@@ -5,6 +5,7 @@ use crate::deployment::{Leaves, Of};
 use crate::error::Error;
 use crate::folder::{Folder, parse_note, replace_note};
 use crate::number::Number;
+use crate::pruning::{self, Pruned};
 use crate::rows::{
     ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, Effect, Forgotten, HoldRow,
     KeyRole, LogPosition, OpenDisposal, OpenIntent,
@@ -415,7 +416,43 @@ impl Tenant {
             .await
     }
 
-    /// Records from position `seq` on, in order, with their positions.
+    /// How much of the log is pruned.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when it cannot be read.
+    pub async fn pruned(&self) -> Result<Pruned, Error> {
+        let id = self.id;
+        self.store.read(move |connection| pruning::pruned(connection, id)).await
+    }
+
+    /// Takes away the next records that are recorded as pruned; says how many went, 0 when no more are
+    /// to go.
+    ///
+    /// # Errors
+    /// [`Error::Unrecorded`] when it is not durable; [`Error::Conflict`] when records are not what they
+    /// must be.
+    pub async fn prune(&self) -> Result<u64, Error> {
+        match self.store.submit(Work::Prune { tenant: self.id }).await? {
+            Done::Rows(rows) => Ok(rows),
+            Done::Appended(_) => Err(Error::Conflict),
+        }
+    }
+
+    /// The root of the tree over the log's first `size` records.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when there are fewer.
+    pub async fn root(&self, size: u64) -> Result<Hash, Error> {
+        let of = Of::Tenant(self.id);
+        self.store
+            .read(move |connection| {
+                proof::root(&mut Tiles::new(Leaves { connection, of }, size), size)
+            })
+            .await
+    }
+
+    /// Records from position `seq` on, in order, with their positions. Those that were pruned are passed
+    /// over, so after record 0 may come a later one than record 1.
     ///
     /// At most `limit`, [`RECORDS_PER_READ`] or 16 MiB of them, whichever is least. Fewer than
     /// `limit` do not mean that the log ends there; only an empty answer does.
@@ -423,19 +460,28 @@ impl Tenant {
     /// # Errors
     /// [`Error::Database`] when they cannot be read.
     pub async fn records_from(&self, seq: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, Error> {
-        let (id, Some(seq)) = (self.id, column(seq)) else { return Ok(Vec::new()) };
-        let limit = limit.min(RECORDS_PER_READ);
-        self.store.read(move |connection| records(connection, id, seq, limit)).await
+        let (id, limit) = (self.id, limit.min(RECORDS_PER_READ));
+        self.store
+            .read(move |connection| {
+                let pruned = pruning::pruned(connection, id)?;
+                // Some of those that are recorded as pruned may still be there.
+                let limit = if seq == 0 && pruned.size() > 0 { limit.min(1) } else { limit };
+                let Some(seq) = column(pruned.go_on_from(seq)) else { return Ok(Vec::new()) };
+                records(connection, id, seq, limit)
+            })
+            .await
     }
 
-    /// One record's bytes; absent beyond the end of the log.
+    /// One record's bytes; absent beyond the end of the log, and where it was pruned.
     ///
     /// # Errors
     /// [`Error::Database`] when it cannot be read.
     pub async fn record(&self, seq: u64) -> Result<Option<Vec<u8>>, Error> {
-        let (id, Some(seq)) = (self.id, column(seq)) else { return Ok(None) };
+        let id = self.id;
         self.store
             .read(move |connection| {
+                let kept = pruning::pruned(connection, id)?.go_on_from(seq) == seq;
+                let Some(seq) = column(seq).filter(|_| kept) else { return Ok(None) };
                 let values = params![id.as_bytes(), seq];
                 one(connection, sql::RECORD, values, |row| row.get(0), "reading a record")
             })

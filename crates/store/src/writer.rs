@@ -9,6 +9,7 @@ use crate::connection::BUSY_TIMEOUT;
 use crate::deployment::{NewAnchor, StampRow};
 use crate::error::{Error, Fault, StopReason};
 use crate::folder::Turn;
+use crate::pruning;
 use crate::rows::{CheckpointRow, Effect, Forgotten, LogPosition, TenantRow};
 use crate::search::{self, Indexed};
 use crate::sql::{self, dialect};
@@ -91,6 +92,9 @@ pub(crate) enum Work {
         tenant: TenantId,
         copy: String,
         position: LogPosition,
+    },
+    Prune {
+        tenant: TenantId,
     },
     Probe,
     #[cfg(test)]
@@ -252,7 +256,8 @@ fn weight(work: &Work) -> usize {
         | Work::AddCosignature { .. }
         | Work::PurgeSurrogates { .. }
         | Work::MoveFeed { .. }
-        | Work::MoveCopy { .. } => 0,
+        | Work::MoveCopy { .. }
+        | Work::Prune { .. } => 0,
         Work::Probe => PROBE_BYTES,
         #[cfg(test)]
         Work::Poke(_) => 0,
@@ -463,6 +468,7 @@ impl Writer {
             Work::MoveCopy { tenant, copy, position } => {
                 statements::move_copy(connection, *tenant, copy, position)?
             }
+            Work::Prune { tenant } => pruning::prune(connection, *tenant)?,
             Work::Probe => statements::probe(connection)?,
             #[cfg(test)]
             Work::Poke(poke) => {

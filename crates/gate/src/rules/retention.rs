@@ -17,12 +17,14 @@ const TWO_MONTHS: u32 = 60;
 /// A hundred years: longer than any rule that we know of asks for.
 const MAX_DAYS: u32 = 36_525;
 
-/// For how many days each class of content is kept, counted from the end of the day of its keys.
+/// For how many days each class of content is kept, counted from the end of the day of its keys, and
+/// records, from the end of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retention {
     prompts: u32,
     answers: u32,
     surrogates: u32,
+    records: u32,
     decision: Option<Decision>,
 }
 
@@ -49,7 +51,13 @@ impl Decision {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { prompts: SEVEN_YEARS, answers: SEVEN_YEARS, surrogates: TWO_MONTHS, decision: None }
+        Self {
+            prompts: SEVEN_YEARS,
+            answers: SEVEN_YEARS,
+            surrogates: TWO_MONTHS,
+            records: SEVEN_YEARS,
+            decision: None,
+        }
     }
 }
 
@@ -76,6 +84,18 @@ impl Retention {
         today.plus_days(-i64::from(self.days(class)))
     }
 
+    /// For how many days records are kept; never for less than what they commit to.
+    #[must_use]
+    pub const fn records_days(&self) -> u32 {
+        self.records
+    }
+
+    /// The first day whose records are still kept on the day `today`.
+    #[must_use]
+    pub fn records_kept_from(&self, today: Day) -> Day {
+        today.plus_days(-i64::from(self.records))
+    }
+
     /// The decision by which something is kept for less than six years; absent when nothing is.
     #[must_use]
     pub const fn decision(&self) -> Option<&Decision> {
@@ -92,6 +112,13 @@ impl Retention {
         let prompts = days("prompts_days", raw.prompts_days, default.prompts)?;
         let answers = days("answers_days", raw.answers_days, default.answers)?;
         let surrogates = days("surrogates_days", raw.surrogates_days, default.surrogates)?;
+        let records =
+            days("records_days", raw.records_days, default.records.max(prompts).max(answers))?;
+        if records < prompts.max(answers) {
+            let problem = "records are kept for at least as long as the prompts and answers that they \
+                           commit to";
+            return Err(Fault::new("records_days", problem.to_owned()));
+        }
         let title: Option<Title> = optional("decision", raw.decision.as_ref())?;
         let sha256 = match &raw.decision_sha256 {
             None => None,
@@ -112,7 +139,8 @@ impl Retention {
                 return Err(Fault::new("decision", "say what it is and who signed it"));
             }
         };
-        let short = [("prompts_days", prompts), ("answers_days", answers)];
+        let short =
+            [("prompts_days", prompts), ("answers_days", answers), ("records_days", records)];
         if decision.is_none()
             && let Some((field, _)) = short.iter().find(|(_, days)| *days < SIX_YEARS)
         {
@@ -122,7 +150,7 @@ impl Retention {
             );
             return Err(Fault::new(field, problem));
         }
-        Ok(Self { prompts, answers, surrogates, decision })
+        Ok(Self { prompts, answers, surrogates, records, decision })
     }
 }
 
@@ -133,6 +161,7 @@ pub(super) struct RawRetention {
     prompts_days: Option<u32>,
     answers_days: Option<u32>,
     surrogates_days: Option<u32>,
+    records_days: Option<u32>,
     decision: Option<String>,
     decision_sha256: Option<String>,
 }
@@ -168,6 +197,26 @@ mod tests {
             check(&format!("prompts_days = {days}"), Err("prompts_days"));
             check(&format!("surrogates_days = {days}"), Err("surrogates_days"));
         }
+    }
+
+    #[test]
+    fn records_outlive_what_they_commit_to() {
+        let records = |text: &str| {
+            let raw: RawRetention = toml::from_str(text).unwrap();
+            Retention::parse(Some(&raw)).map(|it| it.records_days()).map_err(|fault| fault.field)
+        };
+        assert_eq!(records(""), Ok(2557));
+        assert_eq!(records("answers_days = 3652"), Ok(3652));
+        assert_eq!(
+            records("prompts_days = 2192\nanswers_days = 2192\nrecords_days = 2192"),
+            Ok(2192)
+        );
+        assert_eq!(records("records_days = 2556"), Err("records_days"));
+        let short = "prompts_days = 30\nanswers_days = 30\nrecords_days = 2191";
+        assert_eq!(records(short), Err("prompts_days"));
+        let sha256 = Hash::of(b"document");
+        let both = format!("{short}\ndecision = \"Example\"\ndecision_sha256 = \"{sha256}\"");
+        assert_eq!(records(&both), Ok(2191));
     }
 
     #[test]

@@ -71,12 +71,14 @@ impl ApiError {
         }
     }
 
-    /// The last checkpoint does not cover it.
+    /// The last checkpoint does not cover it, or its records were pruned.
     pub(super) const fn no_tile() -> Self {
         Self {
             status: StatusCode::NOT_FOUND,
             code: "beyond_checkpoint",
-            message: Cow::Borrowed("The last checkpoint of the log does not cover that."),
+            message: Cow::Borrowed(
+                "The last checkpoint of the log does not cover that, or its records were pruned.",
+            ),
             classes: Vec::new(),
             retry_after_seconds: None,
         }

@@ -19,7 +19,6 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use gate::rules::{CoveredFeed, Feed, FeedTarget, LineFormat};
-use ledger::tree::leaf_hash;
 use ledger::{Entropy, Entry, Event, Hash, LogId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -104,6 +103,12 @@ pub(super) enum Stop {
     Rewritten,
     /// The house itself.
     House(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::House(error)
+    }
 }
 
 impl From<store::Error> for Stop {
@@ -295,12 +300,11 @@ impl House {
             return Ok(());
         }
         let position = self.tenant.feed_position(id).await?.unwrap_or(BEGINNING);
-        if let Some(last) = position.next.checked_sub(1) {
-            let record = self.tenant.record(last).await?;
-            if record.map(|bytes| leaf_hash(&bytes)) != Some(position.before) {
-                run.rewritten = true;
-                return Err(Stop::Rewritten);
-            }
+        if let Some(last) = position.next.checked_sub(1)
+            && self.leaf_of(last).await? != Some(position.before)
+        {
+            run.rewritten = true;
+            return Err(Stop::Rewritten);
         }
         (run.sent, run.arrived, run.kept) = (Some(position), position, position);
         Ok(())
@@ -369,6 +373,8 @@ impl House {
         covered: &CoveredFeed<'_>,
     ) -> Result<Option<Batch>, Stop> {
         let _alone = self.feeds.reading.lock().await;
+        // A feed that is new to an old log begins with record 0 and goes on behind what was pruned.
+        let from = self.behind_pruned(from).await?;
         let records = self.tenant.records_from(from.next, limit).await?;
         let (log, format) = (self.log, covered.feed().format());
         let framed = matches!(covered.target(), FeedTarget::Syslog(_));

@@ -45,6 +45,7 @@ impl House {
         let receipt = self.tenant.append_with(entry, Vec::new()).await.map_err(Error::from)?;
         // Other processes may have written between the two, so the record's own place is the end.
         let end = size.map(|_| receipt.seq + 1);
+        let pruned = self.tenant.pruned().await?;
         let mut next = from;
         let mut before: Option<Hash> = None;
         while end.is_none_or(|end| next < end) {
@@ -55,7 +56,10 @@ impl House {
             if records.is_empty() {
                 tokio::time::sleep(LOOK_INTERVAL).await;
             }
-            for (_, bytes) in records {
+            for (seq, bytes) in records {
+                if seq > next && pruned.go_on_from(next) == seq {
+                    (next, before) = (seq, None);
+                }
                 if end.is_some_and(|end| next >= end) {
                     return Ok(());
                 }

@@ -56,7 +56,12 @@ impl World {
             if objects.contains_key(&format!("checkpoints/{size:010}")) {
                 return;
             }
-            assert!(begun.elapsed() < LIMIT, "{size}: {:?}", bucket.complaints());
+            assert!(
+                begun.elapsed() < LIMIT,
+                "{size}: {:?}, {:?}",
+                self.told().await,
+                bucket.complaints()
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -147,6 +152,44 @@ async fn the_copy_grows_with_the_log_and_goes_on_after_a_restart() {
     let after = bucket.objects();
     assert!(before.iter().all(|(name, bytes)| after.get(name) == Some(bytes)));
     assert_eq!(world.told().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_pruned_here_stays_in_the_copy_and_is_no_other_past() {
+    let world = World::at("2026-06-01T00:00:00Z", None).await;
+    let bucket = Bucket::start();
+    world.copied_to(&bucket, "").await;
+    let kept = world.keep_up();
+    world.grow(40).await;
+    world.is_copied(&bucket).await;
+    kept.stop().await;
+    world.clock.advance(2558 * 86_400);
+    world.house.apply_retention().await.unwrap();
+    // As far as a copy has them, so the last chunk is cut in two by it or gone from here.
+    assert!(world.house.prune().await.unwrap() > 30);
+
+    let world = world.reopened().await;
+    let kept = world.keep_up();
+    world.grow(5).await;
+    world.is_copied(&bucket).await;
+    kept.stop().await;
+    assert_eq!(world.told().await, Vec::<String>::new());
+    let objects = own(&bucket);
+    assert_eq!(copied(&objects).0.len() as u64, world.size().await);
+    assert_eq!(verdict(&objects), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_cannot_begin_with_what_was_pruned() {
+    let world = World::at("2026-06-01T00:00:00Z", None).await;
+    world.clock.advance(2558 * 86_400);
+    world.house.apply_retention().await.unwrap();
+    assert!(world.house.prune().await.unwrap() > 1);
+    let bucket = Bucket::start();
+    world.copied_to(&bucket, "").await;
+    let kept = world.keep_up();
+    world.tells("log_pruned").await;
+    kept.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

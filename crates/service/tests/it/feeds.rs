@@ -62,7 +62,7 @@ impl World {
     }
 
     pub(crate) async fn size(&self) -> u64 {
-        self.events().await.len() as u64
+        self.house.status().await.unwrap().records
     }
 
     /// A file in the data directory.

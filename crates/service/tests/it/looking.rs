@@ -33,14 +33,6 @@ impl World {
         assert_eq!(found.next, None);
         found.lines.iter().map(|line| place(line)).collect()
     }
-
-    async fn records(&self) -> Vec<Record> {
-        let mut records = Vec::new();
-        while let Some(bytes) = self.house.record(records.len() as u64).await.unwrap() {
-            records.push(Record::from_bytes(&bytes).unwrap());
-        }
-        records
-    }
 }
 
 fn place(line: &str) -> (u64, String) {

@@ -14,5 +14,6 @@ mod feeds;
 mod forgetting;
 mod keys;
 mod looking;
+mod pruning;
 mod time;
 mod world;

@@ -236,13 +236,19 @@ impl World {
         (Record::from_bytes(&bytes).unwrap().event, answer)
     }
 
-    /// Every event of the log.
-    pub(crate) async fn events(&self) -> Vec<Event> {
-        let mut events = Vec::new();
-        while let Some(bytes) = self.house.record(events.len() as u64).await.unwrap() {
-            events.push(Record::from_bytes(&bytes).unwrap().event);
+    /// Every record of the log that was not pruned.
+    pub(crate) async fn records(&self) -> Vec<Record> {
+        let mut records = Vec::new();
+        for seq in 0..self.house.status().await.unwrap().records {
+            let bytes = self.house.record(seq).await.unwrap();
+            records.extend(bytes.map(|bytes| Record::from_bytes(&bytes).unwrap()));
         }
-        events
+        records
+    }
+
+    /// Their events.
+    pub(crate) async fn events(&self) -> Vec<Event> {
+        self.records().await.into_iter().map(|record| record.event).collect()
     }
 
     pub(crate) fn data(&self) -> std::path::PathBuf {

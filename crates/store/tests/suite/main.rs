@@ -12,5 +12,6 @@ mod crash;
 mod feeds;
 mod guard;
 mod keys;
+mod pruning;
 mod search;
 mod support;
