@@ -112,7 +112,8 @@ def main():
             except Exception as error:  # noqa: BLE001 - whatever it is, the line did not pass
                 verdict.update(ok=False, error=f"{type(error).__name__}: {error}"[:2000])
                 failed += 1
-            print(json.dumps(verdict))
+            # Of what fails, all of it is read; so it comes alone, where output is cut off.
+            print(json.dumps(verdict), file=sys.stdout if verdict["ok"] else sys.stderr)
     return 1 if failed else 0
 
 

@@ -68,6 +68,8 @@ pub(super) fn line(logged: &Logged) -> String {
     if let Some(about) = record.event.about() {
         set(&mut metadata, "correlation_uid", about.exchange.to_string());
         set(&mut metadata, "profiles", json!(["ai_operation", "security_control"]));
+    } else if event.contains_key("disposition_id") {
+        set(&mut metadata, "profiles", json!(["security_control"]));
     }
     let common = json!({
         "class_uid": class.uid,
