@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: builds what is measured in release, and runs the measurement.
 
+mod postgres;
+
 use crate::process::{self, Stop, Trouble, cargo};
 use crate::target_folder;
 use std::process::Command;
@@ -8,8 +10,9 @@ use std::process::Command;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// `detector` alone: what a text of 1, 2, 4 and 8 times the size costs. `ledger [RECORDS]`: durable
-    /// appends beside bare fdatasync, verification, and what the length of a log costs. Else passed on to
-    /// the measurement: `--quick`, `--dir DIR`, `--json FILE`, `--pin`.
+    /// appends beside bare fdatasync and a hash chain in PostgreSQL, verification, and what the length of a
+    /// log costs. `postgres`: that hash chain alone. Else passed on to the measurement: `--quick`,
+    /// `--dir DIR`, `--json FILE`, `--pin`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
@@ -19,11 +22,13 @@ pub(crate) struct Options {
 /// # Errors
 /// When a build or a window of the measurement failed.
 pub(crate) fn run(options: &Options, stop: &Stop) -> Result<(), Trouble> {
-    if options.rest.first().is_some_and(|word| word == "detector") {
-        return detector(stop);
-    }
-    if options.rest.first().is_some_and(|word| word == "ledger") {
-        return ledger(options.rest.get(1).map_or("100000", String::as_str), stop);
+    match options.rest.first().map(String::as_str) {
+        Some("detector") => return detector(stop),
+        Some("ledger") => {
+            return ledger(options.rest.get(1).map_or("100000", String::as_str), stop);
+        }
+        Some("postgres") => return postgres::measure(stop),
+        Some(_) | None => {}
     }
     process::run(
         cargo().args(["build", "--locked", "--release", "-p", "server", "-p", "ledger", "--bins"]),
@@ -67,5 +72,6 @@ fn ledger(records: &str, stop: &Stop) -> Result<(), Trouble> {
         500_000.0 / begun.elapsed().as_secs_f64()
     );
     std::fs::remove_file(&bundle)?;
+    postgres::measure(stop)?;
     process::run(example("long_store").arg(records), stop)
 }
