@@ -12,6 +12,8 @@ pub struct Status {
     pub log: String,
     /// Its records.
     pub records: u64,
+    /// How many of the first of them are pruned, record 0 counted; 0 when none is.
+    pub pruned: u64,
     /// Records under the last signed checkpoint; absent before the first.
     pub checkpoint: Option<u64>,
     /// The last time stamp; absent without one.
@@ -59,7 +61,9 @@ impl House {
         let records = self.tenant.head().await?.size();
         let checkpoint = self.tenant.last_checkpoint().await?.map(|last| last.size);
         let stamp = self.newest_stamp().await?;
-        let covered = stamp.as_ref().map_or(0, |stamp| stamp.size);
+        let pruned = self.tenant.pruned().await?;
+        // What is pruned is exposed no more, and its time is gone.
+        let covered = pruned.go_on_from(stamp.as_ref().map_or(0, |stamp| stamp.size));
         let exposure_seconds = if covered < records {
             let oldest = self.parsed(covered).await?.time;
             let age = self.clock.now().as_micros().saturating_sub(oldest.as_micros());
@@ -76,6 +80,7 @@ impl House {
         Ok(Status {
             log: self.log.to_string(),
             records,
+            pruned: pruned.size(),
             checkpoint,
             stamp,
             exposure_seconds,

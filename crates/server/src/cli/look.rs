@@ -293,7 +293,11 @@ impl ShowStatus {
         }
         let none = || "none".to_owned();
         say(format_args!("log             {}", status.log))?;
-        say(format_args!("records         {}", status.records))?;
+        let pruned = match status.pruned {
+            0 => String::new(),
+            size => format!(", those before {size} pruned but for record 0"),
+        };
+        say(format_args!("records         {}{pruned}", status.records))?;
         let checkpoint = status.checkpoint.map_or_else(none, |size| format!("{size} records"));
         say(format_args!("checkpoint      {checkpoint}"))?;
         let stamp = status.stamp.map_or_else(none, |it| {

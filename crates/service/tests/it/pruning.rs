@@ -90,6 +90,9 @@ async fn records_go_after_seven_years_and_not_a_day_before() {
         serde_json::from_str::<serde_json::Value>(line).unwrap()["seq"].as_u64().unwrap()
     };
     assert_eq!(lines.iter().take(3).map(seq).collect::<Vec<_>>(), [0, old, old + 1]);
+    let status = world.house.status().await.unwrap();
+    assert_eq!((status.pruned, status.records), (old, kept.len() as u64 + old + 1));
+
     // So do a search and a review.
     let search = Search { kind: Some("exchange.outcome".to_owned()), ..Search::default() };
     assert_eq!(world.house.search(&search, operator()).await.unwrap().lines.len(), 0);
