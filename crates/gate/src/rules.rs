@@ -28,7 +28,7 @@ pub use destination::{Credential, Destination, Dialect, Route, Target};
 pub use feed::{CoveredFeed, Feed, FeedTarget, LineFormat, MAX_FEEDS};
 pub use name::{Day, Malformed, Name, Slug, Title};
 pub use outside::{TimeAuthority, Witness};
-pub use oversight::Oversight;
+pub use oversight::{Oversight, Reviews};
 pub use retention::{Decision, Retention};
 
 use copy::RawCopy;
@@ -156,7 +156,7 @@ impl Rules {
             .map_err(|fault| RulesError::object("retention", fault))?;
         let readers =
             Oversight::log(raw.log.as_ref()).map_err(|fault| RulesError::object("log", fault))?;
-        let review_days = Oversight::review(raw.review.as_ref())
+        let reviews = Oversight::review(raw.review.as_ref())
             .map_err(|fault| RulesError::object("review", fault))?;
         let assembly = Assembly { organisation: organisation.as_ref(), hosting, hops };
         let feeds = assembly.feeds(&raw.feed)?;
@@ -176,7 +176,7 @@ impl Rules {
             witnesses,
             anchor_seconds,
             retention,
-            oversight: Oversight::new(readers, review_days),
+            oversight: Oversight::new(readers, reviews),
             feeds,
             copies,
             objects: objects(table),

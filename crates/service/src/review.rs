@@ -5,6 +5,7 @@
 //! signs for what the log says: a report that was altered is refused.
 
 mod activity;
+mod due;
 mod page;
 
 use crate::export::ReadError;
@@ -96,6 +97,9 @@ pub enum ReviewError {
     /// The remark cannot be kept.
     #[error("a remark is one line of 1 to 1000 bytes")]
     Note,
+    /// The report could not be written to the folder of the configuration.
+    #[error("the report cannot be written to the folder of [review]: {0}")]
+    Folder(std::io::Error),
     /// The log could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -128,6 +132,12 @@ impl House {
     /// # Errors
     /// [`ReviewError`].
     pub async fn report(&self, since: Since, actor: Actor) -> Result<ActivityReport, ReviewError> {
+        let (report, made) = self.make_report(since).await?;
+        self.record_report(&report, made, actor, Vec::new()).await?;
+        Ok(report)
+    }
+
+    async fn make_report(&self, since: Since) -> Result<(ActivityReport, Time), ReviewError> {
         self.tenant.publish_checkpoint(&self.signer).await?;
         let size = self.tenant.last_checkpoint().await?.ok_or(Error::Empty)?.size;
         let from = match since {
@@ -136,11 +146,20 @@ impl House {
             Since::Time(time) => self.first_since(time, size).await?.unwrap_or(size),
         };
         let made = self.clock.now();
-        let report = self.report_of(from, size, &made.to_string()).await?;
-        let (size, sha256) = (report.size, report.sha256);
+        Ok((self.report_of(from, size, &made.to_string()).await?, made))
+    }
+
+    async fn record_report(
+        &self,
+        report: &ActivityReport,
+        made: Time,
+        actor: Actor,
+        effects: Vec<Effect>,
+    ) -> Result<(), ReviewError> {
+        let (from, size, sha256) = (report.from, report.size, report.sha256);
         let event = Event::Reported { actor, from, size, sha256 };
-        self.tenant.append_with(Entry::bare(made, event), Vec::new()).await.map_err(Error::from)?;
-        Ok(report)
+        self.tenant.append_with(Entry::bare(made, event), effects).await.map_err(Error::from)?;
+        Ok(())
     }
 
     /// Records that somebody reviewed a report, after it was made anew from the log and is the same.
@@ -202,7 +221,7 @@ impl House {
         let in_force = self.in_force.load();
         let every_days = in_force
             .as_ref()
-            .map_or(REVIEW_DAYS, |in_force| in_force.rules.oversight().review_days());
+            .map_or(REVIEW_DAYS, |in_force| in_force.rules.oversight().reviews().days());
         let since = match &last {
             Some(review) => review.reviewed,
             None => self.parsed(0).await?.time,

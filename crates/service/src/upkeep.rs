@@ -25,10 +25,11 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 /// number of tries.
 const REFUSED_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often intents without an outcome are looked for, after a disk that was full for a while.
+/// How often agreements are looked at, and what a full disk interrupted: intents without an outcome, keys
+/// and records that were to go.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How often agreements and surrogates are looked at.
+/// How often retention, surrogates and reviews are looked at.
 const CALENDAR_INTERVAL: Duration = Duration::from_hours(1);
 
 impl House {
@@ -152,6 +153,7 @@ impl House {
             () = self.keep_delivering() => {}
             () = self.keep_copying() => {}
             () = self.keep_keys() => {}
+            () = self.keep_calendar() => {}
         }
     }
 
@@ -226,22 +228,39 @@ impl House {
         if due.sweep <= now {
             due.sweep = now + SWEEP_INTERVAL;
             log_failure("ending open intents", self.sweep().await);
-            log_failure("finishing disposals", self.finish_disposals().await);
-            log_failure("finishing to prune", self.finish_pruning().await);
-        }
-        if due.calendar <= now {
-            due.calendar = now + CALENDAR_INTERVAL;
             log_failure("warning of expiry", self.warn_of_expiry().await);
-            let purged = self.tenant.purge_surrogates(self.clock.now()).await;
-            log_failure("forgetting surrogates", purged.map_err(Error::from));
-            let applied = self.apply_retention().await;
-            // Records go after what they commit to, and not while that could not go.
-            if applied.is_ok() {
-                log_failure("pruning records", self.prune().await);
-            }
-            log_failure("applying the retention schedule", applied);
-            log_failure("looking for a review", self.tell_of_overdue_review().await);
         }
+    }
+
+    /// Does what the calendar asks for. That can take minutes after years of records, and a key that is
+    /// revoked meanwhile is refused within a second all the same: so it is not a part of tending.
+    async fn keep_calendar(&self) {
+        let mut calendar = interval(CALENDAR_INTERVAL);
+        let mut sweep = interval(SWEEP_INTERVAL);
+        calendar.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = calendar.tick() => self.follow_calendar().await,
+                _ = sweep.tick() => {
+                    log_failure("finishing disposals", self.finish_disposals().await);
+                    log_failure("finishing to prune", self.finish_pruning().await);
+                }
+            }
+        }
+    }
+
+    async fn follow_calendar(&self) {
+        let purged = self.tenant.purge_surrogates(self.clock.now()).await;
+        log_failure("forgetting surrogates", purged.map_err(Error::from));
+        let applied = self.apply_retention().await;
+        // Records go after what they commit to, and not while that could not go.
+        if applied.is_ok() {
+            log_failure("pruning records", self.prune().await);
+        }
+        log_failure("applying the retention schedule", applied);
+        log_failure("writing a report to review", self.write_due_report().await);
+        log_failure("looking for a review", self.tell_of_overdue_review().await);
     }
 }
 
@@ -252,7 +271,6 @@ struct Due {
     checkpoint: Instant,
     refused: Instant,
     sweep: Instant,
-    calendar: Instant,
 }
 
 impl Due {
@@ -264,7 +282,6 @@ impl Due {
             checkpoint: now,
             refused: now,
             sweep: now + SWEEP_INTERVAL,
-            calendar: now,
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Who may read the log, and how often its activity is reviewed.
 
+use super::destination::absolute;
 use super::name::{Fault, Title, words};
 use serde::Deserialize;
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 /// A month, which is what a reviewer can still remember.
 const REVIEW_DAYS: u32 = 30;
@@ -14,15 +16,36 @@ const MAX_REVIEW_DAYS: u32 = 366;
 const MAX_READERS: usize = 1000;
 
 /// Who may read the log, and how often its activity is reviewed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Oversight {
     readers: Option<BTreeSet<Title>>,
-    review_days: u32,
+    reviews: Reviews,
 }
 
-impl Default for Oversight {
+/// How often activity is reviewed, and where reports of it are written by themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reviews {
+    days: u32,
+    folder: Option<PathBuf>,
+}
+
+impl Default for Reviews {
     fn default() -> Self {
-        Self { readers: None, review_days: REVIEW_DAYS }
+        Self { days: REVIEW_DAYS, folder: None }
+    }
+}
+
+impl Reviews {
+    /// How many days may lie between two reviews, from 1 to 366.
+    #[must_use]
+    pub const fn days(&self) -> u32 {
+        self.days
+    }
+
+    /// The folder that a report is written to before its review is due.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
     }
 }
 
@@ -33,10 +56,10 @@ impl Oversight {
         self.readers.as_ref().is_none_or(|readers| readers.contains(owner))
     }
 
-    /// How many days may lie between two reviews, from 1 to 366.
+    /// How often activity is reviewed.
     #[must_use]
-    pub const fn review_days(&self) -> u32 {
-        self.review_days
+    pub const fn reviews(&self) -> &Reviews {
+        &self.reviews
     }
 
     pub(super) fn log(raw: Option<&RawLog>) -> Result<Option<BTreeSet<Title>>, Fault> {
@@ -48,15 +71,20 @@ impl Oversight {
         Ok(Some(readers.into_iter().collect()))
     }
 
-    pub(super) fn review(raw: Option<&RawReview>) -> Result<u32, Fault> {
-        match raw.map_or(REVIEW_DAYS, |raw| raw.every_days) {
-            days @ 1..=MAX_REVIEW_DAYS => Ok(days),
-            _ => Err(Fault::new("every_days", format!("days from 1 to {MAX_REVIEW_DAYS}"))),
+    pub(super) fn review(raw: Option<&RawReview>) -> Result<Reviews, Fault> {
+        let Some(raw) = raw else { return Ok(Reviews::default()) };
+        let days = raw.every_days.unwrap_or(REVIEW_DAYS);
+        if !(1..=MAX_REVIEW_DAYS).contains(&days) {
+            return Err(Fault::new("every_days", format!("days from 1 to {MAX_REVIEW_DAYS}")));
         }
+        let folder = raw.folder.as_deref().map(|folder| {
+            absolute(folder).ok_or_else(|| Fault::new("folder", "write an absolute path"))
+        });
+        Ok(Reviews { days, folder: folder.transpose()? })
     }
 
-    pub(super) const fn new(readers: Option<BTreeSet<Title>>, review_days: u32) -> Self {
-        Self { readers, review_days }
+    pub(super) const fn new(readers: Option<BTreeSet<Title>>, reviews: Reviews) -> Self {
+        Self { readers, reviews }
     }
 }
 
@@ -71,7 +99,8 @@ pub(super) struct RawLog {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawReview {
-    every_days: u32,
+    every_days: Option<u32>,
+    folder: Option<String>,
 }
 
 #[cfg(test)]
@@ -81,7 +110,7 @@ mod tests {
     fn readers(text: &str) -> Result<Oversight, &'static str> {
         let raw: RawLog = toml::from_str(text).unwrap();
         let readers = Oversight::log(Some(&raw)).map_err(|fault| fault.field)?;
-        Ok(Oversight::new(readers, REVIEW_DAYS))
+        Ok(Oversight::new(readers, Reviews::default()))
     }
 
     #[test]
@@ -97,10 +126,15 @@ mod tests {
 
     #[test]
     fn reviews_come_within_a_year() {
-        let days = |days: u32| {
-            Oversight::review(Some(&RawReview { every_days: days })).map_err(|fault| fault.field)
+        let review = |text: &str| {
+            let raw: RawReview = toml::from_str(text).unwrap();
+            Oversight::review(Some(&raw)).map_err(|fault| fault.field)
         };
-        assert_eq!(Oversight::review(None).ok(), Some(30));
+        let days = |days: u32| review(&format!("every_days = {days}")).map(|it| it.days());
+        assert_eq!(Oversight::review(None).map(|it| it.days()).ok(), Some(30));
+        assert_eq!(review("folder = \"reviews\""), Err("folder"));
+        let monthly = review("folder = \"/var/lib/reviews\"").unwrap();
+        assert_eq!((monthly.days(), monthly.folder()), (30, Some(Path::new("/var/lib/reviews"))));
         assert_eq!((days(1), days(366)), (Ok(1), Ok(366)));
         assert_eq!((days(0), days(367)), (Err("every_days"), Err("every_days")));
     }

@@ -206,6 +206,7 @@ fn review_failure(error: ReviewError) -> Failure {
         ReviewError::Read(error) => audit::failure(error),
         ReviewError::Altered(_) => Failure { code: 1, message: error.to_string() },
         ReviewError::Nothing
+        | ReviewError::Folder(_)
         | ReviewError::NoReport
         | ReviewError::Reviewer
         | ReviewError::Note => Failure::usage(&error),

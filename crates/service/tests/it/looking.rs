@@ -467,3 +467,57 @@ async fn an_overdue_review_is_told_once_in_each_period() {
     assert_eq!(told().await, 3);
     assert_eq!(world.house.status().await.unwrap().review.every_days, 7);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_is_written_a_week_before_its_review_is_due_and_once_in_each_period() {
+    let world = World::at("2026-06-01T12:00:00Z", None).await;
+    let folder = tempfile::tempdir().unwrap();
+    let files = || {
+        let names = std::fs::read_dir(folder.path()).unwrap();
+        let mut names: Vec<_> =
+            names.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let due = || world.house.write_due_report();
+    world.clock.advance(29 * DAY);
+    assert_eq!(due().await.unwrap(), None, "no folder is named");
+    // The folder is away: an error, no record, and nothing is lost.
+    let away = folder.path().join("away");
+    world.apply_with(&format!("[review]\nfolder = \"{}\"\n", away.display())).await;
+    assert!(matches!(due().await, Err(ReviewError::Folder(_))));
+    world.apply_with(&format!("[review]\nfolder = \"{}\"\n", folder.path().display())).await;
+    let reported = async || {
+        let events = world.events().await;
+        events.iter().filter(|event| matches!(event, Event::Reported { .. })).count()
+    };
+    assert_eq!(reported().await, 0);
+    let page = due().await.unwrap().unwrap();
+    assert_eq!((due().await.unwrap(), reported().await, files().len()), (None, 1, 2));
+    let read = |path: &std::path::Path| std::fs::read_to_string(path).unwrap();
+    let (json, html) = (read(&page.with_extension("json")), read(&page));
+    // Another file in its place is not written over, and not taken away.
+    world.clock.advance(30 * DAY);
+    let blocked = folder.path().join("blocked");
+    std::fs::create_dir(&blocked).unwrap();
+    world.apply_with(&format!("[review]\nfolder = \"{}\"\n", blocked.display())).await;
+    let size = world.records().await.len();
+    let taken = blocked.join(format!("activity-0-to-{}.html", size - 1));
+    std::fs::write(&taken, "mine").unwrap();
+    let refused = due().await;
+    assert!(matches!(refused, Err(ReviewError::Folder(_))), "{refused:?}");
+    assert_eq!((read(&taken).as_str(), std::fs::read_dir(&blocked).unwrap().count()), ("mine", 1));
+    std::fs::remove_file(&taken).unwrap();
+    assert!(
+        due().await.unwrap().is_some(),
+        "the review is overdue, and the next period has its own"
+    );
+    // Whoever reads the first one signs for it; then the next waits for its time.
+    world.house.sign_off((&json, &html), "Ada Example", None, operator()).await.unwrap();
+    assert_eq!(due().await.unwrap(), None);
+    world.clock.advance(23 * DAY - 1);
+    assert_eq!(due().await.unwrap(), None);
+    world.clock.advance(1);
+    let next = due().await.unwrap().unwrap();
+    assert!(read(&next.with_extension("json")).contains("\"reviewer\": \"Ada Example\""));
+}
