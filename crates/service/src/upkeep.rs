@@ -234,6 +234,7 @@ impl House {
             let purged = self.tenant.purge_surrogates(self.clock.now()).await;
             log_failure("forgetting surrogates", purged.map_err(Error::from));
             log_failure("applying the retention schedule", self.apply_retention().await);
+            log_failure("disposing of agreements", self.retire_agreements().await);
             log_failure("looking for a review", self.tell_of_overdue_review().await);
         }
     }

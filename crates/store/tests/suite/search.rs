@@ -135,7 +135,9 @@ async fn records_from_before_the_index_are_found_too() {
     let old = house.tenant.append(entry(0, "rare")).await.unwrap().seq;
     let folder = house.close();
     // As a program of schema 5 left it.
-    for text in ["DROP TABLE terms", "DROP TABLE minutes", "DROP TABLE unindexed"] {
+    for text in
+        ["DROP TABLE terms", "DROP TABLE minutes", "DROP TABLE unindexed", "DROP TABLE documents"]
+    {
         sql(folder.path(), text).unwrap();
     }
     sql(folder.path(), "ALTER TABLE api_keys DROP COLUMN role").unwrap();

@@ -1,0 +1,1 @@
+-- Schema 7: nothing is stored in another way; its place is taken by the pruning of records.
