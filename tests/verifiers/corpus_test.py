@@ -716,6 +716,15 @@ def released(name="matter-7"):
     return {"kind": "hold.released", "actor": ACTOR, "hold": name, "authority": "Example Court (synthetic)"}
 
 
+def of_document(what, **more):
+    event = {"kind": f"agreement.{what}", "actor": ACTOR, "agreement": "baa-example", "sha256": "0" * 64, **more}
+    return {name: value for name, value in event.items() if value is not None}
+
+
+def filed(**more):
+    return of_document("filed", **{"size": 84_210, "signatories": ["Ada Example"], "signed": "2026-01-05", **more})
+
+
 def offboarded(**more):
     return {"kind": "tenant.offboarded", "actor": ACTOR, "authority": "end of agreement", "sha256": "0" * 64, **more}
 
@@ -799,6 +808,9 @@ def disposal_cases(make):
         ("of_the_conversation", bare(hold(conversation=CONVERSATION), gone(conversation=CONVERSATION)), 1),
         ("good_of_another_exchange", bare(hold(exchange=three), gone(exchange=one)), 0),
         ("good_of_an_exchange_and_a_day", bare(hold(exchange=one), gone(before="2026-11-20")), 0),
+        ("good_of_an_exchange_and_a_document", bare(hold(exchange=one), of_document("disposed", authority="schedule")), 0),
+        ("of_everything_and_a_document", bare(hold("b"), hold("a"), of_document("disposed", authority="schedule")), 1),
+        ("good_document_after", bare(hold(), released(), of_document("disposed", authority="schedule")), 0),
         ("good_released_before", bare(hold(), released(), gone(exchange=one)), 0),
         ("placed_anew_covers_another", bare(hold(exchange=one), hold(exchange=three), gone(exchange=one), gone(exchange=three)), 1),
         ("one_of_two_released", bare(hold("a"), hold("b"), released("a"), gone(exchange=one)), 1),
@@ -828,6 +840,13 @@ def disposal_cases(make):
         ("good_streamed_to_an_end", {"kind": "audit.streamed", "actor": ACTOR, "from": 0, "size": 9}, 0),
         ("streamed_from_a_text", {"kind": "audit.streamed", "actor": ACTOR, "from": "3"}, 1),
         ("streamed_from_nowhere", {"kind": "audit.streamed", "actor": ACTOR, "size": 9}, 1),
+        ("good_filed", filed(), 0), ("good_filed_by_two", filed(signatories=["Ada Example", "Blaise Sample"]), 0),
+        ("filed_by_nobody", filed(signatories=[]), 1), ("filed_by_a_text", filed(signatories="Ada Example"), 1),
+        ("filed_by_a_number", filed(signatories=[1]), 1), ("filed_at_a_time", filed(signed="2026-01-05T00:00:00.000000Z"), 1),
+        ("filed_with_an_authority", filed(authority="schedule"), 1),
+        ("good_document_read", of_document("read"), 0), ("document_read_by_nobody", of_document("read", actor=None), 1),
+        ("good_document", of_document("disposed", authority="schedule (synthetic)"), 0),
+        ("document_without_authority", of_document("disposed"), 1),
         ("good_feed", {"kind": "feed.failing", "feed": "siem", "reason": "unreachable"}, 0),
         ("good_copy", {"kind": "copy.failing", "copy": "worm", "reason": "not_locked"}, 0),
         ("copy_of_a_number", {"kind": "copy.failing", "copy": 1, "reason": "not_locked"}, 1),

@@ -388,6 +388,25 @@ impl Registry {
         self.evidence.get(id)
     }
 
+    /// The ids of all agreements, then of all evidence.
+    pub fn ids(&self) -> impl Iterator<Item = &Slug> {
+        self.agreements.keys().chain(self.evidence.keys())
+    }
+
+    /// The first moment at which the agreement and the evidence with this id cover nothing any more;
+    /// absent when the file has neither.
+    #[must_use]
+    pub fn ends(&self, id: &str) -> Option<Time> {
+        let agreement = self.agreements.get(id).map(Agreement::ends);
+        agreement.max(self.evidence.get(id).map(|evidence| evidence.expires.start()))
+    }
+
+    /// SHA-256 of the executed document of the agreement with this id, where the file says it.
+    #[must_use]
+    pub fn document_sha256(&self, id: &str) -> Option<Hash> {
+        self.agreements.get(id).and_then(Agreement::document_sha256)
+    }
+
     /// What ends within 90, 60, 30 or 7 days, each with the tightest threshold that it has
     /// crossed; what has already ended is not in the list. In order of kind and id.
     ///

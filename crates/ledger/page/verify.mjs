@@ -56,7 +56,8 @@ const FIELDS = {
   patient: HASH, policy: HASH, prev: HASH, prompt: HASH, purpose: text, reason: text,
   reply: one({ bytes: number, digest: HASH, restored: number, unknown: number, windows: number },
     { findings: map(number) }),
-  reviewer: text, role: text, root: HASH, route: text, rules: some(text), seq: number, sha256: HASH, size: number, stamped: time, stream: flag,
+  reviewer: text, role: text, root: HASH, route: text, rules: some(text), seq: number, sha256: HASH, signatories: some(text),
+  signed: day, size: number, stamped: time, stream: flag,
   surface: text, surrogates: one({ minted: number, read: number }), tenant: form(/^ten_[0-9a-f]{32}$/), time,
   treatments: map(text), upstream_request: text, usage: one({ completion: number, prompt: number }),
   v: (value) => value === 1, verifier_key: text, version: (value) => text(value) || number(value),
@@ -82,6 +83,9 @@ const KINDS = {
   'service.started': ['actor version', ''],
   'service.stopped': ['actor', ''],
   'agreement.expiring': ['agreement expires days', ''],
+  'agreement.filed': ['actor agreement sha256 size signatories signed', ''],
+  'agreement.read': ['actor agreement sha256', ''],
+  'agreement.disposed': ['actor agreement sha256 authority', ''],
   'log.anchored': ['size authority stamped sha256', ''],
   'anchor.failing': ['authority reason', ''],
   'clock.skewed': ['authority stamped', ''],
@@ -597,7 +601,8 @@ class Records {
       case 'log.opened': if (at > 0) fault('the log begins a second time'); break;
       case 'log.anchored': this.bounds.anchored(record.sha256, moment); break;
       case 'clock.skewed': this.bounds.skewed(at, moment, micros(record.stamped)); break;
-      case 'content.disposed': case 'hold.placed': case 'hold.released': case 'tenant.offboarded':
+      case 'content.disposed': case 'agreement.disposed': case 'hold.placed': case 'hold.released':
+      case 'tenant.offboarded':
         this.disposals.take(at, record);
         break;
       case 'records.pruned': {
@@ -1015,6 +1020,10 @@ class Disposals {
     if (kind === 'hold.released') {
       this.holds.delete(hold);
       return inForce ? null : `the hold ${hold} is released and was not in force`;
+    }
+    if (kind === 'agreement.disposed') {
+      const over = [...this.holds].find(([, held]) => held === null);
+      return over ? `it was disposed of while the hold ${over[0]} covered it` : null;
     }
     return this.dispose(at, record, unit);
   }

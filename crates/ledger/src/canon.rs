@@ -340,6 +340,30 @@ impl<'a> Members<'a> {
                 (Field::Expires, expires),
                 (Field::Days, days),
             ]),
+            Event::AgreementFiled { actor, agreement, sha256, size, signatories, signed } => {
+                self.put([
+                    (Field::Kind, &Kind::AgreementFiled),
+                    (Field::Actor, actor),
+                    (Field::Agreement, agreement),
+                    (Field::Sha256, sha256),
+                    (Field::Size, size),
+                    (Field::Signed, signed),
+                ]);
+                self.put_some(Field::Signatories, signatories);
+            }
+            Event::AgreementRead { actor, agreement, sha256 } => self.put([
+                (Field::Kind, &Kind::AgreementRead),
+                (Field::Actor, actor),
+                (Field::Agreement, agreement),
+                (Field::Sha256, sha256),
+            ]),
+            Event::AgreementDisposed { actor, agreement, sha256, authority } => self.put([
+                (Field::Kind, &Kind::AgreementDisposed),
+                (Field::Actor, actor),
+                (Field::Agreement, agreement),
+                (Field::Sha256, sha256),
+                (Field::Authority, authority),
+            ]),
             Event::Anchored { size, authority, stamped, sha256 } => self.put([
                 (Field::Kind, &Kind::Anchored),
                 (Field::Size, size),
@@ -736,6 +760,23 @@ mod tests {
                     agreement: self.text(),
                     expires: self.time(),
                     days: u32::from_be_bytes(self.bytes()),
+                },
+                Kind::AgreementFiled => Event::AgreementFiled {
+                    actor,
+                    agreement: self.text(),
+                    sha256: self.hash(),
+                    size: self.number(),
+                    signatories: [self.many(|| self.text()), vec![self.text()]].concat(),
+                    signed: self.time().day(),
+                },
+                Kind::AgreementRead => {
+                    Event::AgreementRead { actor, agreement: self.text(), sha256: self.hash() }
+                }
+                Kind::AgreementDisposed => Event::AgreementDisposed {
+                    actor,
+                    agreement: self.text(),
+                    sha256: self.hash(),
+                    authority: self.text(),
                 },
                 Kind::Anchored => Event::Anchored {
                     size: self.number(),

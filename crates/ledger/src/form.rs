@@ -73,6 +73,9 @@ table! {
     Started = "service.started",
     Stopped = "service.stopped",
     AgreementExpiring = "agreement.expiring",
+    AgreementFiled = "agreement.filed",
+    AgreementRead = "agreement.read",
+    AgreementDisposed = "agreement.disposed",
     Anchored = "log.anchored",
     AnchorFailing = "anchor.failing",
     ClockSkewed = "clock.skewed",
@@ -145,6 +148,8 @@ table! {
     Rules = "rules",
     Seq = "seq",
     Sha256 = "sha256",
+    Signatories = "signatories",
+    Signed = "signed",
     Size = "size",
     Stamped = "stamped",
     Stream = "stream",
@@ -264,6 +269,20 @@ impl Kind {
             Self::Stopped => (ACTOR, NONE),
             Self::AgreementExpiring => {
                 (Fields::of([Field::Agreement, Field::Expires, Field::Days]), NONE)
+            }
+            Self::AgreementFiled => (
+                ACTOR.and([
+                    Field::Agreement,
+                    Field::Sha256,
+                    Field::Size,
+                    Field::Signatories,
+                    Field::Signed,
+                ]),
+                NONE,
+            ),
+            Self::AgreementRead => (ACTOR.and([Field::Agreement, Field::Sha256]), NONE),
+            Self::AgreementDisposed => {
+                (ACTOR.and([Field::Agreement, Field::Sha256, Field::Authority]), NONE)
             }
             Self::Anchored => {
                 (Fields::of([Field::Size, Field::Authority, Field::Stamped, Field::Sha256]), NONE)

@@ -54,6 +54,7 @@ pub(crate) enum Body<'a> {
         classes: Classes,
         authority: Cow<'a, str>,
     },
+    AgreementDisposed,
     HoldPlaced {
         hold: Cow<'a, str>,
         unit: Option<Unit>,
@@ -200,7 +201,10 @@ impl<'a> Parts<'a, '_> {
             Field::Stream => drop(scanner.boolean()?),
             Field::Findings => counts(scanner)?,
             Field::Treatments => treatments(scanner)?,
-            Field::Rules => some(scanner, |scanner| scanner.string().map(drop))?,
+            Field::Signed => drop(parsed::<Day>(scanner)?),
+            Field::Rules | Field::Signatories => {
+                some(scanner, |scanner| scanner.string().map(drop))?;
+            }
             Field::Path => some(scanner, cover)?,
             Field::Changes => scanner.array(change)?,
             Field::Surrogates => numbers(scanner, ["minted", "read"])?,
@@ -276,6 +280,7 @@ impl<'a> Parts<'a, '_> {
                 classes: self.classes,
                 authority: self.authority,
             },
+            Kind::AgreementDisposed => Body::AgreementDisposed,
             Kind::HoldPlaced => Body::HoldPlaced { unit: self.unit()?, hold: self.hold },
             Kind::HoldReleased => Body::HoldReleased { hold: self.hold },
             Kind::Pruned => Body::Pruned {
@@ -294,6 +299,8 @@ impl<'a> Parts<'a, '_> {
             | Kind::Started
             | Kind::Stopped
             | Kind::AgreementExpiring
+            | Kind::AgreementFiled
+            | Kind::AgreementRead
             | Kind::AnchorFailing
             | Kind::FeedFailing
             | Kind::CopyFailing

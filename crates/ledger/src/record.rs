@@ -212,6 +212,46 @@ pub enum Event {
         /// The warning threshold that was crossed: 90, 60, 30 or 7.
         days: u32,
     },
+    /// The executed document of an agreement or evidence was put into the house, sealed (45 CFR
+    /// 164.308(b)(3), 164.316(b)(1)). What it says is not here, only what it is known by.
+    #[serde(rename = "agreement.filed")]
+    AgreementFiled {
+        /// Who filed it.
+        actor: Actor,
+        /// The agreement or evidence.
+        agreement: String,
+        /// SHA-256 of the document.
+        sha256: Hash,
+        /// Its bytes.
+        size: u64,
+        /// Who signed it; at least one.
+        signatories: Vec<String>,
+        /// The day on which the last of them signed.
+        signed: Day,
+    },
+    /// The executed document of an agreement was opened and given out. Durable before it is.
+    #[serde(rename = "agreement.read")]
+    AgreementRead {
+        /// Who read it.
+        actor: Actor,
+        /// The agreement or evidence.
+        agreement: String,
+        /// SHA-256 of the document.
+        sha256: Hash,
+    },
+    /// The executed document of an agreement is disposed of: its key is destroyed, and nobody reads it
+    /// again. Durable before the key goes, as [`Event::Disposed`].
+    #[serde(rename = "agreement.disposed")]
+    AgreementDisposed {
+        /// Who disposed of it.
+        actor: Actor,
+        /// The agreement or evidence.
+        agreement: String,
+        /// SHA-256 of the document.
+        sha256: Hash,
+        /// By which right: the retention schedule.
+        authority: String,
+    },
     /// An authority stamped a checkpoint of the deployment's log that holds this log's checkpoint.
     /// What stands after this record was written after the stamp, because the token was not known
     /// before.
@@ -466,6 +506,9 @@ impl Event {
             Self::Started { .. } => Kind::Started,
             Self::Stopped { .. } => Kind::Stopped,
             Self::AgreementExpiring { .. } => Kind::AgreementExpiring,
+            Self::AgreementFiled { .. } => Kind::AgreementFiled,
+            Self::AgreementRead { .. } => Kind::AgreementRead,
+            Self::AgreementDisposed { .. } => Kind::AgreementDisposed,
             Self::Anchored { .. } => Kind::Anchored,
             Self::AnchorFailing { .. } => Kind::AnchorFailing,
             Self::ClockSkewed { .. } => Kind::ClockSkewed,
@@ -501,6 +544,9 @@ impl Event {
             | Self::ContentRead { actor, .. }
             | Self::Started { actor, .. }
             | Self::Stopped { actor }
+            | Self::AgreementFiled { actor, .. }
+            | Self::AgreementRead { actor, .. }
+            | Self::AgreementDisposed { actor, .. }
             | Self::AccessDenied { actor, .. }
             | Self::TilesRead { actor, .. }
             | Self::Searched { actor, .. }
@@ -577,6 +623,9 @@ impl Event {
             | Self::Started { .. }
             | Self::Stopped { .. }
             | Self::AgreementExpiring { .. }
+            | Self::AgreementFiled { .. }
+            | Self::AgreementRead { .. }
+            | Self::AgreementDisposed { .. }
             | Self::Anchored { .. }
             | Self::AnchorFailing { .. }
             | Self::ClockSkewed { .. }

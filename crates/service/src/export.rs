@@ -41,6 +41,12 @@ pub enum ReadError {
         /// Its position.
         seq: u64,
     },
+    /// The document of an agreement does not open, or is another than its record says.
+    #[error("the document of the agreement {agreement} is not the one that was filed")]
+    Document {
+        /// The agreement or evidence.
+        agreement: String,
+    },
     /// The content opens but does not have its form.
     #[error("the content of that exchange is malformed")]
     Malformed,

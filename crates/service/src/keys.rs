@@ -39,6 +39,9 @@ const TRIES: usize = 4;
 /// The role of the key that names are made with.
 const NAMES: &str = "names";
 
+/// The role of the keys of documents, which is their class of retention.
+const CONTRACTS: &str = "contracts";
+
 /// Why there are no keys.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
@@ -360,6 +363,47 @@ impl Keys {
         MovedUnit { id, day, keys: PerClass::make(wrap) }
     }
 
+    /// A fresh key for one document. It is durable before the document is, and seals nothing when the
+    /// document then is not filed.
+    pub(crate) async fn begin_document(&self) -> Result<ContentKey, KeysError> {
+        let key = ContentKey::generate(self.clock.now(), &*self.entropy);
+        for _ in 0..TRIES {
+            let held = self.held().await?;
+            let wrapped = held.organisation.wrap(&key, CONTRACTS, &*self.entropy);
+            let (tenant, under) = (self.log.tenant, held.organisation.id());
+            match self.store.add_document_key(tenant, under, key.id(), wrapped).await {
+                Ok(()) => return Ok(key),
+                // The organisation's key was replaced meanwhile.
+                Err(store::Error::Conflict) => self.forget(),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(store::Error::Conflict.into())
+    }
+
+    /// The key of a document; absent when it was destroyed.
+    pub(crate) async fn document_key(
+        &self,
+        id: ContentKeyId,
+    ) -> Result<Option<ContentKey>, KeysError> {
+        match self.document_key_with(&*self.held().await?, id).await {
+            Err(error) if error.is_stale() => {
+                self.document_key_with(&*self.renew(Instant::now()).await?, id).await
+            }
+            opened => opened,
+        }
+    }
+
+    async fn document_key_with(
+        &self,
+        held: &Held,
+        id: ContentKeyId,
+    ) -> Result<Option<ContentKey>, KeysError> {
+        let wrapped = self.store.document_key(self.log.tenant, id).await?;
+        let open = |wrapped: Vec<u8>| held.organisation.unwrap(id, CONTRACTS, &wrapped);
+        Ok(wrapped.map(open).transpose()?)
+    }
+
     /// Replaces the organisation's key, without closing anything: what it wrapped is wrapped by the new
     /// one. Says the names of the former key and of the new one.
     pub(crate) async fn rotate(&self) -> Result<(ContentKeyId, ContentKeyId), KeysError> {
@@ -384,8 +428,16 @@ impl Keys {
             let units = units.iter().map(|row| rewrap(row.id, &row.keys));
             let (shelves, units) =
                 (shelves.collect::<Result<_, _>>()?, units.collect::<Result<_, _>>()?);
+            let rewrap = |(id, key): (_, Vec<u8>)| -> Result<_, Unsealable> {
+                let key = former.unwrap(id, CONTRACTS, &key)?;
+                Ok((id, new.wrap(&key, CONTRACTS, &*self.entropy)))
+            };
+            let documents = self.store.document_keys(tenant).await?.into_iter().map(rewrap);
+            let documents = documents.collect::<Result<_, _>>()?;
             let (from, to) = (row.id, new_row.id);
-            match self.store.replace_tenant_key(tenant, from, new_row, shelves, units).await {
+            let done =
+                self.store.replace_tenant_key(tenant, from, new_row, shelves, units, documents);
+            match done.await {
                 Ok(()) => return Ok((from, to)),
                 Err(store::Error::Conflict) => {}
                 Err(error) => return Err(error.into()),

@@ -3,6 +3,7 @@
 //! The surfaces (programmatic API, and later Assistant and Studio) and the command line call the
 //! same methods, so that no surface has controls of its own. Nothing here knows HTTP.
 
+mod agreements;
 mod anchoring;
 mod configuration;
 mod converse;
@@ -24,6 +25,10 @@ mod tasks;
 mod tiles;
 mod upkeep;
 
+pub use agreements::{
+    AgreementError, Checked, Document, Filed, FiledDocument, Filing, Found as FoundDocument,
+    MAX_DOCUMENT_BYTES, Which,
+};
 pub use configuration::{Applied, ApplyError};
 pub use converse::{Converse, Ended, Started, Step, Streamed};
 pub use export::{ExchangeContent, ReadError, ReplyWindow};

@@ -2,7 +2,8 @@
 //! (45 CFR 164.504(e)(2)(ii)(J)).
 //!
 //! The archive is a folder: `bundle.tar` (the log with the sealed content), `content.jsonl` (the same
-//! content, opened, one exchange a line; it is PHI), and `SHA256SUMS` over both. The record of the
+//! content, opened, one exchange a line; it is PHI), `agreements` (the executed documents that are kept, as
+//! they were filed), and `SHA256SUMS` over all of them. The record of the
 //! departure names the digest of `SHA256SUMS`, so the log's signature and stamps vouch for the archive.
 //! `certificate.tar` proves that record.
 
@@ -94,11 +95,14 @@ impl House {
         let mut file = create(&content).map_err(failed(&content))?;
         let exchanges = self.give_back(records, &mut file).await?;
         file.flush().map_err(failed(&content))?;
+        let mut written = vec![bundle, content];
+        let mut folders = vec![out.to_owned()];
+        self.give_back_documents(&path("agreements"), &mut written, &mut folders).await?;
 
         let mut sums = String::new();
-        for path in [&bundle, &content] {
+        for path in &written {
             let digest = File::open(path).and_then(Hash::of_read).map_err(failed(path))?;
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let name = path.strip_prefix(out).unwrap_or(path).to_string_lossy();
             // Writing to a String cannot fail.
             let _written = writeln!(sums, "{digest}  {name}").is_ok();
         }
@@ -107,7 +111,7 @@ impl House {
         file.write_all(sums.as_bytes()).and_then(|()| file.flush()).map_err(failed(&list))?;
         drop(file);
         // What is given back is on the disk before anything is destroyed.
-        for path in [&bundle, &content, &list, &out.to_owned()] {
+        for path in written.iter().chain([&list]).chain(&folders) {
             File::open(path).and_then(|file| file.sync_all()).map_err(failed(path))?;
         }
 
@@ -129,6 +133,34 @@ impl House {
             proved.write(&mut file).and_then(|()| file.flush()).map_err(failed(&certificate))?;
         }
         Ok(Offboarded { receipt, sha256, exchanges })
+    }
+
+    /// Writes the documents that are kept into the new folder `to`, when there are any; adds what it made
+    /// to `written` and `folders`.
+    async fn give_back_documents(
+        &self,
+        to: &Path,
+        written: &mut Vec<PathBuf>,
+        folders: &mut Vec<PathBuf>,
+    ) -> Result<(), OffboardError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| OffboardError::File { path, source }
+        };
+        for row in self.tenant.documents().await?.iter().filter(|row| row.kept) {
+            let Some(document) = self.open_document(row).await? else { continue };
+            if folders.iter().all(|folder| folder != to) {
+                DirBuilder::new().mode(0o700).create(to).map_err(failed(to))?;
+                folders.push(to.to_owned());
+            }
+            // Most are of this form, and whoever gets it wants to open it.
+            let ending = if document.starts_with(b"%PDF-") { "pdf" } else { "bin" };
+            let path = to.join(format!("{}-{}.{ending}", row.agreement, row.seq));
+            let mut file = create(&path).map_err(failed(&path))?;
+            file.write_all(&document).and_then(|()| file.flush()).map_err(failed(&path))?;
+            written.push(path);
+        }
+        Ok(())
     }
 
     /// Writes the opened content of every exchange that still has some.

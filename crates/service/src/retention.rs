@@ -126,7 +126,7 @@ struct Plan {
     forgotten: Vec<Forgotten>,
 }
 
-fn in_force(holds: &[HoldRow]) -> impl Iterator<Item = &HoldRow> {
+pub(crate) fn in_force(holds: &[HoldRow]) -> impl Iterator<Item = &HoldRow> {
     holds.iter().filter(|hold| hold.released.is_none())
 }
 
@@ -221,7 +221,7 @@ impl House {
     }
 
     /// Makes the record of a disposal durable and carries it out.
-    async fn record_disposal(&self, event: Event) -> Result<Receipt, Error> {
+    pub(crate) async fn record_disposal(&self, event: Event) -> Result<Receipt, Error> {
         let entry = Entry::bare(self.clock.now(), event);
         let receipt = self.tenant.append_with(entry, Vec::new()).await?;
         self.finish_disposals().await?;
@@ -355,6 +355,9 @@ impl House {
             self.store.keys().destroy_tenant_key(self.log.tenant).await?;
             self.content_keys.forget();
             return Ok(self.tenant.forget(disposal.seq, Vec::new()).await?);
+        }
+        if let Event::AgreementDisposed { agreement, sha256, .. } = &event {
+            return self.destroy_documents(disposal.seq, agreement, *sha256).await;
         }
         let Event::Disposed { scope, classes, .. } = event else {
             tracing::error!(seq = disposal.seq, "an open disposal is none");

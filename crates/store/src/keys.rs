@@ -22,9 +22,6 @@ use rusqlite::{
 };
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Schema of the key store that this program knows.
-const SCHEMA: i64 = 1;
-
 /// The keys of a data directory. Clones share one connection.
 #[derive(Clone, Debug)]
 pub struct KeyStore {
@@ -55,9 +52,11 @@ impl KeyStore {
         let connection = open(folder)?;
         let failed = Error::database("creating the key store");
         let transaction = connection.unchecked_transaction().map_err(&failed)?;
-        transaction.execute_batch(sql::SCHEMA).map_err(&failed)?;
+        for step in sql::MIGRATIONS {
+            transaction.execute_batch(step).map_err(&failed)?;
+        }
         transaction
-            .execute(sql::ADD_META, params![SCHEMA, deployment.as_bytes()])
+            .execute(sql::ADD_META, params![known_schema(), deployment.as_bytes()])
             .map_err(&failed)?;
         transaction.commit().map_err(&failed)?;
         folder.sync_keys()?;
@@ -69,14 +68,15 @@ impl KeyStore {
             return Err(Error::KeysMissing);
         }
         let connection = open(folder)?;
-        let failed = Error::database("reading the key store");
-        let meta = connection
-            .query_row(sql::META, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 16]>(1)?)))
-            .optional()
-            .map_err(&failed)?;
-        match meta {
-            Some((found, _)) if found > SCHEMA => Err(Error::NewerSchema { found, known: SCHEMA }),
-            Some((_, of)) if of == *deployment.as_bytes() => Ok(Self::new(connection)),
+        let known = known_schema();
+        match meta(&connection)? {
+            Some((found, _)) if found > known => Err(Error::NewerSchema { found, known }),
+            Some((found, of)) if of == *deployment.as_bytes() => {
+                if found < known {
+                    migrate(&connection)?;
+                }
+                Ok(Self::new(connection))
+            }
             Some(_) | None => Err(Error::KeysMissing),
         }
     }
@@ -146,7 +146,7 @@ impl KeyStore {
     ///
     /// # Errors
     /// [`Error::Conflict`] when the key is not `former` any more, or a key below is missing among
-    /// `shelves` and `units`: another process was at it. Nothing is changed then.
+    /// `shelves`, `units` and `documents`: another process was at it. Nothing is changed then.
     pub async fn replace_tenant_key(
         &self,
         tenant: TenantId,
@@ -154,6 +154,7 @@ impl KeyStore {
         row: TenantKeyRow,
         shelves: Vec<(ContentKeyId, WrappedKeys)>,
         units: Vec<(ContentKeyId, WrappedKeys)>,
+        documents: Vec<(ContentKeyId, Vec<u8>)>,
     ) -> Result<(), Error> {
         self.write("replacing the organisation's key", move |transaction| {
             let of = tenant.as_bytes();
@@ -161,6 +162,7 @@ impl KeyStore {
             let all = |count, rows: usize| i64::try_from(rows).is_ok_and(|rows| rows == count);
             if !all(count(sql::SHELF_COUNT)?, shelves.len())
                 || !all(count(sql::MOVED_UNIT_COUNT)?, units.len())
+                || !all(count(sql::DOCUMENT_KEY_COUNT)?, documents.len())
             {
                 return Ok(false);
             }
@@ -174,6 +176,10 @@ impl KeyStore {
                     let values = params![prompts, answers, surrogates, of, id.as_bytes()];
                     done &= transaction.execute(texts, values)? == 1;
                 }
+            }
+            for (id, wrapped) in documents {
+                let values = params![wrapped, of, id.as_bytes()];
+                done &= transaction.execute(sql::SET_DOCUMENT_KEY, values)? == 1;
             }
             Ok(done)
         })
@@ -189,6 +195,7 @@ impl KeyStore {
             let of = params![tenant.as_bytes()];
             transaction.execute(sql::DELETE_SHELVES, of)?;
             transaction.execute(sql::DELETE_MOVED_UNITS, of)?;
+            transaction.execute(sql::DELETE_DOCUMENT_KEYS, of)?;
             transaction.execute(sql::DESTROY_TENANT_KEY, of)?;
             Ok(true)
         })
@@ -295,6 +302,75 @@ impl KeyStore {
         .await
     }
 
+    /// Adds the key of a document, wrapped by the organisation's key `under`.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when that is not the organisation's key any more.
+    pub async fn add_document_key(
+        &self,
+        tenant: TenantId,
+        under: ContentKeyId,
+        id: ContentKeyId,
+        wrapped: Vec<u8>,
+    ) -> Result<(), Error> {
+        self.write("adding the key of a document", move |transaction| {
+            let values = params![tenant.as_bytes(), id.as_bytes(), wrapped, under.as_bytes()];
+            Ok(transaction.execute(sql::ADD_DOCUMENT_KEY, values)? == 1)
+        })
+        .await
+    }
+
+    /// The key of a document; absent when it was destroyed.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when it cannot be read.
+    pub async fn document_key(
+        &self,
+        tenant: TenantId,
+        id: ContentKeyId,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        self.read("reading the key of a document", move |connection| {
+            let values = params![tenant.as_bytes(), id.as_bytes()];
+            connection.query_row(sql::DOCUMENT_KEY, values, |row| row.get(0)).optional()
+        })
+        .await
+    }
+
+    /// The keys of all documents: some for each agreement.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when they cannot be read.
+    pub async fn document_keys(
+        &self,
+        tenant: TenantId,
+    ) -> Result<Vec<(ContentKeyId, Vec<u8>)>, Error> {
+        self.read("reading the keys of documents", move |connection| {
+            let mut statement = connection.prepare(sql::DOCUMENT_KEYS)?;
+            let key = |row: &Row<'_>| Ok((ContentKeyId::from_bytes(row.get(0)?), row.get(1)?));
+            statement.query_map(params![tenant.as_bytes()], key)?.collect()
+        })
+        .await
+    }
+
+    /// Destroys the keys of documents, as far as they are there.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when it is not durable.
+    pub async fn destroy_document_keys(
+        &self,
+        tenant: TenantId,
+        ids: Vec<ContentKeyId>,
+    ) -> Result<(), Error> {
+        self.write("destroying the key of a document", move |transaction| {
+            for id in ids {
+                let values = params![tenant.as_bytes(), id.as_bytes()];
+                transaction.execute(sql::DESTROY_DOCUMENT_KEY, values)?;
+            }
+            Ok(true)
+        })
+        .await
+    }
+
     /// Destroys keys, and saves units whose shelf goes under the organisation's key `under`; in one step.
     ///
     /// # Errors
@@ -375,6 +451,33 @@ impl KeyStore {
         .await
         .map_err(|_| Error::ThreadGone)?
     }
+}
+
+/// Schema of the key store that this program knows.
+fn known_schema() -> i64 {
+    i64::try_from(sql::MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+fn meta(connection: &Connection) -> Result<Option<(i64, [u8; 16])>, Error> {
+    connection
+        .query_row(sql::META, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+        .map_err(Error::database("reading the key store"))
+}
+
+/// Brings an older schema up to date.
+fn migrate(connection: &Connection) -> Result<(), Error> {
+    let failed = Error::database("bringing the key store up to date");
+    let behavior = TransactionBehavior::Immediate;
+    let transaction = Transaction::new_unchecked(connection, behavior).map_err(&failed)?;
+    // Under the lock, because another process may have migrated in the meantime.
+    let (version, _) = meta(&transaction)?.ok_or(Error::KeysMissing)?;
+    let done = usize::try_from(version).map_err(|_| Error::Malformed { table: "meta" })?;
+    for step in sql::MIGRATIONS.iter().skip(done) {
+        transaction.execute_batch(step).map_err(&failed)?;
+    }
+    transaction.execute(sql::SET_SCHEMA_VERSION, params![known_schema()]).map_err(&failed)?;
+    transaction.commit().map_err(&failed)
 }
 
 fn open(folder: &Folder) -> Result<Connection, Error> {

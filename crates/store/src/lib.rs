@@ -39,8 +39,9 @@ pub use folder::ServeLock;
 pub use keys::{Destruction, KeyStore};
 pub use pruning::Pruned;
 pub use rows::{
-    ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, Effect, Forgotten, HoldRow,
-    KeyRole, LogPosition, MovedUnit, OpenDisposal, OpenIntent, ShelfRow, TenantKeyRow, TenantRow,
+    ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, DocumentRow, Effect,
+    Forgotten, HoldRow, KeyRole, LogPosition, MovedUnit, NewDocument, OpenDisposal, OpenIntent,
+    ShelfRow, TenantKeyRow, TenantRow,
 };
 pub use search::{Candidates, Sought, Term};
 pub use store::Store;

@@ -118,6 +118,36 @@ pub struct OpenIntent {
     pub record: Vec<u8>,
 }
 
+/// The executed document of an agreement, as it was filed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentRow {
+    /// The position of its record.
+    pub seq: u64,
+    /// The agreement or evidence.
+    pub agreement: String,
+    /// The name of its key.
+    pub key: ContentKeyId,
+    /// SHA-256 of the document.
+    pub sha256: Hash,
+    /// The bytes of its record.
+    pub record: Vec<u8>,
+    /// Whether its sealed bytes are there; they go with its disposal.
+    pub kept: bool,
+}
+
+/// A document that is filed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewDocument {
+    /// The agreement or evidence.
+    pub agreement: String,
+    /// The name of its key.
+    pub key: ContentKeyId,
+    /// SHA-256 of the document.
+    pub sha256: Hash,
+    /// The document, sealed.
+    pub sealed: Vec<u8>,
+}
+
 /// What is not disposed of until it is released.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HoldRow {
@@ -151,6 +181,8 @@ pub enum Forgotten {
     Shelf(ContentKeyId, PerClass<bool>),
     /// A conversation's sealed surrogates.
     Conversation(ConversationId),
+    /// The sealed bytes of the document under this key.
+    Document(ContentKeyId),
 }
 
 /// The organisation's own key, wrapped by the key service.
@@ -209,6 +241,8 @@ pub enum Effect {
     },
     /// The next version of the governed configuration.
     AddConfiguration(ConfigurationRow),
+    /// The document that the record speaks of.
+    AddDocument(NewDocument),
     /// Something that is said once only: a second notice of the same name is refused.
     Notice(String),
 }
@@ -218,7 +252,7 @@ impl Effect {
     pub(crate) const fn is_governed(&self) -> bool {
         match self {
             Self::AddApiKey(_) | Self::RevokeApiKey { .. } | Self::AddConfiguration(_) => true,
-            Self::Notice(_) => false,
+            Self::AddDocument(_) | Self::Notice(_) => false,
         }
     }
 }

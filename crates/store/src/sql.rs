@@ -16,6 +16,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("schema/5.sql"),
     include_str!("schema/6.sql"),
     include_str!("schema/7.sql"),
+    include_str!("schema/8.sql"),
 ];
 
 /// What a PostgreSQL back end would say differently.
@@ -107,6 +108,13 @@ texts! {
     FORGET_SHELF = "UPDATE units SET prompts = iif($1, NULL, prompts),
         answers = iif($2, NULL, answers), surrogates = iif($3, NULL, surrogates)
         WHERE tenant = $4 AND shelf = $5";
+
+    ADD_DOCUMENT = "INSERT INTO documents (tenant, seq, agreement, key, sha256, record, sealed)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    DOCUMENTS = "SELECT seq, agreement, key, sha256, record, sealed IS NOT NULL FROM documents
+        WHERE tenant = $1 ORDER BY seq LIMIT $2";
+    DOCUMENT = "SELECT sealed FROM documents WHERE tenant = $1 AND seq = $2";
+    FORGET_DOCUMENT = "UPDATE documents SET sealed = NULL WHERE tenant = $1 AND key = $2";
 
     ADD_HOLD = "INSERT INTO holds (tenant, name, exchange, conversation, authority, placed)
         VALUES ($1, $2, $3, $4, $5, $6)";
@@ -245,11 +253,14 @@ texts! {
 
 /// The texts of the key store.
 pub(crate) mod keys {
-    pub(crate) const SCHEMA: &str = include_str!("schema/keys-1.sql");
+    /// Its schema, one step per version from 1 on, forward only.
+    pub(crate) const MIGRATIONS: &[&str] =
+        &[include_str!("schema/keys-1.sql"), include_str!("schema/keys-2.sql")];
 
     texts! {
         ADD_META = "INSERT INTO meta (one, schema_version, deployment) VALUES (1, $1, $2)";
         META = "SELECT schema_version, deployment FROM meta";
+        SET_SCHEMA_VERSION = "UPDATE meta SET schema_version = $1";
 
         TENANT_KEY = "SELECT id, wrapped, service, names, created FROM tenant_keys
             WHERE tenant = $1 AND wrapped IS NOT NULL";
@@ -303,6 +314,16 @@ pub(crate) mod keys {
         DELETE_EMPTY_UNITS = "DELETE FROM moved_units
             WHERE tenant = $1 AND prompts IS NULL AND answers IS NULL AND surrogates IS NULL";
         DELETE_MOVED_UNITS = "DELETE FROM moved_units WHERE tenant = $1";
+
+        ADD_DOCUMENT_KEY = "INSERT INTO document_keys (tenant, id, wrapped)
+            SELECT $1, $2, $3 WHERE EXISTS (SELECT 1 FROM tenant_keys
+                WHERE tenant = $1 AND id = $4 AND wrapped IS NOT NULL)";
+        DOCUMENT_KEY = "SELECT wrapped FROM document_keys WHERE tenant = $1 AND id = $2";
+        DOCUMENT_KEYS = "SELECT id, wrapped FROM document_keys WHERE tenant = $1 ORDER BY id";
+        DOCUMENT_KEY_COUNT = "SELECT count(*) FROM document_keys WHERE tenant = $1";
+        SET_DOCUMENT_KEY = "UPDATE document_keys SET wrapped = $1 WHERE tenant = $2 AND id = $3";
+        DESTROY_DOCUMENT_KEY = "DELETE FROM document_keys WHERE tenant = $1 AND id = $2";
+        DELETE_DOCUMENT_KEYS = "DELETE FROM document_keys WHERE tenant = $1";
     }
 }
 
@@ -330,7 +351,9 @@ mod tests {
             connection.execute_batch(step).unwrap();
         }
         let key_store = rusqlite::Connection::open_in_memory().unwrap();
-        key_store.execute_batch(keys::SCHEMA).unwrap();
+        for step in keys::MIGRATIONS {
+            key_store.execute_batch(step).unwrap();
+        }
         for (connection, texts) in [(&connection, ALL), (&key_store, keys::ALL)] {
             for (name, text) in texts {
                 connection.prepare(text).unwrap_or_else(|error| panic!("{name}: {error}"));

@@ -4,7 +4,8 @@ use crate::deployment::{self, NO_TENANT, NewAnchor, StampRow};
 use crate::error::Fault;
 use crate::number::Number;
 use crate::rows::{
-    ApiKeyRow, CheckpointRow, ConfigurationRow, Effect, Forgotten, LogPosition, TenantRow,
+    ApiKeyRow, CheckpointRow, ConfigurationRow, Effect, Forgotten, LogPosition, NewDocument,
+    TenantRow,
 };
 use crate::sql;
 use ledger::seal::PerClass;
@@ -116,7 +117,9 @@ pub(crate) fn forget(
             Forgotten::Unit(id, gone) | Forgotten::Shelf(id, gone) => {
                 let text = match one {
                     Forgotten::Shelf(..) => sql::FORGET_SHELF,
-                    Forgotten::Unit(..) | Forgotten::Conversation(_) => sql::FORGET_UNIT,
+                    Forgotten::Unit(..) | Forgotten::Conversation(_) | Forgotten::Document(_) => {
+                        sql::FORGET_UNIT
+                    }
                 };
                 let tenant = tenant.as_bytes();
                 let values =
@@ -126,6 +129,10 @@ pub(crate) fn forget(
             Forgotten::Conversation(id) => {
                 let values = params![tenant.as_bytes(), id.as_bytes()];
                 run(connection, sql::DROP_SURROGATES, values, during)?
+            }
+            Forgotten::Document(key) => {
+                let values = params![tenant.as_bytes(), key.as_bytes()];
+                run(connection, sql::FORGET_DOCUMENT, values, during)?
             }
         };
     }
@@ -167,6 +174,8 @@ pub(crate) fn index(
         | Event::Started { .. }
         | Event::Stopped { .. }
         | Event::AgreementExpiring { .. }
+        | Event::AgreementFiled { .. }
+        | Event::AgreementRead { .. }
         | Event::Anchored { .. }
         | Event::AnchorFailing { .. }
         | Event::ClockSkewed { .. }
@@ -215,6 +224,8 @@ pub(crate) fn index(
             let values = params![gone.prompts, gone.answers, gone.surrogates, of, id];
             run(connection, text, values, "disposing of keys").map(|_| ())
         }
+        // Only a hold over everything covers a document.
+        Event::AgreementDisposed { .. } => begin_disposal(connection, tenant, seq, None),
         // Records are pruned from the first on, whatever they speak of, so any hold is in the way.
         Event::Pruned { size, .. } => {
             refuse_under_holds(connection, tenant)?;
@@ -265,10 +276,13 @@ fn begin_disposal(
     run_one(connection, sql::ADD_DISPOSAL, values, "beginning a disposal")
 }
 
+/// Makes a change that the record at position `seq`, of these bytes, speaks of.
 pub(crate) fn apply_effect(
     connection: &Connection,
     tenant: TenantId,
     effect: &Effect,
+    seq: u64,
+    record: &[u8],
 ) -> Result<(), Fault> {
     match effect {
         Effect::AddApiKey(row) => add_api_key(connection, tenant, row),
@@ -277,6 +291,12 @@ pub(crate) fn apply_effect(
             run_one(connection, sql::REVOKE_API_KEY, values, "revoking an API key")
         }
         Effect::AddConfiguration(row) => add_configuration(connection, tenant, row),
+        Effect::AddDocument(document) => {
+            let NewDocument { agreement, key, sha256, sealed } = document;
+            let (of, key, sha256) = (tenant.as_bytes(), key.as_bytes(), sha256.as_bytes());
+            let values = params![of, Number(seq), agreement, key, sha256, record, sealed];
+            run_one(connection, sql::ADD_DOCUMENT, values, "adding a document")
+        }
         Effect::Notice(name) => {
             let values = params![tenant.as_bytes(), name];
             run_one(connection, sql::ADD_NOTICE, values, "adding a notice")

@@ -7,8 +7,8 @@ use crate::folder::{Folder, parse_note, replace_note};
 use crate::number::Number;
 use crate::pruning::{self, Pruned};
 use crate::rows::{
-    ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, Effect, Forgotten, HoldRow,
-    KeyRole, LogPosition, OpenDisposal, OpenIntent,
+    ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, DocumentRow, Effect,
+    Forgotten, HoldRow, KeyRole, LogPosition, OpenDisposal, OpenIntent,
 };
 use crate::search::{self, Candidates, Sought};
 use crate::sql;
@@ -39,6 +39,8 @@ const OPEN_INTENTS: u64 = 10_000;
 const UNITS_AT_ONCE: u64 = 10_000;
 /// Units of one conversation: one a month for 80 years.
 const UNITS_OF_CONVERSATION: u64 = 1000;
+/// Documents of one organisation: some for each agreement in its life.
+const DOCUMENTS: u64 = 10_000;
 /// Holds of one organisation: some for each matter in court.
 const HOLDS: u64 = 100_000;
 
@@ -236,6 +238,47 @@ impl Tenant {
                 let values =
                     params![tenant.as_bytes(), on.as_bytes(), after, column(UNITS_AT_ONCE)];
                 all(connection, sql::UNITS_ON_SHELF, values, unit, "reading a shelf")
+            })
+            .await
+    }
+
+    /// The documents of agreements, those too that were disposed of, without their bytes, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] beyond 10,000.
+    pub async fn documents(&self) -> Result<Vec<DocumentRow>, Error> {
+        let tenant = self.id;
+        self.store
+            .read(move |connection| {
+                let document = |row: &Row<'_>| {
+                    Ok(DocumentRow {
+                        seq: row.get::<_, Number>(0)?.0,
+                        agreement: row.get(1)?,
+                        key: ContentKeyId::from_bytes(row.get(2)?),
+                        sha256: Hash::from_bytes(row.get(3)?),
+                        record: row.get(4)?,
+                        kept: row.get(5)?,
+                    })
+                };
+                let values = params![tenant.as_bytes(), limit_column(DOCUMENTS)?];
+                let rows = all(connection, sql::DOCUMENTS, values, document, "reading documents")?;
+                within(rows, "documents", DOCUMENTS)
+            })
+            .await
+    }
+
+    /// The sealed bytes of the document that was filed at a position; absent when it was disposed of.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when they cannot be read.
+    pub async fn document(&self, seq: u64) -> Result<Option<Vec<u8>>, Error> {
+        let (tenant, Some(seq)) = (self.id, column(seq)) else { return Ok(None) };
+        self.store
+            .read(move |connection| {
+                let values = params![tenant.as_bytes(), seq];
+                let sealed = |row: &Row<'_>| row.get::<_, Option<Vec<u8>>>(0);
+                let found = one(connection, sql::DOCUMENT, values, sealed, "reading a document")?;
+                Ok(found.flatten())
             })
             .await
     }

@@ -240,11 +240,12 @@ impl Drop for Queue {
 fn weight(work: &Work) -> usize {
     match work {
         Work::Append { entry, effects, .. } => {
-            let configurations = effects.iter().map(|effect| match effect {
+            let bytes = effects.iter().map(|effect| match effect {
                 Effect::AddConfiguration(row) => row.bytes.len(),
+                Effect::AddDocument(document) => document.sealed.len(),
                 Effect::AddApiKey(_) | Effect::RevokeApiKey { .. } | Effect::Notice(_) => 0,
             });
-            entry_weight(entry) + configurations.sum::<usize>()
+            entry_weight(entry) + bytes.sum::<usize>()
         }
         Work::Keep { window, .. } => window.sealed.len(),
         Work::AddTenant { entry, .. } => entry_weight(entry),
@@ -504,7 +505,7 @@ impl Writer {
         }
         for effect in effects {
             self.governed |= effect.is_governed();
-            statements::apply_effect(connection, tenant, effect)?;
+            statements::apply_effect(connection, tenant, effect, sealed.seq, &sealed.bytes)?;
         }
         for surrogate in &entry.surrogates {
             statements::add_surrogate(connection, tenant, surrogate)?;

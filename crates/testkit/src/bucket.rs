@@ -290,7 +290,11 @@ fn serve(address: SocketAddr, state: &Mutex<State>, stream: impl Read + Write) -
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 || line == "\r\n" {
+        if reader.read_line(&mut line)? == 0 {
+            // A client that was killed before its request was whole asked for nothing.
+            return Ok(());
+        }
+        if line == "\r\n" {
             break;
         }
         lines.push(line.trim_end().to_owned());

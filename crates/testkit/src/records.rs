@@ -246,6 +246,31 @@ fn of_looking_in() -> Vec<Event> {
     ]
 }
 
+/// Executed documents of agreements.
+fn of_documents() -> Vec<Event> {
+    let agreement = || "baa-example".to_owned();
+    let sha256 = Hash::of(b"document");
+    let signed_by = |names: &[&str]| Event::AgreementFiled {
+        actor: operator(),
+        agreement: agreement(),
+        sha256,
+        size: 84_210,
+        signatories: names.iter().map(|name| (*name).to_owned()).collect(),
+        signed: time(0).day(),
+    };
+    vec![
+        signed_by(&["Ada Example", "Blaise Sample"]),
+        signed_by(&["Ada Example"]),
+        Event::AgreementRead { actor: operator(), agreement: agreement(), sha256 },
+        Event::AgreementDisposed {
+            actor: operator(),
+            agreement: agreement(),
+            sha256,
+            authority: "retention schedule".to_owned(),
+        },
+    ]
+}
+
 /// At least one event of every kind.
 ///
 /// A new kind has to be added here; the match below makes the compiler ask for it.
@@ -309,6 +334,7 @@ pub fn every_kind() -> Vec<Event> {
     events.extend(of_keys());
     events.push(Event::CopyFailing { copy: "worm".to_owned(), reason: "not_locked".to_owned() });
     events.extend(of_looking_in());
+    events.extend(of_documents());
     for event in &events {
         match event {
             Event::LogOpened { .. }
@@ -324,6 +350,9 @@ pub fn every_kind() -> Vec<Event> {
             | Event::Started { .. }
             | Event::Stopped { .. }
             | Event::AgreementExpiring { .. }
+            | Event::AgreementFiled { .. }
+            | Event::AgreementRead { .. }
+            | Event::AgreementDisposed { .. }
             | Event::Anchored { .. }
             | Event::AnchorFailing { .. }
             | Event::ClockSkewed { .. }

@@ -17,14 +17,16 @@ const TWO_MONTHS: u32 = 60;
 /// A hundred years: longer than any rule that we know of asks for.
 const MAX_DAYS: u32 = 36_525;
 
-/// For how many days each class of content is kept, counted from the end of the day of its keys, and
-/// records, from the end of their own.
+/// For how many days each class of content is kept, counted from the end of the day of its keys; records,
+/// from the end of their own; and the executed document of an agreement, from the end of the day on which
+/// it was last in effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retention {
     prompts: u32,
     answers: u32,
     surrogates: u32,
     records: u32,
+    contracts: u32,
     decision: Option<Decision>,
 }
 
@@ -56,6 +58,7 @@ impl Default for Retention {
             answers: SEVEN_YEARS,
             surrogates: TWO_MONTHS,
             records: SEVEN_YEARS,
+            contracts: SEVEN_YEARS,
             decision: None,
         }
     }
@@ -76,6 +79,13 @@ impl Retention {
     #[must_use]
     pub fn due(&self, class: ContentClass, day: Day) -> Day {
         day.plus_days(i64::from(self.days(class)) + 1)
+    }
+
+    /// The first day on which the document of an agreement is disposed of that was last in effect on the
+    /// day `last` (45 CFR 164.316(b)(2)(i), 164.530(j)(2)).
+    #[must_use]
+    pub fn contract_due(&self, last: Day) -> Day {
+        last.plus_days(i64::from(self.contracts) + 1)
     }
 
     /// The first day whose content is still kept on the day `today`.
@@ -119,6 +129,7 @@ impl Retention {
                            commit to";
             return Err(Fault::new("records_days", problem.to_owned()));
         }
+        let contracts = days("contracts_days", raw.contracts_days, default.contracts)?;
         let title: Option<Title> = optional("decision", raw.decision.as_ref())?;
         let sha256 = match &raw.decision_sha256 {
             None => None,
@@ -139,8 +150,12 @@ impl Retention {
                 return Err(Fault::new("decision", "say what it is and who signed it"));
             }
         };
-        let short =
-            [("prompts_days", prompts), ("answers_days", answers), ("records_days", records)];
+        let short = [
+            ("prompts_days", prompts),
+            ("answers_days", answers),
+            ("records_days", records),
+            ("contracts_days", contracts),
+        ];
         if decision.is_none()
             && let Some((field, _)) = short.iter().find(|(_, days)| *days < SIX_YEARS)
         {
@@ -150,7 +165,7 @@ impl Retention {
             );
             return Err(Fault::new(field, problem));
         }
-        Ok(Self { prompts, answers, surrogates, records, decision })
+        Ok(Self { prompts, answers, surrogates, records, contracts, decision })
     }
 }
 
@@ -162,6 +177,7 @@ pub(super) struct RawRetention {
     answers_days: Option<u32>,
     surrogates_days: Option<u32>,
     records_days: Option<u32>,
+    contracts_days: Option<u32>,
     decision: Option<String>,
     decision_sha256: Option<String>,
 }
@@ -193,7 +209,11 @@ mod tests {
             format!("decision = \"Board, signed Ada Example\"\ndecision_sha256 = \"{sha256}\"");
         check(&format!("answers_days = 30\nprompts_days = 1\n{both}"), Ok([1, 30, 60]));
         check("decision = \"Example\"\ndecision_sha256 = \"no\"", Err("decision_sha256"));
+        check("contracts_days = 2192", Ok([2557, 2557, 60]));
+        check("contracts_days = 2191", Err("contracts_days"));
+        check(&format!("contracts_days = 1\n{both}"), Ok([2557, 2557, 60]));
         for days in [0, 36_526] {
+            check(&format!("contracts_days = {days}"), Err("contracts_days"));
             check(&format!("prompts_days = {days}"), Err("prompts_days"));
             check(&format!("surrogates_days = {days}"), Err("surrogates_days"));
         }
@@ -230,6 +250,7 @@ mod tests {
             let day: Day = day.parse().unwrap();
             assert_eq!(day < kept_from, due);
             assert_eq!(retention.due(class, day) <= today, due);
+            assert_eq!(retention.contract_due(day) <= today, due);
         }
     }
 }

@@ -109,7 +109,8 @@ FIELDS = {
     "patient": HASH, "policy": HASH, "prev": HASH, "prompt": HASH, "purpose": text, "reason": text,
     "reply": one({"bytes": number, "digest": HASH, "restored": number, "unknown": number, "windows": number},
                  findings=COUNTS),
-    "reviewer": text, "role": text, "root": HASH, "route": text, "rules": some(text), "seq": number, "sha256": HASH, "size": number, "stamped": time,
+    "reviewer": text, "role": text, "root": HASH, "route": text, "rules": some(text), "seq": number, "sha256": HASH, "signatories": some(text),
+    "signed": day, "size": number, "stamped": time,
     "stream": flag, "surface": text, "surrogates": one({"minted": number, "read": number}),
     "tenant": form("ten_[0-9a-f]{32}"), "time": time, "treatments": a_map(text), "upstream_request": text,
     "usage": one({"completion": number, "prompt": number}), "v": lambda value: value == 1 and number(value),
@@ -135,6 +136,9 @@ KINDS = {
     "service.started": ("actor version", ""),
     "service.stopped": ("actor", ""),
     "agreement.expiring": ("agreement expires days", ""),
+    "agreement.filed": ("actor agreement sha256 size signatories signed", ""),
+    "agreement.read": ("actor agreement sha256", ""),
+    "agreement.disposed": ("actor agreement sha256 authority", ""),
     "log.anchored": ("size authority stamped sha256", ""),
     "anchor.failing": ("authority reason", ""),
     "clock.skewed": ("authority stamped", ""),
@@ -793,7 +797,7 @@ class Content:
 
 # ---- What was disposed of, and what was held (Format, "Record" and "Content") -------------------------------
 
-DISPOSING = ("content.disposed", "hold.placed", "hold.released", "tenant.offboarded")
+DISPOSING = ("content.disposed", "agreement.disposed", "hold.placed", "hold.released", "tenant.offboarded")
 CLAIM = "all that was not disposed of\n"
 MAX_SINGLE = 1_000_000  # Holds in force, and units that were disposed of one by one.
 MAX_TOLD = 10_000  # Disposals that a verdict tells of; what goes by later ones is counted at the last of them.
@@ -822,6 +826,9 @@ class Disposals:
         elif kind == "hold.released":
             words = None if hold in holds else f"the hold {hold} is released and was not in force"
             holds.pop(hold, None)
+        elif kind == "agreement.disposed":
+            over = [name for name, held in holds.items() if held is None]
+            words = f"it was disposed of while the hold {min(over)} covered it" if over else None
         else:
             words = self.dispose(at, record, unit)
         if words:

@@ -52,6 +52,9 @@ impl Committed {
             | Event::Started { .. }
             | Event::Stopped { .. }
             | Event::AgreementExpiring { .. }
+            | Event::AgreementFiled { .. }
+            | Event::AgreementRead { .. }
+            | Event::AgreementDisposed { .. }
             | Event::Anchored { .. }
             | Event::AnchorFailing { .. }
             | Event::ClockSkewed { .. }

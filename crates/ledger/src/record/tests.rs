@@ -116,6 +116,25 @@ fn every_kind() -> Vec<Event> {
             expires: Time::from_micros(-62_167_219_200_000_001),
             days: u32::MAX,
         },
+        Event::AgreementFiled {
+            actor: actor(),
+            agreement: "baa-example".to_owned(),
+            sha256: Hash::of(b"document"),
+            size: 84_210,
+            signatories: ["Ada Example", "B\u{e9}la \"Sample\""].map(str::to_owned).to_vec(),
+            signed: sample::time(0).day(),
+        },
+        Event::AgreementRead {
+            actor: actor(),
+            agreement: "baa-example".to_owned(),
+            sha256: Hash::of(b"document"),
+        },
+        Event::AgreementDisposed {
+            actor: actor(),
+            agreement: "baa-example".to_owned(),
+            sha256: Hash::of(b"document"),
+            authority: "retention schedule".to_owned(),
+        },
         Event::Anchored {
             size: 20,
             authority: "example".to_owned(),

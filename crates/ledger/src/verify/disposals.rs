@@ -109,6 +109,14 @@ impl Disposals {
         }
     }
 
+    /// The document of an agreement is disposed of: only a hold over everything covers it.
+    pub(super) fn dispose_of_agreement(&self) -> Checked {
+        match self.holds.iter().find(|(_, unit)| unit.is_none()) {
+            None => Ok(()),
+            Some((hold, _)) => Err(format!("it was disposed of while the hold {hold} covered it")),
+        }
+    }
+
     /// Records are pruned: nothing may be on hold.
     pub(super) fn prune(&self) -> Checked {
         match self.holds.first_key_value() {

@@ -498,6 +498,10 @@ impl Verification {
                 let checked = self.pruned.record(at, *size, *root, authority);
                 self.disposal_at(at, checked.and_then(|()| self.disposals.prune()));
             }
+            Body::AgreementDisposed => {
+                let checked = self.disposals.dispose_of_agreement();
+                self.disposal_at(at, checked);
+            }
             Body::Offboarded { authority } => {
                 let checked = self.disposals.dispose_of_everything(at, authority);
                 self.disposal_at(at, checked);

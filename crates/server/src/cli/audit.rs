@@ -146,6 +146,7 @@ pub(super) fn failure(error: ReadError) -> Failure {
         ReadError::Write(error) => error.into(),
         ReadError::Bundle(_)
         | ReadError::Unsealable(_)
+        | ReadError::Document { .. }
         | ReadError::Malformed
         | ReadError::Broken { .. } => Failure::control(&error),
     }

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done; 1 the answer is no; 2 usage or configuration; 3 a control could not run.
 
+mod agreement;
 mod apply;
 mod audit;
 mod deid;
@@ -49,6 +50,8 @@ enum Command {
     Serve(serve::Serve),
     /// Put a governed configuration in force (TOML); the change is recorded
     Apply(apply::Apply),
+    /// The executed documents of agreements: file, list, verify, give back
+    Agreement(agreement::Agreement),
     /// API keys of programs
     Key(key::Key),
     /// Show the path of every route: each hop, and what covers it
@@ -225,6 +228,7 @@ impl Cli {
                 Command::Init(init) => Box::pin(init.run(environment)).await,
                 Command::Serve(serve) => Box::pin(serve.run(environment)).await,
                 Command::Apply(apply) => Box::pin(apply.run(environment)).await,
+                Command::Agreement(agreement) => Box::pin(agreement.run(environment)).await,
                 Command::Key(key) => Box::pin(key.run(environment)).await,
                 Command::Path(path) => Box::pin(path.run(environment)).await,
                 Command::Audit(audit) => Box::pin(audit.run(environment)).await,

@@ -27,6 +27,7 @@ mod conversation;
 mod copies;
 mod credentials;
 mod deid;
+mod documents;
 mod eval;
 mod feeds;
 mod forgotten;

@@ -68,6 +68,21 @@ pub(super) fn line(logged: &Logged) -> String {
         Event::AgreementExpiring { agreement, expires, days } => {
             fields.put("msg", format_args!("{agreement} ends at {expires}, within {days} days"));
         }
+        Event::AgreementFiled { agreement, sha256, size, signatories, signed, .. } => {
+            fields.put("fileHash", sha256);
+            fields.put("fsize", size);
+            fields.put("duid", agreement);
+            fields.put("msg", format_args!("signed on {signed} by {}", signatories.join(", ")));
+        }
+        Event::AgreementRead { agreement, sha256, .. } => {
+            fields.put("fileHash", sha256);
+            fields.put("duid", agreement);
+        }
+        Event::AgreementDisposed { agreement, sha256, authority, .. } => {
+            fields.put("fileHash", sha256);
+            fields.put("duid", agreement);
+            fields.put("reason", authority);
+        }
         Event::Anchored { size, authority, stamped, .. } => {
             fields.put("msg", format_args!("{size} records by {stamped}, says {authority}"));
         }

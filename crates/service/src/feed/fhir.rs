@@ -127,7 +127,18 @@ fn shape(event: &Event, summary: &Summary<'_>) -> Shape {
             let of = coding(LIFECYCLE, "attest", "Attest Record Lifecycle Event");
             shape(of, vec![], "E", SUCCESS)
         }
-        Event::Disposed { .. } | Event::Pruned { .. } | Event::Offboarded { .. } => {
+        Event::AgreementFiled { .. } => {
+            let of = coding(LIFECYCLE, "originate", "Originate/Retain Record Lifecycle Event");
+            shape(of, vec![], "C", SUCCESS)
+        }
+        Event::AgreementRead { .. } => {
+            let of = coding(LIFECYCLE, "access", "Access/View Record Lifecycle Event");
+            shape(of, vec![], "R", SUCCESS)
+        }
+        Event::Disposed { .. }
+        | Event::AgreementDisposed { .. }
+        | Event::Pruned { .. }
+        | Event::Offboarded { .. } => {
             let of = coding(LIFECYCLE, "destroy", "Destroy/Delete Record Lifecycle Event");
             shape(of, vec![], "D", SUCCESS)
         }
@@ -182,6 +193,7 @@ fn description(event: &Event, summary: &Summary<'_>) -> String {
         | Event::FeedFailing { reason: word, .. }
         | Event::CopyFailing { reason: word, .. }
         | Event::Disposed { authority: word, .. }
+        | Event::AgreementDisposed { authority: word, .. }
         | Event::HoldPlaced { authority: word, .. }
         | Event::HoldReleased { authority: word, .. }
         | Event::Pruned { authority: word, .. }
@@ -197,6 +209,8 @@ fn description(event: &Event, summary: &Summary<'_>) -> String {
         | Event::Started { .. }
         | Event::Stopped { .. }
         | Event::AgreementExpiring { .. }
+        | Event::AgreementFiled { .. }
+        | Event::AgreementRead { .. }
         | Event::Anchored { .. }
         | Event::ClockSkewed { .. }
         | Event::TilesRead { .. }
@@ -246,6 +260,9 @@ fn agents(record: &Record, summary: &Summary<'_>) -> Vec<Value> {
         | Event::Started { .. }
         | Event::Stopped { .. }
         | Event::AgreementExpiring { .. }
+        | Event::AgreementFiled { .. }
+        | Event::AgreementRead { .. }
+        | Event::AgreementDisposed { .. }
         | Event::Anchored { .. }
         | Event::AnchorFailing { .. }
         | Event::ClockSkewed { .. }
@@ -372,6 +389,16 @@ fn entities(logged: &Logged) -> Vec<Value> {
         Event::AgreementExpiring { agreement, expires, days } => {
             let details = vec![detail("expires", &expires), detail("days", &days)];
             entities.push(object("agreement", agreement, details));
+        }
+        Event::AgreementFiled { agreement, sha256, size, signatories, signed, .. } => {
+            let mut details = vec![detail("sha256", sha256), detail("size", size)];
+            details.extend(signatories.iter().map(|name| detail("signatory", name)));
+            details.push(detail("signed", signed));
+            entities.push(object("agreement", agreement, details));
+        }
+        Event::AgreementRead { agreement, sha256, .. }
+        | Event::AgreementDisposed { agreement, sha256, .. } => {
+            entities.push(object("agreement", agreement, vec![detail("sha256", sha256)]));
         }
         Event::Anchored { size, authority, stamped, sha256 } => {
             place.push(detail("size", &size));

@@ -123,6 +123,11 @@ fn title_of(event: &Event) -> (&'static str, Level) {
         Event::Started { .. } => ("The server began to serve", Notice),
         Event::Stopped { .. } => ("The server ended in good order", Notice),
         Event::AgreementExpiring { .. } => ("An agreement or evidence ends soon", Warning),
+        Event::AgreementFiled { .. } => ("The document of an agreement was filed", Notice),
+        Event::AgreementRead { .. } => ("The document of an agreement was opened and read", Notice),
+        Event::AgreementDisposed { .. } => {
+            ("The document of an agreement was disposed of: its key is destroyed", Notice)
+        }
         Event::Anchored { .. } => ("An authority stamped the log", Info),
         Event::AnchorFailing { .. } => ("Nobody vouches for the log there", Error),
         Event::ClockSkewed { .. } => {

@@ -262,6 +262,38 @@ fn body(record: &Record, summary: &Summary<'_>) -> (Class, Map<String, Value>) {
             });
             (FOUND, some([("finding_info", Some(finding)), ("compliance", Some(compliance))]))
         }
+        Event::AgreementFiled { agreement, sha256, size, signatories, signed, .. } => {
+            let detail = format!(
+                "SHA-256 {sha256}, {size} bytes, signed on {signed} by {}",
+                signatories.join(", ")
+            );
+            let members = [
+                ("actor", by),
+                ("entity", Some(agreement_entity(agreement))),
+                ("status_id", success),
+                ("status_detail", Some(json!(detail))),
+            ];
+            (CREATED, some(members))
+        }
+        Event::AgreementRead { agreement, sha256, .. } => {
+            let database = json!({
+                "type": "Agreement",
+                "type_id": 99,
+                "name": agreement,
+                "uid": sha256.to_string(),
+            });
+            let members = [
+                ("actor", by),
+                ("database", Some(database)),
+                ("src_endpoint", Some(here(record))),
+                ("status_id", success),
+            ];
+            (READ, some(members))
+        }
+        Event::AgreementDisposed { agreement, sha256, authority, .. } => {
+            let detail = format!("{authority}: the document {sha256}");
+            (DELETED, destroyed(record, by, agreement, &detail))
+        }
         Event::AnchorFailing { authority: part, reason }
         | Event::FeedFailing { feed: part, reason }
         | Event::CopyFailing { copy: part, reason } => {
@@ -327,6 +359,11 @@ fn body(record: &Record, summary: &Summary<'_>) -> (Class, Map<String, Value>) {
             (FAILED, some([("status_id", failure), ("status_detail", detail)]))
         }
     }
+}
+
+/// An agreement, as an entity of the house.
+fn agreement_entity(agreement: &str) -> Value {
+    json!({ "type": "Agreement", "type_id": 99, "uid": agreement })
 }
 
 /// Sealed content whose keys are gone.

@@ -221,6 +221,13 @@ impl Tally {
             Event::Reviewed { reviewer, from, size, .. } => {
                 changes.add(record, format!("{reviewer} reviewed {from} to before {size}"));
             }
+            Event::AgreementFiled { agreement, sha256, .. }
+            | Event::AgreementDisposed { agreement, sha256, .. } => {
+                changes.add(record, format!("{agreement}, the document {sha256}"));
+            }
+            Event::AgreementRead { actor, agreement, .. } => {
+                read(actor, &format!("read the document of {agreement}"));
+            }
             Event::Anchored { size, authority, stamped, .. } => {
                 self.figures.anchors.add(&mut self.uncovered, *size, authority, *stamped);
             }

@@ -9,6 +9,7 @@
     reason = "a test fails by panicking, and looks at the one kind of event that it is about"
 )]
 
+mod agreements;
 mod copies;
 mod feeds;
 mod forgetting;

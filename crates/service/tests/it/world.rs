@@ -159,6 +159,12 @@ impl World {
         self.house.reload().await.unwrap();
     }
 
+    /// Puts changed rules in force.
+    pub(crate) async fn apply_changed(&self, change: impl Fn(String) -> String) {
+        self.house.apply(&change(rules(&self.upstream)), operator()).await.unwrap();
+        self.house.reload().await.unwrap();
+    }
+
     /// Applies the same rules with `more` below them, or says why not.
     pub(crate) async fn try_with(&self, more: &str) -> Result<(), service::ApplyError> {
         let rules = format!("{}{more}", rules(&self.upstream));

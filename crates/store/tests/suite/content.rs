@@ -3,10 +3,10 @@
 use crate::support::{House, TENANT, actor, add_tenant, started, time, unit};
 use ledger::seal::{PerClass, WrappedKeys};
 use ledger::{
-    ApiKeyId, ContentClass, ConversationId, Disposal, Entry, Event, Hash, Journal, Receipt,
-    SealedSurrogate, TenantId, Unit, Unrecorded, WrappedUnit,
+    ApiKeyId, ContentClass, ContentKeyId, ConversationId, Disposal, Entry, Event, Hash, Journal,
+    Receipt, SealedSurrogate, TenantId, Unit, Unrecorded, WrappedUnit,
 };
-use store::{ApiKeyRow, ConfigurationRow, Effect, Forgotten, KeyRole, Store};
+use store::{ApiKeyRow, ConfigurationRow, Effect, Forgotten, KeyRole, NewDocument, Store};
 
 impl House {
     async fn effect(&self, effect: Effect) -> Result<Receipt, Unrecorded> {
@@ -30,6 +30,42 @@ impl House {
 fn configuration(version: u64) -> ConfigurationRow {
     let bytes = format!("version = {version}").into_bytes();
     ConfigurationRow { version, sha256: Hash::of(&bytes), applied_at: time(1), bytes }
+}
+
+fn document() -> NewDocument {
+    NewDocument {
+        agreement: "baa-example".into(),
+        key: ContentKeyId::from_bytes([7; 16]),
+        sha256: Hash::of(b"document"),
+        sealed: b"sealed document".to_vec(),
+    }
+}
+
+#[tokio::test]
+async fn a_document_is_kept_with_its_record_and_only_forgotten() {
+    let house = House::new().await;
+    let receipt = house.effect(Effect::AddDocument(document())).await.unwrap();
+    let [row] = &house.tenant.documents().await.unwrap()[..] else { panic!() };
+    assert_eq!((row.seq, row.key, row.kept), (receipt.seq, document().key, true));
+    assert_eq!(ledger::tree::leaf_hash(&row.record), receipt.leaf, "the bytes of the record");
+    let sealed = house.tenant.document(receipt.seq).await.unwrap();
+    assert_eq!(sealed, Some(document().sealed));
+    for statement in [
+        "UPDATE documents SET sealed = x'00'",
+        "UPDATE documents SET sealed = NULL, agreement = 'other'",
+        "UPDATE documents SET sealed = NULL, record = x'00'",
+        "DELETE FROM documents",
+        "INSERT OR REPLACE INTO documents
+            SELECT tenant, seq, agreement, key, sha256, record, x'00' FROM documents",
+    ] {
+        let error = house.sql(statement).unwrap_err();
+        assert!(error.to_string().contains("only filed and forgotten"), "{statement}: {error}");
+    }
+    let gone = house.tenant.append(disposed(Disposal::Before(time(0).day()))).await.unwrap();
+    house.tenant.forget(gone.seq, vec![Forgotten::Document(document().key)]).await.unwrap();
+    let [forgotten] = &house.tenant.documents().await.unwrap()[..] else { panic!() };
+    assert_eq!(*forgotten, store::DocumentRow { kept: false, ..row.clone() });
+    assert_eq!(house.tenant.document(receipt.seq).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -165,11 +201,17 @@ async fn one_organisation_sees_nothing_of_another() {
     let theirs = house.store.tenant(other);
     theirs.append_with(started(), vec![Effect::AddApiKey(house.api_key("s"))]).await.unwrap();
     theirs.append_with(started(), vec![Effect::AddConfiguration(configuration(1))]).await.unwrap();
+    let filed = theirs.append_with(started(), vec![Effect::AddDocument(document())]).await.unwrap();
 
     assert_eq!(house.tenant.api_keys().await.unwrap(), []);
     assert_eq!(house.tenant.configuration().await.unwrap(), None);
     assert_eq!(house.tenant.unit(keys.id()).await.unwrap(), None);
-    assert_eq!(house.tenant.head().await.unwrap().size(), 1);
+    assert_eq!(house.tenant.documents().await.unwrap(), []);
+    assert_eq!(house.tenant.document(filed.seq).await.unwrap(), None);
+    let gone = house.tenant.append(disposed(Disposal::Before(time(0).day()))).await.unwrap();
+    house.tenant.forget(gone.seq, vec![Forgotten::Document(document().key)]).await.unwrap();
+    assert_eq!(theirs.document(filed.seq).await.unwrap(), Some(document().sealed));
+    assert_eq!(house.tenant.head().await.unwrap().size(), 2);
     let id = theirs.api_keys().await.unwrap()[0].id;
     assert!(house.effect(Effect::RevokeApiKey { id, at: time(5) }).await.is_err());
     let names: Vec<_> = house.store.tenants().await.unwrap().iter().map(|row| row.id).collect();

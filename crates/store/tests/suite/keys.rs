@@ -2,7 +2,7 @@
 
 use crate::support::{DEPLOYMENT, House, TENANT, time, unit};
 use ledger::seal::{KeySet, PerClass, WrappedKeys};
-use ledger::{ContentClass, ContentKeyId, DeploymentId};
+use ledger::{ContentClass, ContentKeyId, DeploymentId, TenantId};
 use store::{Destruction, Error, KeyStore, MovedUnit, ShelfRow, Store, TenantKeyRow};
 
 const FIRST: ContentKeyId = ContentKeyId::from_bytes([1; 16]);
@@ -108,7 +108,7 @@ async fn a_key_is_replaced_with_all_that_it_wraps_or_not_at_all() {
     let mut one_missing = rewrapped();
     one_missing.pop();
     let replace = |former, shelves| {
-        keys.replace_tenant_key(TENANT, former, tenant_key(SECOND), shelves, Vec::new())
+        keys.replace_tenant_key(TENANT, former, tenant_key(SECOND), shelves, Vec::new(), Vec::new())
     };
     assert!(matches!(replace(FIRST, one_missing).await, Err(Error::Conflict)));
     assert!(matches!(replace(SECOND, rewrapped()).await, Err(Error::Conflict)));
@@ -171,4 +171,39 @@ async fn a_shelf_of_wrapped_keys_opens_as_it_was_closed() {
     assert_eq!(keys.open_shelf(TENANT, set.day()).await.unwrap(), Some(row.clone()));
     assert_eq!(keys.shelves(TENANT).await.unwrap().len(), 4);
     assert_eq!(ContentClass::ALL.len(), 3);
+}
+
+#[tokio::test]
+async fn the_key_of_one_document_is_destroyed_alone_and_overwritten_in_the_file() {
+    let house = House::new().await;
+    let keys = keys_of(&house).await;
+    let id = |number| ContentKeyId::from_bytes([number; 16]);
+    let wrapped = |number| format!("document {number} {}", "x".repeat(40)).into_bytes();
+    for number in [20, 21] {
+        keys.add_document_key(TENANT, FIRST, id(number), wrapped(number)).await.unwrap();
+    }
+    let under_another = keys.add_document_key(TENANT, SECOND, id(22), wrapped(22)).await;
+    assert!(matches!(under_another, Err(Error::Conflict)), "the key was replaced meanwhile");
+    let other = TenantId::from_bytes([8; 16]);
+    assert_eq!(keys.document_key(other, id(20)).await.unwrap(), None);
+    keys.destroy_document_keys(other, vec![id(20)]).await.unwrap();
+    assert!(file_holds(&house, "document 20"));
+
+    keys.destroy_document_keys(TENANT, vec![id(20)]).await.unwrap();
+    assert!(!file_holds(&house, "document 20") && file_holds(&house, "document 21"));
+    assert_eq!(keys.document_keys(TENANT).await.unwrap(), [(id(21), wrapped(21))]);
+
+    // A replacement that forgets the other one would make its document unreadable.
+    let shelves: Vec<_> = (10..13).map(|number| (shelf(number).id, shelf(number).keys)).collect();
+    let replace = |documents| {
+        let (row, shelves) = (tenant_key(SECOND), shelves.clone());
+        keys.replace_tenant_key(TENANT, FIRST, row, shelves, Vec::new(), documents)
+    };
+    for documents in [vec![], vec![(id(20), wrapped(20))]] {
+        assert!(matches!(replace(documents).await, Err(Error::Conflict)));
+    }
+    replace(vec![(id(21), b"anew".to_vec())]).await.unwrap();
+    assert_eq!(keys.document_key(TENANT, id(21)).await.unwrap(), Some(b"anew".to_vec()));
+    keys.destroy_tenant_key(TENANT).await.unwrap();
+    assert_eq!(keys.document_key(TENANT, id(21)).await.unwrap(), None);
 }
