@@ -4,6 +4,7 @@
 //! same methods, so that no surface has controls of its own. Nothing here knows HTTP.
 
 mod anchoring;
+mod compare;
 mod configuration;
 mod converse;
 mod copying;
@@ -23,9 +24,10 @@ mod tasks;
 mod tiles;
 mod upkeep;
 
+pub use compare::{Likeness, Side};
 pub use configuration::{Applied, ApplyError};
 pub use converse::{Converse, Ended, Started, Step, Streamed};
-pub use export::{ExchangeContent, ReadError, ReplyWindow};
+pub use export::{ExchangeContent, NotKept, ReadError, ReplyWindow};
 pub use feed::{PositionView, Until, write_line};
 pub use house::{Environment, Error, House, Readiness, Setup, Unready};
 pub use identity::{ApiKeySecret, Denied, KeyError, KeyRequest, Principal, Right, Unauthenticated};

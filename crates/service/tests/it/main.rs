@@ -9,6 +9,7 @@
     reason = "a test fails by panicking, and looks at the one kind of event that it is about"
 )]
 
+mod content_modes;
 mod copies;
 mod feeds;
 mod forgetting;
