@@ -794,6 +794,7 @@ def disposal_cases(make):
                                                   gone(exchange=one), blobs=only(2, 3)), 0),
     ):
         yield f"claim_{name}", files, None, expected
+    yield from digest_cases(make)
     bare = lambda *more: make.files(lines=seal([*begin, *more]))
     for name, files, expected in (
         ("good_placed_and_released", bare(hold(), released()), 0),
@@ -876,6 +877,47 @@ def disposal_cases(make):
         ("key_day_elsewhere", started(key_day="2026-11-22"), 1),
     ):
         yield f"disposed_{name}", bare(event, started()), None, expected
+
+
+def digests_of(n, part):
+    """What stands where content would when none is kept: lengths, and digests under a wrapped key."""
+    names = ("written", "left") if part == "prompt" else ("received", "delivered")
+    texts = {name: {"bytes": 100 + n, "hmac": sha256(f"{n} {part} {name}".encode()).hex()} for name in names}
+    sealed = b"bulla-digests-1\n" + sha256(b"key")[:30] * 2 + json.dumps(texts, separators=(",", ":")).encode()
+    head, _, _ = blob(n, part).partition(b"\n")
+    return head + b"\n" + sealed
+
+
+def digest_cases(make):
+    """A log of an organisation that kept content at first and digests from then on."""
+    parts = ("prompt", "window-000000", "window-000001")
+    day = {"key_day": "2026-11-20"}
+    kept = {name: data for name, data in blobs_of(1).items()}
+    digests = {f"blobs/{exchange_of(2)}/{part}": digests_of(2, part) for part in parts}
+    prompt, *windows = [blob_digest(data) for data in digests.values()]
+    prompt = {"prompt": prompt.hex(), **day}
+    reply = {"windows": 2, "digest": sha256(*windows).hex(), "bytes": 120, "restored": 2, "unknown": 0}
+    first = [opened(make.key), intent(1, **day), outcome(1, 1, **day),
+             intent(2, **prompt), outcome(2, 3, reply=reply, **prompt)]
+    all_blobs, names = {**kept, **digests}, list(digests)
+    log = lambda blobs, *more: make.files(lines=seal([*first, *more]), blobs=blobs, claim=CLAIM)
+    without = lambda *absent: {name: data for name, data in all_blobs.items() if name not in absent}
+    unkept = {f"blobs/{exchange_of(1)}/prompt": digests_of(1, "prompt")}
+    for name, files, expected in (
+        ("good_all", log(all_blobs), 0),
+        ("good_disposed", log(kept, gone(exchange=exchange_of(2))), 0),
+        ("good_disposed_before", log({}, gone(before="2026-11-21")), 0),
+        ("prompt_absent", log(without(names[0])), 1), ("answer_absent", log(without(*names[1:])), 1),
+        ("window_absent", log(without(names[2])), 1), ("absent", log(kept), 1),
+        ("in_place_of_content", log({**all_blobs, **unkept}), 1),
+        ("nothing_in_place_of_content", log({**all_blobs, next(iter(kept)): b"\n".join(
+            [next(iter(kept.values())).partition(b"\n")[0], b""])}), 1),
+        ("of_another_exchange", log({**all_blobs, names[0]: digests_of(3, "prompt")}), 1),
+        ("altered", log({**all_blobs, names[0]: flipped(digests[names[0]], len(digests[names[0]]) - 5)}), 1),
+        ("cut", log({**all_blobs, names[1]: digests[names[1]][:-1]}), 1),
+        ("content_in_their_place", log({**all_blobs, names[0]: blob(2, "prompt")}), 1),
+    ):
+        yield f"digests_{name}", files, None, expected
 
 
 def pruned(lines, size, **other):

@@ -1,5 +1,8 @@
 //! The content of an exchange as it is sealed beside the log.
 //!
+//! Where the organisation keeps content. Where it keeps digests only, they are of the same texts under
+//! the same names.
+//!
 //! Plain JSON, so that a court, an auditor with the key, or a program in ten years reads it.
 
 use crate::prompt::PromptPart;
@@ -62,6 +65,15 @@ impl PromptContent {
         self.left = Some(left);
     }
 
+    /// The texts by their names, for digests of them.
+    pub(crate) fn texts(&self) -> Vec<(&'static str, &[u8])> {
+        let mut texts = vec![("written", self.written.expose().as_bytes())];
+        if let Some(left) = &self.left {
+            texts.push(("left", left.expose().as_bytes()));
+        }
+        texts
+    }
+
     pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Zeroizing::new(Vec::with_capacity(self.written.len() * 2 + 256));
         out.extend_from_slice(br#"{"written":"#);
@@ -84,6 +96,18 @@ impl PromptContent {
         out.extend_from_slice(b"}}");
         out
     }
+}
+
+/// The texts of a window by their names, for digests of them.
+pub(crate) fn window_texts<'t>(
+    received: &'t Text,
+    delivered: &'t Text,
+) -> Vec<(&'static str, &'t [u8])> {
+    let mut texts = vec![("received", received.expose().as_bytes())];
+    if received.expose() != delivered.expose() {
+        texts.push(("delivered", delivered.expose().as_bytes()));
+    }
+    texts
 }
 
 /// One window of an answer: what came, and what was delivered when that differs.

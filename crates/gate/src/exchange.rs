@@ -5,12 +5,12 @@
 //! record that it leaves is durable, and nothing can be shown before the record of the outcome is.
 //! Every way out is [`Ended`], so one [`Exchange::commit`] records them all.
 
-use crate::content::PromptContent;
+use crate::content::{PromptContent, window_bytes, window_texts};
 use crate::outcome::{Control, Outcome, Refusal, UpstreamFailure};
 use crate::path::{CoveredPath, Features};
 use crate::policy::{Decision, Denial};
 use crate::prompt::{Answer, Prompt, StreamEvent};
-use crate::rules::Rules;
+use crate::rules::{Keep, Rules};
 use crate::stream::{AnswerTooLarge, Frame, Restoration, Restored, Window, frame};
 use crate::treat::{Treated, treat};
 use ledger::seal::{KeySet, Place};
@@ -64,6 +64,8 @@ pub struct Seal {
     pub keys: Arc<KeySet>,
     /// Those keys, wrapped, when they are new and must become durable with the first record.
     pub new_unit: Option<WrappedUnit>,
+    /// Whether content is sealed under them, or no more than digests of it.
+    pub keep: Keep,
 }
 
 /// What is asked, apart from the text.
@@ -282,8 +284,11 @@ impl Matter {
     /// become durable, the next one brings prompt and keys again.
     fn seal_prompt(&mut self, entropy: &dyn Entropy) -> (Vec<Blob>, Option<WrappedUnit>) {
         let Some(seal) = &self.seal else { return (Vec::new(), None) };
-        let blob =
-            seal.seal(self.about.exchange, BlobPart::Prompt, &self.content.to_bytes(), entropy);
+        let place = seal.place(self.about.exchange, BlobPart::Prompt);
+        let blob = match seal.keep {
+            Keep::All => seal.keys.seal(&place, &self.content.to_bytes(), entropy),
+            Keep::Digests => seal.keys.digest(&place, &self.content.texts(), entropy),
+        };
         self.about.prompt = Some(blob.digest());
         self.about.key_day = Some(seal.keys.day());
         (vec![blob], seal.new_unit.clone())
@@ -296,21 +301,19 @@ impl Matter {
         window: &WindowContent,
         entropy: &dyn Entropy,
     ) -> Option<Blob> {
-        let content = crate::content::window_bytes(&window.received, &window.delivered);
-        let part = BlobPart::Window(number);
-        Some(self.seal.as_ref()?.seal(self.about.exchange, part, &content, entropy))
+        let seal = self.seal.as_ref()?;
+        let place = seal.place(self.about.exchange, BlobPart::Window(number));
+        let WindowContent { received, delivered } = window;
+        Some(match seal.keep {
+            Keep::All => seal.keys.seal(&place, &window_bytes(received, delivered), entropy),
+            Keep::Digests => seal.keys.digest(&place, &window_texts(received, delivered), entropy),
+        })
     }
 }
 
 impl Seal {
-    fn seal(
-        &self,
-        exchange: ExchangeId,
-        part: BlobPart,
-        content: &[u8],
-        entropy: &dyn Entropy,
-    ) -> Blob {
-        self.keys.seal(&Place { log: self.log, exchange, part }, content, entropy)
+    const fn place(&self, exchange: ExchangeId, part: BlobPart) -> Place {
+        Place { log: self.log, exchange, part }
     }
 }
 

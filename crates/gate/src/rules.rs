@@ -3,6 +3,7 @@
 //! References are checked here, when the file is read; whether a path is *covered* is checked for
 //! every request, because it depends on the day.
 
+mod content;
 mod copy;
 pub(crate) mod destination;
 pub(crate) mod endpoint;
@@ -23,6 +24,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
 
+pub use content::Keep;
 pub use copy::{CoveredCopy, LogCopy, MAX_COPIES, Place};
 pub use destination::{Credential, Destination, Dialect, Route, Target};
 pub use feed::{CoveredFeed, Feed, FeedTarget, LineFormat, MAX_FEEDS};
@@ -31,6 +33,7 @@ pub use outside::{TimeAuthority, Witness};
 pub use oversight::{Oversight, Reviews};
 pub use retention::{Decision, Retention};
 
+use content::RawContent;
 use copy::RawCopy;
 use destination::{RawDestination, RawRoute};
 use feed::RawFeed;
@@ -120,6 +123,7 @@ pub struct Rules {
     authorities: BTreeMap<Slug, TimeAuthority>,
     witnesses: BTreeMap<Slug, Witness>,
     anchor_seconds: u32,
+    keep: Keep,
     retention: Retention,
     oversight: Oversight,
     feeds: BTreeMap<Slug, Feed>,
@@ -175,6 +179,7 @@ impl Rules {
             authorities,
             witnesses,
             anchor_seconds,
+            keep: raw.content.unwrap_or_default().keep,
             retention,
             oversight: Oversight::new(readers, reviews),
             feeds,
@@ -193,6 +198,12 @@ impl Rules {
     #[must_use]
     pub const fn organisation(&self) -> Option<&Title> {
         self.organisation.as_ref()
+    }
+
+    /// What is kept of prompts and answers.
+    #[must_use]
+    pub const fn keep(&self) -> Keep {
+        self.keep
     }
 
     /// How long content is kept.
@@ -653,6 +664,7 @@ struct RawRules {
     #[serde(default)]
     cedar: Vec<RawCedar>,
     anchoring: Option<RawAnchoring>,
+    content: Option<RawContent>,
     retention: Option<RawRetention>,
     log: Option<RawLog>,
     review: Option<RawReview>,

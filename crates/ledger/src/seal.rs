@@ -11,6 +11,10 @@
 //! carries a commitment: HMAC-SHA256 over the plaintext under a random key that lies inside the
 //! sealed part.
 
+mod digests;
+
+pub use digests::{Digested, Digests};
+
 use crate::{ContentKeyId, ConversationId, Day, Entropy, ExchangeId, Hash, LogId, Time};
 use aws_lc_rs::aead::{self, LessSafeKey};
 use aws_lc_rs::{digest, hmac};
@@ -202,6 +206,17 @@ impl KeySet {
     pub fn seal(&self, place: &Place, plaintext: &[u8], entropy: &dyn Entropy) -> Blob {
         self.key(ContentClass::of_part(place.part)).seal(place, plaintext, entropy)
     }
+
+    /// Takes the digests of the texts of a part under the key of its class; the texts are not kept.
+    #[must_use]
+    pub fn digest(
+        &self,
+        place: &Place,
+        texts: &[(&'static str, &[u8])],
+        entropy: &dyn Entropy,
+    ) -> Blob {
+        self.key(ContentClass::of_part(place.part)).digest(place, texts, entropy)
+    }
 }
 
 /// Which content of an exchange a blob holds.
@@ -259,9 +274,9 @@ pub struct Blob {
     pub part: BlobPart,
     /// The key that opens it.
     pub key: ContentKeyId,
-    /// Wrapped data key, nonce, ciphertext, tag.
+    /// Wrapped data key, nonce, ciphertext, tag; or [`Digests`], where no content is kept.
     pub sealed: Vec<u8>,
-    /// HMAC-SHA256 of the plaintext under the key inside.
+    /// HMAC-SHA256 of the plaintext, or of the digests, under the key inside.
     pub commitment: Hash,
 }
 

@@ -9,6 +9,7 @@ use gate::exchange::{
 };
 use gate::policy::Ask;
 use gate::prompt::{Prompt, StreamEvent};
+use gate::rules::Keep;
 use gate::shape::Json;
 use gate::stream::Window;
 use gate::{Code, Control, Outcome, Refusal, UpstreamFailure};
@@ -260,13 +261,14 @@ impl House {
         let too_long =
             conversation.as_ref().is_some_and(|name| name.len() > MAX_CONVERSATION_BYTES);
         let named = conversation.filter(|name| !name.is_empty() && !too_long);
+        let keep = in_force.as_ref().map(|it| it.rules.keep()).unwrap_or_default();
         let unnamed = patient.as_ref().is_some_and(|patient| !is_reference(patient));
         let patient = match patient.filter(|patient| !patient.is_empty() && !unnamed) {
             Some(patient) => self.patient_name(&patient).await.map(Some),
             None => Ok(None),
         };
         let (patient, continued) = match patient {
-            Ok(patient) => (patient, self.continued(&principal, named).await),
+            Ok(patient) => (patient, self.continued(&principal, named, keep).await),
             // Without the name of its patient an exchange could not be found again.
             Err(error) => (None, Err(error)),
         };
@@ -324,14 +326,15 @@ impl House {
         &self,
         principal: &Principal,
         name: Option<Text>,
+        keep: Keep,
     ) -> Result<Continued, KeysError> {
-        let Some(name) = name else { return self.begun(None, true).await };
+        let Some(name) = name else { return self.begun(None, true, keep).await };
         let held = self.content_keys.held().await?;
         let id = conversation_id(&held, principal, &name);
-        match self.continue_conversation(id).await {
+        match self.continue_conversation(id, keep).await {
             Ok(continued) => Ok(continued),
             Err(Unreadable::Keys(error)) => Err(error),
-            Err(Unreadable::Surrogates) => self.begun(None, false).await,
+            Err(Unreadable::Surrogates) => self.begun(None, false, keep).await,
         }
     }
 
@@ -340,15 +343,20 @@ impl House {
         &self,
         conversation: Option<ConversationId>,
         readable: bool,
+        keep: Keep,
     ) -> Result<Continued, KeysError> {
         let (keys, unit) = self.content_keys.begin_unit(conversation).await?;
-        let seal = Seal { log: self.log, keys: Arc::new(keys), new_unit: Some(unit) };
+        let seal = Seal { log: self.log, keys: Arc::new(keys), new_unit: Some(unit), keep };
         Ok(Continued { conversation, seal, map: SurrogateMap::new(), birth: None, readable })
     }
 
     /// Reads a conversation's keys and surrogates, or begins it. After a month it begins anew, so that
     /// what is said today does not go with what was said then.
-    async fn continue_conversation(&self, id: ConversationId) -> Result<Continued, Unreadable> {
+    async fn continue_conversation(
+        &self,
+        id: ConversationId,
+        keep: Keep,
+    ) -> Result<Continued, Unreadable> {
         let mut stored = self.current_unit(id).await?;
         let mut birth = None;
         if stored.is_none() {
@@ -356,7 +364,7 @@ impl House {
             stored = self.current_unit(id).await?;
         }
         let Some(keys) = stored else {
-            return Ok(Continued { birth, ..self.begun(Some(id), true).await? });
+            return Ok(Continued { birth, ..self.begun(Some(id), true, keep).await? });
         };
         let binding = surrogate_binding(self.log, id);
         let key = keys.key(ContentClass::Surrogates);
@@ -367,7 +375,7 @@ impl House {
             let entry = std::str::from_utf8(&entry).map_err(|_| Unreadable::Surrogates)?;
             map.remember(entry).map_err(|_| Unreadable::Surrogates)?;
         }
-        let seal = Seal { log: self.log, keys: Arc::new(keys), new_unit: None };
+        let seal = Seal { log: self.log, keys: Arc::new(keys), new_unit: None, keep };
         Ok(Continued { conversation: Some(id), seal, map, birth: None, readable: true })
     }
 

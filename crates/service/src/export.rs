@@ -4,7 +4,7 @@ use crate::house::{Error, House};
 use crate::keys::KeysError;
 use ledger::bundle::{Committed, Subject, WriteError, Writer};
 use ledger::proof::TILE_WIDTH;
-use ledger::seal::{PerClass, Place, Unsealable};
+use ledger::seal::{Digests, PerClass, Place, Unsealable};
 use ledger::{Actor, Blob, BlobPart, ContentClass, Entry, Event, ExchangeId, Record};
 use phi::Text;
 use serde::Deserialize;
@@ -47,6 +47,11 @@ pub enum ReadError {
         /// The agreement or evidence.
         agreement: String,
     },
+    /// What stands there is not what the log says.
+    #[error(
+        "what is kept of that exchange is not what its record names, or no record names it yet"
+    )]
+    Unnamed,
     /// The content opens but does not have its form.
     #[error("the content of that exchange is malformed")]
     Malformed,
@@ -58,15 +63,35 @@ impl From<store::Error> for ReadError {
     }
 }
 
-/// The content of an exchange, as far as it was not disposed of.
+/// The content of an exchange, as far as it was kept and not disposed of.
 #[derive(Debug, Default)]
 pub struct ExchangeContent {
+    /// What is known of it where no more than digests was kept; then there is no text.
+    pub digests: Option<NotKept>,
     /// What the caller wrote; absent when the prompt was disposed of.
     pub written: Option<Text>,
     /// What left, when that differs.
     pub left: Option<Text>,
     /// The windows of the answer.
     pub reply: Vec<ReplyWindow>,
+}
+
+/// What is known of content that was not kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NotKept {
+    /// Bytes that the caller wrote; absent when the digests of the prompt were disposed of.
+    pub written: Option<u64>,
+    /// Bytes of which digests were made durable for delivery; absent when there are none, or no more.
+    pub delivered: Option<u64>,
+}
+
+impl NotKept {
+    fn add(&mut self, digests: &Digests) {
+        self.written = self.written.or(digests.bytes(WRITTEN));
+        if let Some(bytes) = delivered_bytes(digests) {
+            self.delivered = Some(self.delivered.unwrap_or_default().saturating_add(bytes));
+        }
+    }
 }
 
 /// One window of an answer.
@@ -78,10 +103,18 @@ pub struct ReplyWindow {
     pub delivered: Option<Text>,
 }
 
-impl ReplyWindow {
+impl ExchangeContent {
     /// Bytes made durable for delivery.
     pub(crate) fn delivered_bytes(&self) -> u64 {
-        self.delivered.as_ref().unwrap_or(&self.received).len() as u64
+        let kept: u64 = self.reply.iter().map(|window| window.shown().len() as u64).sum();
+        kept + self.digests.and_then(|digests| digests.delivered).unwrap_or_default()
+    }
+}
+
+impl ReplyWindow {
+    /// What was delivered.
+    pub(crate) fn shown(&self) -> &Text {
+        self.delivered.as_ref().unwrap_or(&self.received)
     }
 }
 
@@ -258,6 +291,10 @@ impl House {
             let place = Place { log: self.log, exchange, part: blob.part };
             let Some(key) = keys.get(ContentClass::of_part(blob.part)) else { continue };
             disposed = false;
+            if let Some(digests) = key.open_digests(&place, blob)? {
+                content.digests.get_or_insert_default().add(&digests);
+                continue;
+            }
             let opened = key.open(&place, blob)?;
             match blob.part {
                 BlobPart::Prompt => {
@@ -278,6 +315,16 @@ impl House {
         }
         if disposed { Err(ReadError::Disposed) } else { Ok(content) }
     }
+}
+
+const WRITTEN: &str = "written";
+const RECEIVED: &str = "received";
+const DELIVERED: &str = "delivered";
+
+/// Bytes of a window that were made durable for delivery. What was delivered as it came has no digest of
+/// its own.
+fn delivered_bytes(digests: &Digests) -> Option<u64> {
+    digests.bytes(DELIVERED).or_else(|| digests.bytes(RECEIVED))
 }
 
 pub(crate) fn parse(bytes: &[u8]) -> Result<Record, ReadError> {

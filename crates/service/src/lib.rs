@@ -5,6 +5,7 @@
 
 mod agreements;
 mod anchoring;
+mod compare;
 mod configuration;
 mod converse;
 mod copying;
@@ -29,9 +30,10 @@ pub use agreements::{
     AgreementError, Checked, Document, Filed, FiledDocument, Filing, Found as FoundDocument,
     MAX_DOCUMENT_BYTES, Which,
 };
+pub use compare::{Likeness, Side};
 pub use configuration::{Applied, ApplyError};
 pub use converse::{Converse, Ended, Started, Step, Streamed};
-pub use export::{ExchangeContent, ReadError, ReplyWindow};
+pub use export::{ExchangeContent, NotKept, ReadError, ReplyWindow};
 pub use feed::{PositionView, Until, write_line};
 pub use house::{Environment, Error, House, Readiness, Setup, Unready};
 pub use identity::{ApiKeySecret, Denied, KeyError, KeyRequest, Principal, Right, Unauthenticated};

@@ -175,11 +175,13 @@ impl House {
         for exchange in committed.exchanges() {
             let blobs = self.tenant.blobs(exchange).await?;
             match self.open_content(exchange, &blobs).await {
+                // There is nothing to give back where no more than digests was kept.
+                Ok(ExchangeContent { digests: Some(_), .. })
+                | Err(ReadError::Disposed | ReadError::NoContent) => {}
                 Ok(content) => {
                     write_line(out, exchange, &content).map_err(ReadError::Write)?;
                     exchanges += 1;
                 }
-                Err(ReadError::Disposed | ReadError::NoContent) => {}
                 Err(error) => return Err(error),
             }
         }

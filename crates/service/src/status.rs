@@ -2,6 +2,7 @@
 
 use crate::house::House;
 use crate::review::{ReviewError, ReviewState};
+use gate::rules::Keep;
 use ledger::{ContentClass, Day, Time};
 use serde::Serialize;
 
@@ -28,6 +29,8 @@ pub struct Status {
     pub feeds: Vec<FeedState>,
     /// Holds in force.
     pub holds: Vec<String>,
+    /// What is kept of prompts and answers: `all`, `digests`.
+    pub content: &'static str,
     /// The next day on which the retention schedule disposes of something.
     pub retention_due: Option<Day>,
 }
@@ -88,8 +91,13 @@ impl House {
             open_intents: self.tenant.open_intents().await?.len() as u64,
             feeds: feeds.collect(),
             holds: holds.map(|hold| hold.name).collect(),
+            content: self.keep().as_str(),
             retention_due: self.retention_due().await?,
         })
+    }
+
+    fn keep(&self) -> Keep {
+        self.in_force.load().as_ref().map(|it| it.rules.keep()).unwrap_or_default()
     }
 
     async fn newest_stamp(&self) -> Result<Option<Stamp>, ReviewError> {

@@ -1,6 +1,5 @@
 //! What the house does by itself while it serves.
 
-use crate::export::ReplyWindow;
 use crate::house::{Error, House};
 use crate::keys::KeysError;
 use ledger::{Blob, BlobPart, Entry, Event, ExchangeId, Hash, Outcome, Record, ReplyContent};
@@ -78,7 +77,7 @@ impl House {
             return Ok(None);
         }
         let bytes = match self.open_content(exchange, &blobs).await {
-            Ok(content) => content.reply.iter().map(ReplyWindow::delivered_bytes).sum(),
+            Ok(content) => content.delivered_bytes(),
             Err(error) => {
                 tracing::error!(%error, %exchange, "the content of an interrupted exchange");
                 0

@@ -88,7 +88,7 @@ fn a_key_that_nobody_knows_is_refused_with_its_line() {
         "[hosting]",
         "[hostign]",
         &expect![
-            "line 19: unknown field `hostign`, expected one of `schema`, `organisation`, `hosting`, `purpose`, `agreement`, `evidence`, `hop`, `destination`, `route`, `policy`, `cedar`, `anchoring`, `retention`, `log`, `review`, `authority`, `witness`, `feed`, `copy`"
+            "line 19: unknown field `hostign`, expected one of `schema`, `organisation`, `hosting`, `purpose`, `agreement`, `evidence`, `hop`, `destination`, `route`, `policy`, `cedar`, `anchoring`, `content`, `retention`, `log`, `review`, `authority`, `witness`, `feed`, `copy`"
         ],
     );
     check(

@@ -5,7 +5,7 @@ use gate::exchange::{
 };
 use gate::policy::{Ask, Decision, Denial};
 use gate::prompt::{Parts, Prompt};
-use gate::rules::Rules;
+use gate::rules::{Keep, Rules};
 use gate::shape::{Json, Key, Shape, Word};
 use gate::{Caller, Outbound, Outcome};
 use ledger::seal::{KeySet, Place};
@@ -218,6 +218,7 @@ pub(crate) struct House {
     pub(crate) new_unit: WrappedUnit,
     pub(crate) conversation: Option<ConversationId>,
     pub(crate) stream: bool,
+    pub(crate) keep: Keep,
 }
 
 impl House {
@@ -247,11 +248,26 @@ impl House {
         let rules = Rules::parse(&text).unwrap();
         let journal = Memory::default();
         let keys = Arc::new(keys);
-        Self { rules, clock, entropy, journal, keys, new_unit, conversation: None, stream: false }
+        Self {
+            rules,
+            clock,
+            entropy,
+            journal,
+            keys,
+            new_unit,
+            conversation: None,
+            stream: false,
+            keep: Keep::All,
+        }
     }
 
     pub(crate) fn streaming(self) -> Self {
         Self { stream: true, ..self }
+    }
+
+    /// The same, where digests are all that is kept of what was said.
+    pub(crate) fn keeping_digests(self) -> Self {
+        Self { keep: Keep::Digests, ..self }
     }
 
     pub(crate) fn world(&self) -> World<'_, Memory> {
@@ -278,7 +294,7 @@ impl House {
 
     pub(crate) fn seal(&self) -> Seal {
         let new_unit = self.journal.units().is_empty().then(|| self.new_unit.clone());
-        Seal { log: LOG, keys: Arc::clone(&self.keys), new_unit }
+        Seal { log: LOG, keys: Arc::clone(&self.keys), new_unit, keep: self.keep }
     }
 
     pub(crate) fn scan(&self, body: &str) -> Result<Exchange<Scanned>, Exchange<Ended>> {

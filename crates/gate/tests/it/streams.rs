@@ -497,3 +497,53 @@ async fn an_answer_has_at_most_4096_lanes() {
     assert_eq!(streaming.take(&event(vec![part(lane(4096), "", false)])), Err(AnswerTooLarge));
     streaming.take(&event(vec![part(lane(4095), "more", false)])).unwrap();
 }
+
+#[tokio::test]
+async fn where_digests_are_kept_a_window_is_still_durable_before_it_is_handed_out() {
+    let house = House::new(TOKENIZE).keeping_digests();
+    let (mut streaming, tokens) = stream(&house, &format!("SSN {SSN}")).await;
+    let mut shown = String::new();
+    for text in ["one ", &tokens[0]] {
+        streaming.take(&content(text)).unwrap();
+        for frame in release(&house, &mut streaming).await.frames() {
+            shown.push_str(frame.data.expose());
+            shown.push('\n');
+        }
+    }
+    let kept = |blob: &Blob| blob.digests().unwrap().unwrap();
+    let windows = |blobs: &[Blob]| blobs.iter().filter(|it| it.part != BlobPart::Prompt).count();
+    assert_eq!(windows(&house.journal.blobs()), 2, "each had its row first");
+    house.journal.fail_keep(0);
+    streaming.take(&content("three")).unwrap();
+    assert_eq!(streaming.release(&house.world()).await.unwrap_err(), Unrecorded::Full);
+    let (_, record) = finish(&house, streaming.end(StreamEnd::Complete, &DETECTOR)).await;
+    assert_eq!(record.outcome, "failed_closed");
+
+    let (reply, about) = (record.reply.unwrap(), record.about);
+    assert_eq!((reply.windows, reply.bytes), (2, shown.len() as u64));
+    let blobs = house.journal.blobs();
+    let digests: Vec<u8> = blobs[1..].iter().flat_map(|it| *it.digest().as_bytes()).collect();
+    assert_eq!(reply.digest, Hash::of(&digests));
+    assert_eq!(about.prompt, Some(blobs[0].digest()));
+    assert_eq!(about.key_day, Some(house.keys.day()), "the digests go with the keys of that day");
+    let mut rest = shown.as_bytes();
+    for blob in &blobs {
+        let key = house.keys.key(ContentClass::of_part(blob.part));
+        let place = Place { log: LOG, exchange: blob.exchange, part: blob.part };
+        assert!(key.open(&place, blob).is_err(), "there is nothing to open");
+        let sealed = String::from_utf8_lossy(&blob.sealed);
+        assert!(!sealed.contains(SSN) && !sealed.contains(&tokens[0]) && !sealed.contains("one"));
+        let (name, text) = if blob.part == BlobPart::Prompt {
+            ("written", says("local", &format!("SSN {SSN}")).into_bytes())
+        } else {
+            let name = kept(blob).bytes("delivered").map_or("received", |_| "delivered");
+            let bytes = usize::try_from(kept(blob).bytes(name).unwrap()).unwrap();
+            let (window, after) = rest.split_at(bytes);
+            rest = after;
+            (name, window.to_vec())
+        };
+        assert_eq!(key.compare(&place, blob, name, &text), Ok(true));
+        assert_eq!(key.compare(&place, blob, name, &text[1..]), Ok(false));
+    }
+    assert!(rest.is_empty());
+}

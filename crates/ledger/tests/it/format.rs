@@ -2,9 +2,10 @@
 
 use crate::sample::{self, blobs, bundle, records, signer, verify_tar};
 use ledger::bundle::{Listed, Manifest, Part, Subject, WriteError, Writer, each_file};
-use ledger::verify::{Trust, Verification};
+use ledger::verify::{Trust, Verdict, Verification};
+use std::thread;
 
-fn files(tar: &[u8]) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn files(tar: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut files = vec![];
     each_file(tar, |name, content| {
         let mut bytes = vec![];
@@ -128,30 +129,39 @@ fn a_file_that_is_no_part_of_a_bundle_is_told_and_no_fault() {
     assert!(verdict.warnings[0].contains("notes.txt"), "{verdict:#?}");
 }
 
-/// Every third byte of the tar, headers and padding included. Nothing may panic, and what is still
-/// accepted must say the same.
+/// Every byte of the tar, headers and padding included, except that the programs which it carries are
+/// sampled: a digest is all that a verifier takes of them, so every byte of them means the same to it.
+/// Nothing may panic, and what is still accepted must say the same.
 #[test]
-fn a_flipped_bit_anywhere_in_the_tar_never_changes_what_is_accepted() {
+fn no_changed_byte_of_the_tar_gives_a_bundle_another_meaning() {
     let tar = bundle(&records(), &blobs(3), &[7]);
     let good = verify_tar(&tar, Trust::none());
-    let (mut accepted, mut tried) = (0, 0);
-    // The programs that a bundle carries are long, and every byte of them means the same to a verifier.
     let after = tar.windows(11).position(|name| name == b"checkpoint\0").unwrap();
-    for at in (0..after).step_by(997).chain((after..tar.len()).step_by(3)) {
-        let mut altered = tar.clone();
-        altered[at] ^= 1 << (at % 8);
-        let verdict = verify_tar(&altered, Trust::none());
-        tried += 1;
-        if verdict.good {
-            accepted += 1;
-            assert_eq!(verdict.records, good.records, "byte {at}");
-            assert_eq!(verdict.checkpoint_root, good.checkpoint_root, "byte {at}");
-            assert_eq!(verdict.organisation, good.organisation, "byte {at}");
-            assert_eq!(verdict.blobs, good.blobs, "byte {at}");
+    let places: Vec<usize> = (0..after).step_by(499).chain(after..tar.len()).collect();
+    // What a verdict may lose without a fault is a warning more.
+    let meaning =
+        |verdict: &Verdict| format!("{:?}", Verdict { warnings: Vec::new(), ..verdict.clone() });
+    let accepted_of = |places: &[usize]| {
+        let (mut accepted, mut altered) = (0, tar.clone());
+        for at in places {
+            altered[*at] ^= 1 << (at % 8);
+            let verdict = verify_tar(&altered, Trust::none());
+            altered[*at] = tar[*at];
+            if verdict.good {
+                accepted += 1;
+                assert_eq!(meaning(&verdict), meaning(&good), "byte {at}");
+            }
         }
-    }
+        accepted
+    };
+    let (one, other) = places.split_at(places.len() / 2);
+    let accepted = thread::scope(|scope| {
+        let other = scope.spawn(|| accepted_of(other));
+        accepted_of(one) + other.join().unwrap()
+    });
+    assert!(places.len() >= 10_000, "{} mutants", places.len());
     // Padding and the empty blocks at the end carry nothing; the time of the manifest is unsigned.
-    assert!(accepted * 4 < tried, "{accepted} of {tried}");
+    assert!(accepted * 4 < places.len(), "{accepted} of {}", places.len());
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod content;
 mod disposals;
 mod forgery;
 mod format;
+mod hostile;
 mod pruned;
 mod receipt;
 mod sample;

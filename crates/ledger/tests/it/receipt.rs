@@ -21,7 +21,7 @@ impl Subtrees for Leaves<'_> {
     }
 }
 
-fn proved(seq: usize, of: usize) -> ProvedRecord {
+pub(crate) fn proved(seq: usize, of: usize) -> ProvedRecord {
     let records = sample::records();
     let path = inclusion(&mut Leaves(&records), seq as u64, of as u64).unwrap().unwrap();
     ProvedRecord {
@@ -32,7 +32,7 @@ fn proved(seq: usize, of: usize) -> ProvedRecord {
     }
 }
 
-fn tar(proved: &ProvedRecord) -> Vec<u8> {
+pub(crate) fn tar(proved: &ProvedRecord) -> Vec<u8> {
     let mut bytes = Vec::new();
     proved.write(&mut bytes).unwrap();
     bytes

@@ -2,7 +2,7 @@
 
 use gate::exchange::{Departed, Exchange, Question, Seal, World};
 use gate::policy::Ask;
-use gate::rules::Rules;
+use gate::rules::{Keep, Rules};
 use gate::shape::Json;
 use gate::{Caller, Outbound};
 use ledger::seal::KeySet;
@@ -101,7 +101,7 @@ impl Gateway {
             policy: None,
         };
         let keys = Arc::new(KeySet::generate(now, now.day(), &entropy));
-        let seal = Seal { log: LOG, keys, new_unit: None };
+        let seal = Seal { log: LOG, keys, new_unit: None, keep: Keep::All };
         let scanned = Exchange::open(caller, question, seal, request.prompt, &DETECTOR).unwrap();
         let ask = Ask {
             caller: "key_1",

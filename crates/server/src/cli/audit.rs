@@ -9,7 +9,7 @@ use ledger::bundle::{self, Chunk, CollectError, Collected};
 use ledger::{ExchangeId, Receipt, Record};
 use phi::Text;
 use serde_json::json;
-use service::{ExchangeContent, House, ReadError, Until};
+use service::{ExchangeContent, House, Likeness, NotKept, ReadError, Side, Until};
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Write as _};
@@ -51,6 +51,9 @@ enum AuditCommand {
     Status(ShowStatus),
     /// Show one exchange: what was written, what left, what came back (recorded as a reading)
     Show(Show),
+    /// Say whether a text is what an exchange wrote or answered, also where the text was not kept; 0 when
+    /// it is, 1 when it is not (recorded as a reading)
+    Compare(Compare),
 }
 
 #[derive(Debug, Args)]
@@ -71,6 +74,28 @@ struct Show {
     data: Data,
     /// A receipt, as in the header x-bulla-receipt, or an exchange, as in x-request-id
     which: String,
+}
+
+#[derive(Debug, Args)]
+struct Compare {
+    #[command(flatten)]
+    data: Data,
+    /// A receipt, as in the header x-bulla-receipt, or an exchange, as in x-request-id
+    which: String,
+    #[command(flatten)]
+    text: Presented,
+}
+
+/// The text that somebody presents.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Presented {
+    /// Compare this file with the prompt: the request's body as written, or as it left
+    #[arg(long, value_name = "FILE")]
+    prompt: Option<PathBuf>,
+    /// Compare this file with the answer: the document, or the data of a stream's events, one a line
+    #[arg(long, value_name = "FILE")]
+    answer: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -135,6 +160,7 @@ impl Audit {
             AuditCommand::SignOff(sign_off) => sign_off.run(environment).await,
             AuditCommand::Status(status) => status.run(environment).await,
             AuditCommand::Show(show) => show.run(environment).await,
+            AuditCommand::Compare(compare) => compare.run(environment).await,
         }
     }
 }
@@ -148,6 +174,7 @@ pub(super) fn failure(error: ReadError) -> Failure {
         | ReadError::Unsealable(_)
         | ReadError::Document { .. }
         | ReadError::Malformed
+        | ReadError::Unnamed
         | ReadError::Broken { .. } => Failure::control(&error),
     }
 }
@@ -318,7 +345,7 @@ fn log_folder(files: &BTreeSet<String>) -> Result<&str, Failure> {
 impl Show {
     async fn run(self, environment: &Environment) -> Result<ExitCode, Failure> {
         let house = self.data.open(environment).await?;
-        let exchange = self.exchange(&house).await?;
+        let exchange = exchange(&self.which, &house).await?;
         let content = house
             .read_content(exchange, operator(environment), "operator")
             .await
@@ -326,33 +353,74 @@ impl Show {
         say(document(exchange, &content))?;
         Ok(ExitCode::SUCCESS)
     }
+}
 
-    async fn exchange(&self, house: &House) -> Result<ExchangeId, Failure> {
-        if let Ok(exchange) = self.which.parse() {
-            return Ok(exchange);
-        }
-        let malformed = || Failure {
-            code: 2,
-            message: "give a receipt (bulla/...#12@...) or an exchange (exc_...)".into(),
+impl Compare {
+    async fn run(self, environment: &Environment) -> Result<ExitCode, Failure> {
+        let (side, path) = match (&self.text.prompt, &self.text.answer) {
+            (Some(path), _) => (Side::Prompt, path),
+            (None, Some(path)) => (Side::Answer, path),
+            (None, None) => return Ok(ExitCode::from(2)),
         };
-        let seq = self.which.split_once('#').and_then(|(_, rest)| rest.split_once('@'));
-        let seq = seq.and_then(|(seq, _)| seq.parse().ok()).ok_or_else(malformed)?;
-        let bytes = house.record(seq).await.map_err(failure)?;
-        let record = bytes.and_then(|bytes| {
-            let receipt = Receipt { log: house.log(), seq, leaf: ledger::tree::leaf_hash(&bytes) };
-            // The receipt names its record's hash, so one of another log or another record is told
-            // apart here.
-            if receipt.to_string() == self.which { Record::from_bytes(&bytes).ok() } else { None }
-        });
-        let exchange = record.and_then(|record| Some(record.event.about()?.exchange));
-        exchange.ok_or_else(|| Failure {
+        let bytes = fs::read(path).map_err(|error| Failure {
             code: 2,
-            message: "this log has no exchange with that receipt".into(),
-        })
+            message: format!("cannot read {}: {error}", path.display()),
+        })?;
+        let house = self.data.open(environment).await?;
+        let exchange = exchange(&self.which, &house).await?;
+        let actor = operator(environment);
+        let likeness = house.compare_content(exchange, side, &bytes, actor).await;
+        let words = match likeness.map_err(failure)? {
+            Likeness::Written => "same: it is what was written",
+            Likeness::Left => "same: it is what left",
+            Likeness::Delivered => "same: it is what was delivered",
+            Likeness::Received => "same: it is what came from the model",
+            Likeness::Other => {
+                say(format_args!("not the same"))?;
+                return Ok(ExitCode::from(1));
+            }
+        };
+        say(format_args!("{words}"))?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 
+/// The exchange that a receipt or its own name stands for.
+async fn exchange(which: &str, house: &House) -> Result<ExchangeId, Failure> {
+    if let Ok(exchange) = which.parse() {
+        return Ok(exchange);
+    }
+    let malformed = || Failure {
+        code: 2,
+        message: "give a receipt (bulla/...#12@...) or an exchange (exc_...)".into(),
+    };
+    let seq = which.split_once('#').and_then(|(_, rest)| rest.split_once('@'));
+    let seq = seq.and_then(|(seq, _)| seq.parse().ok()).ok_or_else(malformed)?;
+    let bytes = house.record(seq).await.map_err(failure)?;
+    let record = bytes.and_then(|bytes| {
+        let receipt = Receipt { log: house.log(), seq, leaf: ledger::tree::leaf_hash(&bytes) };
+        // The receipt names its record's hash, so one of another log or another record is told
+        // apart here.
+        if receipt.to_string() == which { Record::from_bytes(&bytes).ok() } else { None }
+    });
+    let exchange = record.and_then(|record| Some(record.event.about()?.exchange));
+    exchange.ok_or_else(|| Failure {
+        code: 2,
+        message: "this log has no exchange with that receipt".into(),
+    })
+}
+
 fn document(exchange: ExchangeId, content: &ExchangeContent) -> serde_json::Value {
+    if let Some(NotKept { written, delivered }) = content.digests {
+        return json!({
+            "exchange": exchange.to_string(),
+            "not_kept": "no content of this exchange was kept, only digests: the configuration in force \
+                         said so; `bulla audit compare` says whether a text is the same",
+            "written_bytes": written,
+            "delivered_bytes": delivered,
+            "still_phi": false,
+        });
+    }
     let received: Vec<&str> = content.reply.iter().map(|window| window.received.expose()).collect();
     let delivered: Vec<&str> = content
         .reply

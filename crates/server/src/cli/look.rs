@@ -321,6 +321,7 @@ impl ShowStatus {
         }
         let holds = if status.holds.is_empty() { none() } else { status.holds.join(", ") };
         say(format_args!("holds           {holds}"))?;
+        say(format_args!("content kept    {}", status.content))?;
         let due = status.retention_due.map_or_else(none, |day| day.to_string());
         say(format_args!("retention due   {due}"))?;
         Ok(ExitCode::SUCCESS)

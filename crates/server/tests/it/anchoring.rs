@@ -186,3 +186,30 @@ async fn an_authority_that_fails_is_told_once_and_the_stamp_comes_late() {
     assert!(covered.unwrap() > 5, "the late stamp covers what waited: {covered:?}");
     serving.stop();
 }
+
+#[tokio::test]
+async fn a_witness_that_is_gone_is_told_once_and_holds_up_nobody() {
+    let upstream = Upstream::start(Reply::echo()).await;
+    let mut house = House::bare();
+    let (folder, _) = witness::made(&house.anchor_key);
+    let witness = witness::serve(folder.path());
+    let rules = Rules::cloud(&upstream).and("[anchoring]\nevery_seconds = 1\n");
+    house.apply(&rules.and(&witnessed(&witness))).ok();
+    house.key = house.create_key(&["--purpose", "treatment"]).secret;
+    let serving = house.serve();
+    assert_eq!(serving.ask(&user("hello")).await.status(), 200);
+    drop(witness);
+    let begun = Instant::now();
+    for _ in 0..5 {
+        assert_eq!(serving.ask(&user("hello")).await.status(), 200);
+        tokio::time::sleep(Duration::from_millis(600)).await;
+    }
+    assert!(begun.elapsed() < LIMIT, "the witness holds up prompts");
+    wait_for(&house, "alert", is_failing).await;
+    let named = |event: &Event| matches!(event, Event::AnchorFailing { authority, .. } if authority == "auditor");
+    serving.stop();
+    let log = house.log();
+    // Once by the server, which asked again every second, and once by the command that exports.
+    let told = log.events().filter(|event| named(event)).count();
+    assert!((1..=2).contains(&told), "{told} of {}", log.len());
+}

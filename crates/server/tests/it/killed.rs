@@ -146,9 +146,9 @@ fn check_answered(log: &Log, answered: &[Seen]) {
     }
 }
 
-async fn kill_repeatedly(rounds: usize) {
+async fn kill_repeatedly(rounds: usize, more: &str) {
     let upstream = Upstream::start(Reply::echo().in_pieces(Pieces::Chars(16))).await;
-    let house = House::with(&Rules::cloud(&upstream));
+    let house = House::with(&Rules::cloud(&upstream).and(more));
     let mut answered = Vec::new();
     let mut interrupted = 0;
     let mut earlier = String::new();
@@ -183,11 +183,16 @@ async fn kill_repeatedly(rounds: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_server_loses_no_answered_request() {
-    kill_repeatedly(ROUNDS).await;
+    kill_repeatedly(ROUNDS, "").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_server_that_keeps_digests_only_loses_no_answered_request() {
+    kill_repeatedly(ROUNDS / 2, "[content]\nkeep = \"digests\"\n").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes; the short one runs always"]
 async fn a_server_killed_a_hundred_times_loses_no_answered_request() {
-    kill_repeatedly(LONG_ROUNDS).await;
+    kill_repeatedly(LONG_ROUNDS, "").await;
 }

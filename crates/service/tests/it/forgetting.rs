@@ -42,7 +42,7 @@ impl World {
         events.into_iter().filter(|event| matches!(event, Event::Disposed { .. })).collect()
     }
 
-    async fn verified(&self) -> Verdict {
+    pub(crate) async fn verified(&self) -> Verdict {
         let mut bundle = Vec::new();
         self.house.export(&mut bundle, true, operator(), &|_, _| {}).await.unwrap();
         let mut verification = Verification::new(Trust::none());

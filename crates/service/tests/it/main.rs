@@ -10,6 +10,7 @@
 )]
 
 mod agreements;
+mod content_modes;
 mod copies;
 mod feeds;
 mod forgetting;
