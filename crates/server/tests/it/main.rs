@@ -30,6 +30,7 @@ mod credentials;
 mod deid;
 mod documents;
 mod eval;
+mod failed_sync;
 mod feeds;
 mod forgotten;
 mod full_disk;
