@@ -947,6 +947,9 @@ def pruned_cases(make):
     yield "good_pruned_less_than_said", without(make, log(12), 4), None, 0
     yield "good_pruned_twice", without(make, after(pruned(old, 4), pruned(old, 12)), 12), None, 0
     yield "good_pruned_twice_backwards", without(make, after(pruned(old, 12), pruned(old, 4)), 12), None, 0
+    for name, left in ("too_early", 1), ("in_time", 0):
+        when = stamp_text(START + timedelta(days=2192) - timedelta(microseconds=left))
+        yield f"good_pruned_{name}", without(make, after(pruned(old, 4, time=when), started(time=when)), 4), None, 0
     yield "good_pruned_with_a_decision", without(make, log(4, sha256="0" * 64), 4), None, 0
     notes = {size: make.note(old, size) for size in (1, 3, 12, 20)}
     yield "good_pruned_earlier", without(make, log(12), 12, earlier=notes), None, 0

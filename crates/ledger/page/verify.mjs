@@ -598,7 +598,10 @@ class Records {
   body(at, record, moment) {
     const fault = (words) => this.findings.fault('inconsistent', words, at);
     switch (record.kind) {
-      case 'log.opened': if (at > 0) fault('the log begins a second time'); break;
+      case 'log.opened':
+        if (at > 0) fault('the log begins a second time');
+        else this.pruned.begun = moment;
+        break;
       case 'log.anchored': this.bounds.anchored(record.sha256, moment); break;
       case 'clock.skewed': this.bounds.skewed(at, moment, micros(record.stamped)); break;
       case 'content.disposed': case 'agreement.disposed': case 'hold.placed': case 'hold.released':
@@ -606,7 +609,7 @@ class Records {
         this.disposals.take(at, record);
         break;
       case 'records.pruned': {
-        const words = this.pruned.told(at, record) ?? this.disposals.prune();
+        const words = this.pruned.told(at, record, moment) ?? this.disposals.prune();
         if (words !== null) fault(words);
         break;
       }
@@ -651,6 +654,9 @@ class Records {
   }
 }
 
+/** Records are kept for six years at the least, unless somebody signed that they are not. In microseconds. */
+const SIX_YEARS = 2192 * 86_400 * 1_000_000;
+
 /** Format, "Pruned records": what is absent was pruned by a record, and its leaf hashes are here. */
 class Pruned {
   size = 0;
@@ -659,6 +665,8 @@ class Pruned {
   opened = false;
   widest = null;
   keptFrom = null;
+  begun = null;
+  tooEarly = null;
 
   /** Whether record 0 is still to come after the hashes. */
   lacksOpening() {
@@ -666,7 +674,8 @@ class Pruned {
   }
 
   /** A record that says what was pruned; what is wrong with it, null when nothing is. */
-  told(at, { size, root, authority }) {
+  told(at, { size, root, authority, sha256 }, moment) {
+    if (sha256 === undefined && this.begun !== null && moment < this.begun + SIX_YEARS) this.tooEarly ??= at;
     if (size < 2) return 'it prunes nothing';
     if (size > at) return 'it prunes what was still to come';
     if (!(size <= this.widest?.size)) this.widest = { size, at, authority };
@@ -2236,6 +2245,10 @@ class Bundle {
     if (pruned.size > 0 && pruned.verdict() === null && !records.broken) {
       const words = 'are not here, and no record says that they were pruned';
       findings.fault('deleted', `records 1 to ${pruned.size - 1} ${words}`);
+    }
+    if (pruned.size > 0 && pruned.tooEarly !== null) {
+      const words = 'less than six years after the log began, and no decision is named';
+      findings.warn(`records were pruned at ${pruned.tooEarly}, ${words}`);
     }
     if (firstOpen !== undefined && !records.broken) {
       findings.warn(`${records.open.size} intent(s) have no outcome; the first is ${firstOpen}`);

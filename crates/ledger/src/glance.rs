@@ -66,6 +66,8 @@ pub(crate) enum Body<'a> {
         size: u64,
         root: Hash,
         authority: Cow<'a, str>,
+        /// Whether it names a signed decision.
+        decided: bool,
     },
     Offboarded {
         authority: Cow<'a, str>,
@@ -287,6 +289,7 @@ impl<'a> Parts<'a, '_> {
                 size: self.size,
                 root: self.root.ok_or(Refused)?,
                 authority: self.authority,
+                decided: self.sha256.is_some(),
             },
             Kind::Offboarded => Body::Offboarded { authority: self.authority },
             Kind::ConfigurationApplied

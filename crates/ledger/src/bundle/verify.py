@@ -436,6 +436,8 @@ class Records:
         kind = record["kind"]
         if kind == "log.opened" and at > 0:
             fault("inconsistent", "the log begins a second time", at)
+        elif kind == "log.opened":
+            self.pruned.begun = moment
         elif kind == "log.anchored":
             self.bounds.anchored(bytes.fromhex(record["sha256"]), moment)
         elif kind == "clock.skewed":
@@ -488,12 +490,17 @@ class Records:
         self.findings.fault("inconsistent", words, at)
 
 
+# Records are kept for six years at the least, unless somebody signed that they are not. In microseconds.
+SIX_YEARS = 2192 * 86_400 * 1_000_000
+
+
 class Pruned:
     """Format, "Pruned records": what is absent was pruned by a record, and its leaf hashes are here."""
 
     def __init__(self):
         self.size, self.first, self.root, self.opened = 0, None, None, False
         self.widest, self.kept_from = None, None
+        self.begun, self.too_early = None, None
 
     def lacks_opening(self):
         """Whether record 0 is still to come after the hashes."""
@@ -502,6 +509,8 @@ class Pruned:
     def told(self, at, record):
         """A record that says what was pruned, and what is wrong with it."""
         size = record["size"]
+        if "sha256" not in record and self.begun is not None and micros(record["time"]) < self.begun + SIX_YEARS:
+            self.too_early = at if self.too_early is None else self.too_early
         if size < 2:
             return "it prunes nothing"
         if size > at:
@@ -1422,6 +1431,9 @@ class Bundle:
         if absent >= 0 and records.pruned.verdict() is None and not records.broken:
             words = "are not here, and no record says that they were pruned"
             findings.fault("deleted", f"records 1 to {absent} {words}")
+        if records.pruned.size and records.pruned.too_early is not None:
+            findings.warn(f"records were pruned at {records.pruned.too_early}, less than six years after the log "
+                          "began, and no decision is named")
         if records.open and not records.broken:
             findings.warn(f"{len(records.open)} intent(s) have no outcome; the first is {min(records.open)}")
         if self.strangers:

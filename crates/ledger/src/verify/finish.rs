@@ -34,6 +34,11 @@ impl Verification {
             Err(words) if self.broken.is_none() => self.fault(ProblemKind::Deleted, &words),
             Err(_) => {}
         }
+        if let Some(at) = self.pruned.too_early() {
+            self.warn(format!(
+                "records were pruned at {at}, less than six years after the log began, and no decision is named"
+            ));
+        }
         self.verdict.open_intents = self.open.len() as u64;
         self.verdict.blobs = self.content.count();
         if self.broken.is_none()

@@ -488,13 +488,17 @@ impl Verification {
                     self.settle(settled);
                 }
             }
-            Body::Opened { .. } | Body::Other => {}
+            Body::Opened { .. } => self.pruned.begun(at, glance.time),
+            Body::Other => {}
             Body::Disposed { scope, classes, authority } => {
                 let today = glance.time.day();
                 let checked = self.disposals.dispose(at, *scope, *classes, authority, today);
                 self.disposal_at(at, checked);
             }
-            Body::Pruned { size, root, authority } => {
+            Body::Pruned { size, root, authority, decided } => {
+                if !decided {
+                    self.pruned.undecided(at, glance.time);
+                }
                 let checked = self.pruned.record(at, *size, *root, authority);
                 self.disposal_at(at, checked.and_then(|()| self.disposals.prune()));
             }

@@ -40,9 +40,15 @@ pub(super) struct Pruned {
     opened: bool,
     told: Option<Told>,
     kept_from: Option<Time>,
+    begun: Option<Time>,
+    too_early: Option<u64>,
 }
 
 type Checked = Result<(), String>;
+
+/// Records are kept for six years at the least, unless somebody signed that they are not
+/// (45 CFR 164.316(b)(2)(i)). In seconds.
+const SIX_YEARS: i64 = 2192 * 86_400;
 
 impl Pruned {
     /// Takes note of the hashes with which the bundle begins.
@@ -66,6 +72,26 @@ impl Pruned {
         if at > 0 && self.kept_from.is_none() {
             self.kept_from = Some(time);
         }
+    }
+
+    /// Takes note of when the log begins, with record 0.
+    pub(super) fn begun(&mut self, at: u64, time: Time) {
+        if at == 0 {
+            self.begun = Some(time);
+        }
+    }
+
+    /// Records were pruned without a signed decision. None of them is older than the log.
+    pub(super) fn undecided(&mut self, at: u64, time: Time) {
+        if self.begun.is_some_and(|begun| time < begun.plus_seconds(SIX_YEARS)) {
+            self.too_early.get_or_insert(at);
+        }
+    }
+
+    /// The position of the first record that prunes what must have been younger than six years, where
+    /// something is pruned.
+    pub(super) fn too_early(&self) -> Option<u64> {
+        self.hashes.as_ref().and(self.too_early)
     }
 
     /// A record says that all before `size` but record 0 was pruned.

@@ -93,6 +93,26 @@ fn a_log_without_its_pruned_records_is_as_good_as_before() {
 }
 
 #[test]
+fn pruning_before_six_years_without_a_decision_is_told() {
+    let told = |decision: Option<Hash>, size: usize| {
+        let event = Event::Pruned {
+            actor: actor(),
+            size: 4,
+            root: root(&seal(events())[..4]),
+            authority: "retention schedule".to_owned(),
+            sha256: decision,
+        };
+        let records = seal([events(), vec![event]].concat());
+        let verdict = verify_tar(&bundle(&records, size, Altered::default()), Trust::none());
+        assert!(verdict.good, "{verdict:#?}");
+        verdict.warnings.iter().filter(|words| words.contains("less than six years")).count()
+    };
+    assert_eq!(told(None, 4), 1);
+    assert_eq!(told(Some(Hash::of(b"decision")), 4), 0);
+    assert_eq!(told(None, 2), 1);
+}
+
+#[test]
 fn records_that_no_record_pruned_are_missing() {
     let records = seal(events());
     let verdict = verify_tar(&bundle(&records, 4, Altered::default()), Trust::none());
