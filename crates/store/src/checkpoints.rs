@@ -143,7 +143,7 @@ pub(crate) fn at(
 
 fn count(connection: &Connection, tenant: TenantId) -> Result<u64, Error> {
     connection
-        .prepare_cached(sql::CHECKPOINT_COUNT)
+        .prepare_cached(sql::CHECKPOINTS_UP_TO_TWO)
         .and_then(|mut statement| statement.query_row(params![tenant.as_bytes()], |row| row.get(0)))
         .map(|Number(count)| count)
         .map_err(Error::database("counting checkpoints"))

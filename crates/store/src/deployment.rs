@@ -269,13 +269,10 @@ impl Deployment {
     ) -> Result<Option<(u64, u64)>, Error> {
         self.store
             .read(move |connection| {
-                let pair = |row: &Row<'_>| {
-                    let (seq, size) = (row.get::<_, Option<Number>>(0)?, row.get(1)?);
-                    let size: Option<Number> = size;
-                    Ok(seq.zip(size).map(|(seq, size)| (seq.0, size.0)))
-                };
+                let pair =
+                    |row: &Row<'_>| Ok((row.get::<_, Number>(0)?.0, row.get::<_, Number>(1)?.0));
                 let values = params![tenant.as_bytes(), Number(anchor)];
-                Ok(one(connection, sql::LEAVES_OF, values, pair)?.flatten())
+                one(connection, sql::LEAF_UNDER, values, pair)
             })
             .await
     }
@@ -316,7 +313,7 @@ pub(crate) fn verify(folder: &Folder, connection: &Connection) -> Result<(), Err
     let _lock = folder.lock_checkpoint()?;
     let last = one(connection, sql::LAST_ANCHOR, [], anchor)?;
     let published = folder.read_anchor()?;
-    let count = one(connection, sql::ANCHOR_COUNT, [], |row| Ok(row.get::<_, Number>(0)?.0))?;
+    let count = one(connection, sql::ANCHORS_UP_TO_TWO, [], |row| Ok(row.get::<_, Number>(0)?.0))?;
     match (&published, &last) {
         (Some(note), _) => {
             let size = note.lines().nth(1).and_then(|line| line.parse().ok());
