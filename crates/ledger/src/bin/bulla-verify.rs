@@ -83,7 +83,7 @@ fn check(arguments: &Arguments) -> Result<Verdict, String> {
             verification.file(&name, &mut file).map_err(unreadable)?;
         }
     } else {
-        let tar = BufReader::with_capacity(256 * 1024, File::open(path).map_err(unreadable)?);
+        let tar = BufReader::with_capacity(64 * 1024, File::open(path).map_err(unreadable)?);
         let result = bundle::each_file(tar, |name, content| verification.file(name, content));
         if let Err(error) = result {
             if !verification.saw_a_bundle() {

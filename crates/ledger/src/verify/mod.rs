@@ -331,7 +331,7 @@ impl Verification {
     /// The leaf hashes of the log's first records, of which all but record 0 were pruned.
     fn hashes(&mut self, content: &mut dyn Read) -> io::Result<()> {
         self.begin_chain();
-        let mut content = BufReader::with_capacity(256 * 1024, content);
+        let mut content = BufReader::with_capacity(64 * 1024, content);
         let (mut leaf, mut first) = (Vec::with_capacity(LEAF_BYTES), None);
         loop {
             leaf.clear();
@@ -361,7 +361,7 @@ impl Verification {
         }
         // The leaf hash is over a zero byte and the record: with the zero in front of each line it
         // is one call over one piece.
-        let mut content = BufReader::with_capacity(256 * 1024, content);
+        let mut content = BufReader::with_capacity(64 * 1024, content);
         let mut line = vec![0];
         loop {
             line.truncate(1);
