@@ -10,9 +10,9 @@ use crate::retention::{SCHEDULE, system};
 use gate::rules::Decision;
 use ledger::proof::TILE_WIDTH;
 use ledger::tree::leaf_hash;
-use ledger::{Day, Entry, Event, Hash};
+use ledger::{Day, Entry, Event, Hash, Record};
 use std::collections::BTreeSet;
-use store::LogPosition;
+use store::{LogPosition, Sought, Term};
 
 /// Records read at once.
 const BATCH: usize = 1000;
@@ -88,10 +88,39 @@ impl House {
     /// # Errors
     /// [`Error`] when it is not durable; the rest goes with the next sweep.
     pub async fn finish_pruning(&self) -> Result<(), Error> {
-        if self.tenant.pruned().await?.is_under_way() {
-            while self.tenant.prune().await? > 0 {}
+        let pruned = self.tenant.pruned().await?;
+        if !pruned.is_under_way() {
+            return Ok(());
         }
+        if !self.is_recorded(pruned.size()).await? {
+            tracing::error!(
+                size = pruned.size(),
+                "no record prunes what the database says; it stays"
+            );
+            return Ok(());
+        }
+        while self.tenant.prune().await? > 0 {}
         Ok(())
+    }
+
+    /// Whether a record says that all before `size` was pruned. A row of the database is no right to take
+    /// anything away.
+    async fn is_recorded(&self, size: u64) -> Result<bool, Error> {
+        let end = self.tenant.head().await?.size();
+        let sought = Sought { terms: vec![Term::kind("records.pruned")], ..Sought::default() };
+        let mut next = Some(size);
+        while let Some(from) = next {
+            let candidates = self.tenant.candidates(&sought, from, end).await?;
+            let says = |bytes: &[u8]| {
+                let event = Record::from_bytes(bytes).map(|record| record.event);
+                matches!(event, Ok(Event::Pruned { size: named, .. }) if named == size)
+            };
+            if candidates.records.iter().any(|(_, bytes)| says(bytes)) {
+                return Ok(true);
+            }
+            next = candidates.next;
+        }
+        Ok(false)
     }
 
     /// How many of the first records may go: all of them are of days before `day`, others have them, and

@@ -173,3 +173,22 @@ async fn a_shorter_time_needs_a_signed_decision_and_the_record_names_it() {
     let verdict = world.exported("").await;
     assert!(verdict.good, "{verdict:#?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_of_the_database_that_no_record_backs_prunes_nothing() {
+    let world = World::at("2026-06-01T15:00:00Z", None).await;
+    world.ask("hello", None).await;
+    let world = world
+        .closed_and(|data| {
+            let database = rusqlite::Connection::open(data.join("bulla.db")).unwrap();
+            let row = "INSERT INTO prunings SELECT id, 3, 1 FROM tenants";
+            database.execute_batch(row).unwrap();
+        })
+        .await;
+    world.house.finish_pruning().await.unwrap();
+    let database = rusqlite::Connection::open(world.data().join("bulla.db")).unwrap();
+    let there = "SELECT count(*) FROM records WHERE seq < 3";
+    let there: i64 = database.query_row(there, [], |row| row.get(0)).unwrap();
+    assert_eq!(there, 3, "they are all there");
+    assert!(!world.exported("").await.good, "and nobody takes the row for a right");
+}
