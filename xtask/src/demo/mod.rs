@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use self::authority::Authority;
 use self::product::{LocalModel, Product, Server};
 use self::rules::Upstream;
 use crate::process::{Stop, Trouble, cargo, root, run as run_program};
 use crate::screen::{Screen, Style};
 use crate::{target_folder, tools};
 
+mod authority;
 mod client;
 mod note;
 mod product;
@@ -67,7 +69,14 @@ pub(crate) fn run(options: &Options, screen: Screen, stop: &Stop) -> Result<(), 
         verify: target_folder("debug").join("bulla-verify"),
         data: scratch.path.join("data"),
     };
-    let mut walk = walk::Walk { screen, stop, product: &product, folder: &scratch.path };
+    let authority = Authority::start(&scratch.path, stop)?;
+    let mut walk = walk::Walk {
+        screen,
+        stop,
+        product: &product,
+        folder: &scratch.path,
+        authority: authority.as_ref(),
+    };
     let key = walk.prepare(&upstream)?;
     screen.heading("start");
     let log = scratch.path.join("server.log");
@@ -92,6 +101,7 @@ fn build(options: &Options, screen: Screen, stop: &Stop) -> Result<(), Trouble> 
         |arguments: &[&str]| run_program(cargo().args(["build", "--locked"]).args(arguments), stop);
     println!("bulla and bulla-verify");
     build(&["--package", "server", "--package", "ledger", "--bins"])?;
+    build(&["--package", "testkit", "--example", "authority"])?;
     if options.upstream.is_none() {
         tools::provide(&[tools::NATIVE_BUILD], screen, stop).map_err(|Trouble(why)| {
             Trouble(format!(

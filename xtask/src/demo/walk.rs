@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::authority::Authority;
 use super::client::{self, Reply};
 use super::note;
 use super::product::{Product, Server};
@@ -25,6 +26,11 @@ const PROBE_WORDS: u32 = 1;
 const CHANGE_LIMIT: Duration = Duration::from_secs(20);
 /// How much of an unexpected reply is shown.
 const SHOWN_CHARACTERS: usize = 400;
+/// The authority of the demo is asked every second.
+const STAMPED_AFTER: Duration = Duration::from_secs(3);
+/// What the demo says about its authority, in every run.
+const AUTHORITY: &str = "a time-stamping authority on this machine, made with OpenSSL, stamps the log: it \
+                         proves nothing to outsiders";
 /// How often that is looked at.
 const CHANGE_POLL: Duration = Duration::from_millis(50);
 
@@ -37,6 +43,7 @@ pub(super) struct Walk<'demo> {
     pub(super) stop: &'demo Stop,
     pub(super) product: &'demo Product,
     pub(super) folder: &'demo Path,
+    pub(super) authority: Option<&'demo Authority>,
 }
 
 impl Walk<'_> {
@@ -52,7 +59,15 @@ impl Walk<'_> {
             .find(|word| word.starts_with("bulla/") && word.contains('+'))
             .ok_or_else(|| Trouble::new("`bulla init` did not print the verifier key"))?;
         println!("  the auditor keeps the log's key, before anything is in it: {key}");
-        std::fs::write(self.trust(), format!("{key}\n"))?;
+        let root = self.authority.map_or("", |authority| &authority.root);
+        std::fs::write(self.trust(), format!("{key}\n{root}"))?;
+        println!(
+            "  {}",
+            match self.authority {
+                Some(_) => AUTHORITY,
+                None => "OpenSSL is not here, so no authority stamps this log",
+            }
+        );
         self.apply(upstream, Agreement::InForce)?;
         let words = ["--owner", "Anselm Whitcombe (synthetic)", "--purpose", "treatment"];
         let mut arguments =
@@ -76,7 +91,8 @@ impl Walk<'_> {
             Agreement::Removed => "rules-without-agreement.toml",
         };
         let file = self.folder.join(name);
-        std::fs::write(&file, rules::file(upstream, agreement))?;
+        let stamped = self.authority.map_or("", |authority| &authority.rules);
+        std::fs::write(&file, rules::file(upstream, agreement) + stamped)?;
         let data = self.product.data();
         let arguments = [OsStr::new("apply"), file.as_os_str(), OsStr::new("--data"), data];
         let said = self.product.bulla(&arguments)?;
@@ -206,6 +222,9 @@ impl Walk<'_> {
     /// Exports the log and has it checked by the auditor's program.
     pub(super) fn audit(&mut self) -> Result<(), Trouble> {
         self.screen.heading("the log, checked by the auditor's own program");
+        if self.authority.is_some() {
+            self.stop.sleep(STAMPED_AFTER)?;
+        }
         let bundle = self.folder.join("audit-bundle.tar");
         let (audit, export) = (OsStr::new("audit"), OsStr::new("export"));
         let (data, out) = (OsStr::new("--data"), OsStr::new("--out"));
@@ -213,6 +232,8 @@ impl Walk<'_> {
         print!("{}", indented(&self.product.bulla(&arguments)?));
         let said = self.product.verify(&bundle, &self.trust())?;
         insist(said.good, "bulla-verify does not accept the log")?;
+        let stamped = said.text.lines().any(|line| line.trim_start().starts_with("stamped"));
+        insist(stamped || self.authority.is_none(), "no stamp covers the log")?;
         print!("{}", self.screen.paint(Style::Good, &indented(&said.text)));
 
         println!("\nthe same log with one letter changed:");
