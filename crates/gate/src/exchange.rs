@@ -10,7 +10,7 @@ use crate::outcome::{Control, Outcome, Refusal, UpstreamFailure};
 use crate::path::{CoveredPath, Features};
 use crate::policy::{Decision, Denial};
 use crate::prompt::{Answer, Prompt, StreamEvent};
-use crate::rules::{Keep, Rules};
+use crate::rules::{Api, Keep, Rules};
 use crate::stream::{AnswerTooLarge, Frame, Restoration, Restored, Window, frame};
 use crate::treat::{Treated, treat};
 use ledger::seal::{KeySet, Place};
@@ -73,8 +73,8 @@ pub struct Seal {
 pub struct Question {
     /// The exchange.
     pub id: ExchangeId,
-    /// The interface: `chat.completions`.
-    pub api: &'static str,
+    /// The interface in which it is asked.
+    pub api: Api,
     /// Whether the caller wants a stream.
     pub stream: bool,
     /// The route that the caller named, when the organisation configured it.
@@ -145,6 +145,8 @@ pub struct Streaming {
     recorded: Recorded,
     usage: Option<Usage>,
     upstream_request: Option<String>,
+    /// Events handed on so far.
+    handed: u64,
 }
 
 /// Whether everything that left a stream is durable.
@@ -177,12 +179,19 @@ pub struct Released {
 /// The one thing that may be sent, once, over the one path that it may take.
 #[derive(Debug)]
 pub struct Outbound {
+    api: Api,
     body: Text,
     stream: bool,
     path: CoveredPath,
 }
 
 impl Outbound {
+    /// The destination's interface that is called.
+    #[must_use]
+    pub const fn api(&self) -> Api {
+        self.api
+    }
+
     /// The bytes to send, in the destination's dialect.
     #[must_use]
     pub const fn body(&self) -> &Text {
@@ -261,7 +270,7 @@ impl Matter {
             surface: caller.surface.to_owned(),
             purpose: caller.purpose,
             conversation: question.conversation,
-            api: question.api.to_owned(),
+            api: question.api.as_str().to_owned(),
             stream: question.stream,
             route: question.route,
             policy: question.policy,
@@ -439,20 +448,22 @@ impl Exchange<Scanned> {
         for (class, treatment) in decision.treatments() {
             matter.about.treatments.insert(class.to_owned(), treatment.as_str().to_owned());
         }
+        let call = match prompt.draft.write(decision.destination(), &prompt.parts) {
+            Ok(call) => call,
+            Err(refusal) => return Err(Self::blocked(matter, refusal)),
+        };
         let features =
-            Features { api: &matter.about.api, model: decision.model(), modality: "text" };
+            Features { api: call.api.as_str(), model: decision.model(), modality: "text" };
         let path = match rules.cover(decision.destination(), &features, now) {
             Ok(path) => path,
             Err(gap) => {
-                // Whatever the policy permitted, nothing leaves.
-                matter.about.decision = Some("blocked".to_owned());
                 let refusal = Refusal {
                     code: gap.code(),
                     message: gap.to_string().into(),
                     classes: Vec::new(),
                     reason: Some(gap.reason()),
                 };
-                return Err(Self::ended(matter, Outcome::Refused(refusal), None));
+                return Err(Self::blocked(matter, refusal));
             }
         };
         matter.about.path = path.covers().to_vec();
@@ -463,7 +474,8 @@ impl Exchange<Scanned> {
                 return Err(Self::ended(matter, Outcome::FailedClosed(control), None));
             }
         };
-        let unchanged = treated.iter().all(|part| !part.1)
+        let unchanged = call.as_written
+            && treated.iter().all(|part| !part.1)
             && matter.about.route.as_deref() == Some(decision.model());
         let body = if unchanged {
             // Byte for byte what was written, because nothing had to change.
@@ -471,13 +483,19 @@ impl Exchange<Scanned> {
         } else {
             let fill = Treated { model: decision.model(), parts: &treated };
             // Everything in it was a `str` or ASCII.
-            Text::new(String::from_utf8_lossy(&prompt.shape.write(&fill)).into_owned())
+            Text::new(String::from_utf8_lossy(&call.shape.write(&fill)).into_owned())
         };
         if !unchanged {
             matter.content.note_left(body.clone(), &map);
         }
-        let outbound = Outbound { body, stream: matter.about.stream, path };
+        let outbound = Outbound { api: call.api, body, stream: matter.about.stream, path };
         Ok(Self::to(matter, Cleared { outbound, map }))
+    }
+
+    /// Whatever the policy permitted, nothing leaves.
+    fn blocked(mut matter: Box<Matter>, refusal: Refusal) -> Exchange<Ended> {
+        matter.about.decision = Some("blocked".to_owned());
+        Self::ended(matter, Outcome::Refused(refusal), None)
     }
 }
 
@@ -567,7 +585,7 @@ impl Exchange<Departed> {
         let Ok(findings) = restoration.scan(detector) else {
             return Self::ended(matter, Outcome::FailedClosed(Control::Detector), Some(intent));
         };
-        let document = answer.shape.write(&Restored { texts: &texts });
+        let document = answer.shape.write(&Restored { texts: &texts, ordinal: 0 });
         // Everything in it was a `str` or ASCII.
         let delivered = Text::new(String::from_utf8_lossy(&document).into_owned());
         let reply = Reply {
@@ -602,6 +620,7 @@ impl Exchange<Departed> {
             recorded: Recorded::Whole,
             usage: None,
             upstream_request,
+            handed: 0,
         };
         Self::to(matter, stage)
     }
@@ -633,7 +652,10 @@ impl Exchange<Streaming> {
             stage.pending.received.push(event.received.clone());
         }
         stage.pending.has_text |= texts.iter().any(|text| !text.is_empty());
-        stage.pending.frames.extend(frame(event, &texts));
+        if let Some(frame) = frame(event, &texts, stage.handed) {
+            stage.handed += 1;
+            stage.pending.frames.push(frame);
+        }
         Ok(())
     }
 

@@ -263,6 +263,8 @@ codes! {
     SurrogatesUnavailable = "surrogates_unavailable";
     /// The request is larger than a request may be.
     TooLarge = "request_too_large";
+    /// The destination's dialect has no words for something that was asked.
+    UnsupportedByDestination = "unsupported_by_destination";
     /// A field that could carry content and that is not scanned.
     UnsupportedContent = "unsupported_content";
     /// The model server failed.

@@ -1,24 +1,53 @@
 //! A prompt and an answer, as the gate sees them: text parts and the shape around them.
 
-use crate::shape::{Json, PartId, Shape};
+use crate::outcome::Refusal;
+use crate::rules::{Api, Destination};
+use crate::shape::{Json, PartId, Shape, Word};
 use ledger::Usage;
 use phi::Text;
 use phi::surrogate::Escape;
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
 
 /// A prompt, taken apart by its dialect.
 ///
-/// Every piece of text in it is a part; the shape holds none. The bytes as written are kept for the
+/// Every piece of text in it is a part; the draft holds none. The bytes as written are kept for the
 /// record, and for sending unchanged when nothing has to change.
 #[derive(Debug)]
 pub struct Prompt {
-    /// The tree around the parts.
-    pub shape: Shape,
+    /// What was asked, without its text.
+    pub draft: Arc<dyn Draft>,
     /// The pieces of text, numbered by their place in this list.
     pub parts: Vec<PromptPart>,
     /// The bytes that the caller wrote.
     pub written: Text,
-    /// How an answer's own text is to be restored: as JSON when the caller asked for a JSON answer.
-    pub answer_escape: Escape,
+}
+
+/// A request without its text, which writes itself in the dialect of whichever destination the
+/// policy decides on.
+///
+/// It is the one seam between the gate and the dialects. What it hands out is a [`Shape`], which
+/// can hold no text: whatever a dialect makes of a request, nothing leaves that was not scanned.
+pub trait Draft: fmt::Debug + Send + Sync {
+    /// The call of the destination's interface that says the same. `parts` are there to be compared,
+    /// as the ids of tool calls are.
+    ///
+    /// # Errors
+    /// The refusal, when the destination's dialect has no words for something that was asked.
+    fn write(&self, destination: &Destination, parts: &[PromptPart]) -> Result<Call<'_>, Refusal>;
+}
+
+/// One call of a destination's interface.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// The interface.
+    pub api: Api,
+    /// The body.
+    pub shape: Cow<'a, Shape>,
+    /// Whether the bytes as written are this body already, so that they can be sent unchanged if
+    /// neither a text nor the model's name has to change.
+    pub as_written: bool,
 }
 
 /// One piece of a prompt's text.
@@ -30,6 +59,10 @@ pub struct PromptPart {
     pub label: Option<Text>,
     /// The text.
     pub text: Text,
+    /// Whether a model signed it, as it signs its reasoning. What looks like a surrogate in it stays
+    /// as it is, because the signature would not verify otherwise; identifiers in it are treated all
+    /// the same.
+    pub signed: bool,
 }
 
 /// Collects the parts of a prompt while a dialect walks it.
@@ -45,7 +78,16 @@ impl Parts {
 
     /// Takes a piece of text out and returns its number.
     pub fn take(&mut self, place: &'static str, label: Option<&Text>, text: Text) -> PartId {
-        self.0.push(PromptPart { place, label: label.cloned(), text });
+        self.push(PromptPart { place, label: label.cloned(), text, signed: false })
+    }
+
+    /// Takes a piece of text out that a model signed.
+    pub fn take_signed(&mut self, place: &'static str, text: Text) -> PartId {
+        self.push(PromptPart { place, label: None, text, signed: true })
+    }
+
+    fn push(&mut self, part: PromptPart) -> PartId {
+        self.0.push(part);
         self.0.len() - 1
     }
 
@@ -101,10 +143,13 @@ pub struct Answer {
 pub struct AnswerPart {
     /// The stream that the piece continues; absent when the piece is whole in itself.
     pub lane: Option<Lane>,
-    /// How values are written into it.
-    pub escape: Escape,
+    /// How values are written into it; absent when it stays as it came, because the model signed it.
+    pub restore: Option<Escape>,
     /// Whether the stream ends with this piece, so that nothing may be held back after it.
     pub last: bool,
+    /// Whether the piece only says again what others said, as some dialects do at the end of a
+    /// stream: then it is not counted twice.
+    pub again: bool,
     /// The text.
     pub text: Text,
 }
@@ -124,7 +169,7 @@ pub struct Lane {
 #[derive(Debug)]
 pub struct StreamEvent {
     /// The event's name, in dialects that name them.
-    pub name: Option<&'static str>,
+    pub name: Option<Word>,
     /// The tree around the parts.
     pub shape: Shape,
     /// The pieces of text.

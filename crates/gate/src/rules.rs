@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 pub use content::Keep;
 pub use copy::{CoveredCopy, LogCopy, MAX_COPIES, Place};
-pub use destination::{Credential, Destination, Dialect, Route, Target};
+pub use destination::{Api, Credential, Destination, Dialect, Route, Target};
 pub use feed::{CoveredFeed, Feed, FeedTarget, LineFormat, MAX_FEEDS};
 pub use name::{Day, Malformed, Name, Slug, Title};
 pub use outside::{TimeAuthority, Witness};

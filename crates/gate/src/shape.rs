@@ -100,6 +100,30 @@ impl Json {
     }
 }
 
+impl Serialize for Json {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Number(number) => number.serialize(serializer),
+            Self::Text(text) => serializer.serialize_str(text.expose()),
+            Self::List(items) => serializer.collect_seq(items),
+            Self::Map(members) => {
+                serializer.collect_map(members.iter().map(|(name, value)| (name.expose(), value)))
+            }
+        }
+    }
+}
+
+impl Json {
+    /// The document, for a dialect that writes it inside a string.
+    #[must_use]
+    pub fn to_text(&self) -> Text {
+        // Writing text and finite numbers into memory cannot fail.
+        Text::new(serde_json::to_string(self).unwrap_or_default())
+    }
+}
+
 /// Whether every number in the document is one that parsing keeps as it was written.
 fn numbers_are_exact(document: &[u8]) -> bool {
     let mut rest = document;
@@ -221,6 +245,8 @@ pub enum Shape {
     /// The hole of a number that was scanned as text. Unless it was transformed, it is written as
     /// the number that it was.
     NumberPart(PartId),
+    /// The hole of an event's number in its stream, from 0.
+    Ordinal,
     /// A JSON document inside a string, as tool arguments are.
     Embedded(Box<Shape>),
     /// An array.
@@ -265,9 +291,58 @@ pub(crate) trait Fill {
     fn model(&self) -> &str;
     /// The text of a part, and whether it was transformed.
     fn part(&self, part: PartId) -> (&str, bool);
+    /// The number of the event.
+    fn ordinal(&self) -> u64 {
+        0
+    }
 }
 
 impl Shape {
+    /// The member `name` of an object, if the name is a word of the dialect.
+    #[must_use]
+    pub fn member(&self, name: &str) -> Option<&Self> {
+        self.members().iter().find_map(|(key, value)| match key {
+            Key::Word(word) if word.as_str() == name => Some(value),
+            Key::Word(_) | Key::Part(_) => None,
+        })
+    }
+
+    /// The members of an object; none of anything else.
+    #[must_use]
+    pub fn members(&self) -> &[(Key, Self)] {
+        if let Self::Map(members) = self { members } else { &[] }
+    }
+
+    /// The items of an array; none of anything else.
+    #[must_use]
+    pub fn items(&self) -> &[Self] {
+        if let Self::List(items) = self { items } else { &[] }
+    }
+
+    /// Whether it is an array.
+    #[must_use]
+    pub const fn is_list(&self) -> bool {
+        matches!(self, Self::List(_))
+    }
+
+    /// Whether it is an object.
+    #[must_use]
+    pub const fn is_map(&self) -> bool {
+        matches!(self, Self::Map(_))
+    }
+
+    /// The word, if it is one.
+    #[must_use]
+    pub fn word(&self) -> Option<&str> {
+        if let Self::Word(word) = self { Some(word.as_str()) } else { None }
+    }
+
+    /// The number of the piece of text, if it is one.
+    #[must_use]
+    pub const fn part(&self) -> Option<PartId> {
+        if let Self::Part(part) = self { Some(*part) } else { None }
+    }
+
     /// Writes the document with its holes filled.
     pub(crate) fn write(&self, fill: &dyn Fill) -> Vec<u8> {
         let mut out = Vec::with_capacity(512);
@@ -282,6 +357,7 @@ impl Shape {
             Self::Bool(false) => out.extend_from_slice(b"false"),
             Self::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
             Self::Word(word) => write_string(out, word.as_str()),
+            Self::Ordinal => out.extend_from_slice(fill.ordinal().to_string().as_bytes()),
             Self::Model => write_string(out, fill.model()),
             Self::Part(part) => write_string(out, fill.part(*part).0),
             Self::NumberPart(part) => match fill.part(*part) {

@@ -5,10 +5,10 @@
 //! windows larger, not streams slower.
 
 use crate::prompt::{AnswerPart, Lane, StreamEvent};
-use crate::shape::{Fill, PartId};
+use crate::shape::{Fill, PartId, Word};
 use phi::surrogate::{Restorer, SurrogateMap};
 use phi::{Detector, Part, Text, Unscannable};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// An answer with more text than this ends with an error: the whole of it is scanned at its end,
@@ -40,7 +40,7 @@ impl Window {
 #[derive(Debug)]
 pub struct Frame {
     /// The event's name, in dialects that name them.
-    pub name: Option<&'static str>,
+    pub name: Option<Word>,
     /// The event's data: one JSON document.
     pub data: Text,
 }
@@ -73,6 +73,8 @@ impl Drop for LaneState {
 pub(crate) struct Restoration {
     lanes: BTreeMap<Lane, LaneState>,
     whole: Vec<Text>,
+    /// What was said again, and is scanned only if nobody said it before.
+    again: Vec<Text>,
     restored: u64,
     unknown: u64,
     bytes: usize,
@@ -81,6 +83,7 @@ pub(crate) struct Restoration {
 /// What a restored document's holes are filled with.
 pub(crate) struct Restored<'a> {
     pub(crate) texts: &'a [Text],
+    pub(crate) ordinal: u64,
 }
 
 impl Fill for Restored<'_> {
@@ -89,6 +92,9 @@ impl Fill for Restored<'_> {
     }
     fn part(&self, part: PartId) -> (&str, bool) {
         (self.texts.get(part).map_or("", Text::expose), false)
+    }
+    fn ordinal(&self) -> u64 {
+        self.ordinal
     }
 }
 
@@ -122,23 +128,29 @@ impl Restoration {
         map: &SurrogateMap,
         part: &AnswerPart,
     ) -> Result<Text, AnswerTooLarge> {
+        let Some(escape) = part.restore else {
+            self.keep(part.text.clone(), part.again);
+            return Ok(part.text.clone());
+        };
         let Some(lane) = part.lane else {
-            let mut restorer = Restorer::new(part.escape);
+            let mut restorer = Restorer::new(escape);
             let mut text = restorer.feed(map, part.text.expose()).into_exposed();
             text.push_str(restorer.finish(map).expose());
-            self.restored += restorer.restored();
-            self.unknown += restorer.unknown();
+            if !part.again {
+                self.restored += restorer.restored();
+                self.unknown += restorer.unknown();
+            }
             let text = Text::new(text);
-            self.whole.push(text.clone());
+            self.keep(text.clone(), part.again);
             return Ok(text);
         };
         if self.lanes.len() >= MAX_LANES && !self.lanes.contains_key(&lane) {
             return Err(AnswerTooLarge);
         }
-        let state = self.lanes.entry(lane).or_insert_with(|| LaneState {
-            restorer: Restorer::new(part.escape),
-            said: String::new(),
-        });
+        let state = self
+            .lanes
+            .entry(lane)
+            .or_insert_with(|| LaneState { restorer: Restorer::new(escape), said: String::new() });
         let mut text = state.restorer.feed(map, part.text.expose());
         if part.last {
             let mut ended = text.into_exposed();
@@ -147,6 +159,10 @@ impl Restoration {
         }
         state.said.push_str(text.expose());
         Ok(text)
+    }
+
+    fn keep(&mut self, text: Text, again: bool) {
+        if again { self.again.push(text) } else { self.whole.push(text) }
     }
 
     /// Surrogates replaced so far.
@@ -161,11 +177,17 @@ impl Restoration {
 
     /// Scans everything that was said: the answer is a regulated document of its own.
     pub(crate) fn scan(&self, detector: &Detector) -> Result<BTreeMap<String, u64>, Unscannable> {
-        let parts: Vec<Part<'_>> = self
-            .lanes
-            .values()
-            .map(|lane| lane.said.as_str())
-            .chain(self.whole.iter().map(Text::expose))
+        let said = || {
+            let lanes = self.lanes.values().map(|lane| lane.said.as_str());
+            lanes.chain(self.whole.iter().map(Text::expose))
+        };
+        let known: BTreeSet<&str> =
+            if self.again.is_empty() { BTreeSet::new() } else { said().collect() };
+        // A server may say at the end what it did not say before.
+        let news: BTreeSet<&str> =
+            self.again.iter().map(Text::expose).filter(|text| !known.contains(text)).collect();
+        let parts: Vec<Part<'_>> = said()
+            .chain(news)
             .filter(|text| !text.is_empty())
             .map(|text| Part { text, label: None })
             .collect();
@@ -177,13 +199,14 @@ impl Restoration {
     }
 }
 
-/// Writes a restored event, or nothing when it only was to carry a tail and there is none.
-pub(crate) fn frame(event: &StreamEvent, texts: &[Text]) -> Option<Frame> {
+/// Writes a restored event, or nothing when it only was to carry a tail and there is none. `ordinal`
+/// is its number among those that are handed on.
+pub(crate) fn frame(event: &StreamEvent, texts: &[Text], ordinal: u64) -> Option<Frame> {
     if event.only_with_text && texts.iter().all(Text::is_empty) {
         return None;
     }
-    let data = event.shape.write(&Restored { texts });
+    let data = event.shape.write(&Restored { texts, ordinal });
     // Everything in it was a `str` or ASCII.
     let data = Text::new(String::from_utf8_lossy(&data).into_owned());
-    Some(Frame { name: event.name, data })
+    Some(Frame { name: event.name.clone(), data })
 }

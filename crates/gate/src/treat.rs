@@ -46,7 +46,10 @@ pub(crate) fn treat(
     let tokenizes = !map.is_empty() || decision.tokenizes();
     let fakes: Vec<Vec<Range<usize>>> = parts
         .iter()
-        .map(|part| if tokenizes { look_alikes(part.text.expose()) } else { Vec::new() })
+        .map(|part| {
+            let escaped = tokenizes && !part.signed;
+            if escaped { look_alikes(part.text.expose()) } else { Vec::new() }
+        })
         .collect();
     let mut treatment = Treating {
         decision,
@@ -191,7 +194,7 @@ mod tests {
 
     /// Treats `text`; surrogates are written `<CLASS>`.
     fn check(text: &str, findings: &[(Class, Range<usize>)], expected: &str) {
-        let parts = [PromptPart { place: "here", label: None, text: text.into() }];
+        let parts = [PromptPart { place: "here", label: None, text: text.into(), signed: false }];
         let findings = findings.iter().map(|(class, range)| finding(*class, range.clone()));
         let mut map = SurrogateMap::new();
         let entropy = Seeded::new(1);

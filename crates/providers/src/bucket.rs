@@ -237,13 +237,10 @@ impl Providers {
         let (endpoint, base) = (place.endpoint(), place.base());
         let sender = Sender { authority_pem: login.authority_pem.clone(), identity_pem: None };
         let client = self.client(endpoint, &sender).map_err(|it| failure(it.reason()))?;
-        // As the header is sent: without the port that the scheme has by itself.
-        let authority = endpoint.authority().to_string();
-        let usual = if endpoint.is_secure() { ":443" } else { ":80" };
-        let host = authority.strip_suffix(usual).unwrap_or(&authority);
+        let (authority, host) = (endpoint.authority(), endpoint.host_header());
         let path = format!("{base}/{}", call.name);
         let (stamp, digest) = (sigv4::stamp(now), sigv4::sha256(&call.body));
-        let mut headers = vec![("host", host)];
+        let mut headers = vec![("host", host.as_str())];
         headers.extend_from_slice(call.headers);
         headers.extend([("x-amz-content-sha256", digest.as_str()), ("x-amz-date", &stamp)]);
         let session = login.session_token.as_ref();

@@ -5,15 +5,17 @@
 //! addresses at each connection. Nothing that a model server says of an error is kept, because it
 //! may repeat the prompt.
 
-use crate::openai::{self, StreamReader};
-use crate::sse::Decoder;
+use crate::address::Login;
+use crate::eventstream;
+use crate::reading::{Reading, StreamReader};
+use crate::sse;
 use futures_util::{Stream, StreamExt as _};
 use gate::path::Endpoint;
 use gate::prompt::{Answer, StreamEvent};
 use gate::rules::{CoveredFeed, FeedTarget};
 use gate::{Outbound, UpstreamFailure};
+use ledger::Time;
 use phi::Text;
-use phi::surrogate::Escape;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use reqwest::{Response, StatusCode};
@@ -80,8 +82,8 @@ impl fmt::Debug for Secret {
 /// What a destination needs beyond its path.
 #[derive(Clone, Debug)]
 pub struct Wire {
-    /// What is sent as the bearer token, if the server wants one.
-    pub credential: Option<Secret>,
+    /// How the server is addressed and told who asks.
+    pub login: Login,
     /// The only certificate authority that is trusted, in PEM; the system's when absent.
     pub authority_pem: Option<Vec<u8>>,
     /// How long the first byte of an answer may take, and then the rest of an answer that is not
@@ -145,21 +147,20 @@ impl Providers {
         &self,
         outbound: Outbound,
         wire: &Wire,
-        content_escape: Escape,
+        reading: &Reading,
+        now: Time,
     ) -> Result<Reply, UpstreamFailure> {
         let endpoint = outbound.path().endpoint();
         let client = self.client(endpoint, &trusting(wire.authority_pem.clone()))?;
-        let accept = if outbound.stream() { "text/event-stream" } else { "application/json" };
+        let called = outbound.api();
+        let expected = wire.login.stream_type(outbound.stream());
         let mut request = client
-            .post(format!("{endpoint}/chat/completions"))
+            .post(format!("{endpoint}{}", wire.login.below(&outbound)))
             .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, accept)
+            .header(ACCEPT, expected)
             .body(outbound.body().expose().to_owned());
-        if let Some(Secret(secret)) = &wire.credential {
-            let mut bearer = HeaderValue::from_str(&format!("Bearer {}", secret.as_str()))
-                .map_err(|_| UpstreamFailure::NoCredential)?;
-            bearer.set_sensitive(true);
-            request = request.header(AUTHORIZATION, bearer);
+        for (name, value) in wire.login.headers(&outbound, now)? {
+            request = request.header(name, value);
         }
         let response = tokio::time::timeout(wire.answer_timeout, request.send())
             .await
@@ -167,20 +168,23 @@ impl Providers {
             .map_err(|error| failure(&error))?;
         check_status(&response)?;
         let upstream_request = request_id(&response);
+        expect_type(&response, expected)?;
         if outbound.stream() {
-            expect_type(&response, "text/event-stream")?;
-            Ok(Reply::Stream(Box::new(AnswerStream::new(
-                response,
-                content_escape,
+            Ok(Reply::Stream(Box::new(AnswerStream {
+                pieces: Box::pin(response.bytes_stream()),
+                decoder: Decoder::of(expected),
+                reader: reading.stream(called),
+                ready: VecDeque::new(),
+                received_bytes: 0,
+                ended: false,
+                idle_timeout: wire.idle_timeout,
                 upstream_request,
-                wire.idle_timeout,
-            ))))
+            })))
         } else {
-            expect_type(&response, "application/json")?;
             let body = tokio::time::timeout(wire.answer_timeout, read_whole(response))
                 .await
                 .map_err(|_| UpstreamFailure::TimedOut)??;
-            openai::answer(&body, content_escape, upstream_request).map(Reply::Whole)
+            reading.whole(called, &body, upstream_request).map(Reply::Whole)
         }
     }
 
@@ -432,8 +436,9 @@ pub struct AnswerStream {
     pieces: Pieces,
     decoder: Decoder,
     reader: StreamReader,
-    ready: VecDeque<Text>,
+    ready: VecDeque<Event>,
     received_bytes: usize,
+    ended: bool,
     idle_timeout: Duration,
     upstream_request: Option<String>,
 }
@@ -444,24 +449,40 @@ impl fmt::Debug for AnswerStream {
     }
 }
 
-impl AnswerStream {
-    fn new(
-        response: Response,
-        content_escape: Escape,
-        upstream_request: Option<String>,
-        idle_timeout: Duration,
-    ) -> Self {
-        Self {
-            pieces: Box::pin(response.bytes_stream()),
-            decoder: Decoder::default(),
-            reader: StreamReader::new(content_escape),
-            ready: VecDeque::new(),
-            received_bytes: 0,
-            idle_timeout,
-            upstream_request,
+/// One event of a stream, out of its frame.
+pub(crate) struct Event {
+    /// Its name, in frames that have it beside the data.
+    pub(crate) name: Option<String>,
+    pub(crate) data: Text,
+}
+
+/// Cuts a stream of bytes into events.
+enum Decoder {
+    Lines(sse::Decoder),
+    Messages(eventstream::Decoder),
+}
+
+impl Decoder {
+    fn of(content_type: &str) -> Self {
+        if content_type == eventstream::CONTENT_TYPE {
+            Self::Messages(eventstream::Decoder::default())
+        } else {
+            Self::Lines(sse::Decoder::default())
         }
     }
 
+    fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Event>, UpstreamFailure> {
+        match self {
+            Self::Lines(decoder) => {
+                let texts = decoder.feed(bytes).map_err(|_| UpstreamFailure::Garbage)?;
+                Ok(texts.into_iter().map(|data| Event { name: None, data }).collect())
+            }
+            Self::Messages(decoder) => decoder.feed(bytes),
+        }
+    }
+}
+
+impl AnswerStream {
     /// The server's own id of the request.
     #[must_use]
     pub fn upstream_request(&self) -> Option<&str> {
@@ -476,11 +497,11 @@ impl AnswerStream {
     /// [`UpstreamFailure`]: the stream is over. [`AnswerStream::tail`] still gives what is held back.
     pub async fn next(&mut self) -> Result<Option<Vec<StreamEvent>>, UpstreamFailure> {
         loop {
-            if self.reader.is_done() {
+            if self.reader.is_done() || self.ended {
                 return Ok(None);
             }
-            if let Some(data) = self.ready.pop_front() {
-                return self.reader.read(data.expose()).map(Some);
+            if let Some(event) = self.ready.pop_front() {
+                return self.reader.read(event.name.as_deref(), event.data.expose()).map(Some);
             }
             let piece = tokio::time::timeout(self.idle_timeout, self.pieces.next())
                 .await
@@ -491,11 +512,15 @@ impl AnswerStream {
                     if self.received_bytes > MAX_STREAM_BYTES {
                         return Err(UpstreamFailure::TooLarge);
                     }
-                    let events = self.decoder.feed(&bytes).map_err(|_| UpstreamFailure::Garbage)?;
+                    let events = self.decoder.feed(&bytes)?;
                     self.ready.extend(events);
                 }
-                // The dialect ends a stream with an event of its own, so this one broke off.
-                Some(Err(_)) | None => return Err(UpstreamFailure::Cut),
+                Some(Err(_)) => return Err(UpstreamFailure::Cut),
+                // Most dialects end a stream with an event of its own; without it, it broke off.
+                None => {
+                    self.ended = true;
+                    return self.reader.end().map(Some).ok_or(UpstreamFailure::Cut);
+                }
             }
         }
     }

@@ -72,6 +72,8 @@ pub(crate) enum Rule {
     Model,
     /// Text: scanned.
     Content,
+    /// Text that a model signed, or its signature: scanned, and otherwise left as it is.
+    Signed,
     /// Any JSON, of the caller's own form: everything in it is scanned.
     Tree,
     /// A string that holds a JSON document: everything in it is scanned. If it is not JSON, it is
@@ -83,7 +85,8 @@ pub(crate) enum Rule {
     List(&'static Rule),
     /// The first of these whose kind of JSON value fits.
     Either(&'static [Rule]),
-    /// An object whose fields depend on its member `type`.
+    /// An object whose fields depend on its member `type`; the variant without a name is for objects
+    /// that have none.
     Tagged(&'static str, &'static [(&'static str, &'static [Field])]),
     /// Vocabulary numbers to biases.
     LogitBias,
@@ -99,6 +102,13 @@ pub(crate) struct Field {
     pub(crate) place: &'static str,
     pub(crate) rule: Rule,
 }
+
+pub(crate) const fn field(name: &'static str, place: &'static str, rule: Rule) -> Field {
+    Field { name, place, rule }
+}
+
+/// No model reads or writes more tokens at once; seven digits.
+pub(crate) const MAX_TOKENS: u64 = 9_999_999;
 
 /// Walks `json` by `rule`, moving its text into `parts`.
 pub(crate) fn walk(
@@ -132,6 +142,7 @@ pub(crate) fn walk(
         }
         (Rule::Model, Json::Text(_)) => Ok(Shape::Model),
         (Rule::Content, Json::Text(text)) => Ok(Shape::Part(parts.take(place, None, text))),
+        (Rule::Signed, Json::Text(text)) => Ok(Shape::Part(parts.take_signed(place, text))),
         (Rule::Arguments, Json::Text(text)) => Ok(arguments(text, place, parts)),
         (Rule::Object(place, fields), Json::Map(members)) => object(members, fields, place, parts),
         (Rule::List(item), Json::List(items)) => items
@@ -146,7 +157,7 @@ pub(crate) fn walk(
         (Rule::Tagged(place, variants), Json::Map(members)) => {
             let tag = members.iter().find(|(name, _)| name.expose() == "type");
             let tag = tag.and_then(|(_, value)| value.as_text()).map(Text::expose);
-            match variants.iter().find(|(name, _)| Some(*name) == tag) {
+            match variants.iter().find(|(name, _)| *name == tag.unwrap_or_default()) {
                 Some((_, fields)) => object(members, fields, place, parts),
                 None => Err(Unsupported::WrongValue { place }),
             }
@@ -166,7 +177,7 @@ fn is_ratio(number: &Number) -> bool {
 const fn fits(rule: &Rule, json: &Json) -> bool {
     matches!(
         (rule, json),
-        (Rule::Content | Rule::OneOf(_) | Rule::Arguments, Json::Text(_))
+        (Rule::Content | Rule::Signed | Rule::OneOf(_) | Rule::Arguments, Json::Text(_))
             | (Rule::List(_), Json::List(_))
             | (Rule::Object(..) | Rule::Tagged(..), Json::Map(_))
     )

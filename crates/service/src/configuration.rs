@@ -5,7 +5,7 @@ use crate::identity::KeyRing;
 use gate::path::Gap;
 use gate::rules::{Credential, Destination, Rules, RulesError};
 use ledger::{Actor, Change, Entry, Event, Hash, Receipt};
-use providers::{Secret, Wire};
+use providers::{Login, Secret, Wire};
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,7 +146,8 @@ impl House {
         };
         let answer_timeout = Duration::from_secs(u64::from(destination.timeout_seconds()));
         let idle_timeout = Wire::IDLE_TIMEOUT;
-        Some(Wire { credential, authority_pem, answer_timeout, idle_timeout })
+        let login = Login::new(destination, credential);
+        Some(Wire { login, authority_pem, answer_timeout, idle_timeout })
     }
 }
 

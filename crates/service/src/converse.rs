@@ -9,7 +9,7 @@ use gate::exchange::{
 };
 use gate::policy::Ask;
 use gate::prompt::{Prompt, StreamEvent};
-use gate::rules::Keep;
+use gate::rules::{Api, Keep};
 use gate::shape::Json;
 use gate::stream::Window;
 use gate::{Code, Control, Outcome, Refusal, UpstreamFailure};
@@ -19,8 +19,7 @@ use ledger::{
 };
 use phi::Text;
 use phi::surrogate::SurrogateMap;
-use providers::openai::{self, ChatRequest};
-use providers::{AnswerStream, Reply};
+use providers::{Addressed, AnswerStream, Asked as AskedBy, Reading, Reply, Request};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
@@ -52,6 +51,10 @@ const LONG_PROMPT_BYTES: usize = 32 << 10;
 pub struct Converse {
     /// The authenticated caller.
     pub principal: Principal,
+    /// The interface in which it is asked.
+    pub api: Api,
+    /// What the address says of it.
+    pub addressed: Addressed,
     /// The body.
     pub body: Vec<u8>,
     /// The purpose that the request names.
@@ -145,7 +148,7 @@ struct Asked {
 struct Routed {
     in_force: Arc<InForce>,
     route: String,
-    stream: bool,
+    request: Arc<Request>,
     prompt: Prompt,
 }
 
@@ -243,12 +246,12 @@ impl House {
 
     /// Everything that is known before the text is looked at.
     async fn prepare(&self, exchange: ExchangeId, request: Converse) -> Prepared {
-        let Converse { principal, body, purpose, conversation, patient } = request;
+        let Converse { principal, api, addressed, body, purpose, conversation, patient } = request;
         let in_force = self.in_force.load_full();
         let (written, read) = match String::from_utf8(body) {
             Ok(text) => {
                 let written = Text::new(text);
-                let read = read(&written);
+                let read = read(api, addressed, &written);
                 (written, read)
             }
             Err(error) => {
@@ -291,8 +294,8 @@ impl House {
         let conversation = continued.as_ref().ok().and_then(|continued| continued.conversation);
         let question = Question {
             id: exchange,
-            api: "chat.completions",
-            stream: routed.as_ref().is_ok_and(|routed| routed.stream),
+            api,
+            stream: routed.as_ref().is_ok_and(|routed| routed.request.stream()),
             route: routed.as_ref().ok().map(|routed| routed.route.clone()),
             conversation,
             patient,
@@ -399,8 +402,8 @@ impl House {
         tell: &mut oneshot::Sender<Started>,
     ) -> Result<Reached, Exchange<Over>> {
         let Asked { caller, question, seal, map } = prepared;
-        let Routed { in_force, prompt, route, .. } = routed;
-        let escape = prompt.answer_escape;
+        let Routed { in_force, prompt, route, request } = routed;
+        let exchange = question.id;
         let asker = caller.clone();
         let scanned = self.scan(caller, question, seal, prompt)?;
         let decided = in_force.rules.route(&route).map(|route| {
@@ -425,7 +428,9 @@ impl House {
         let Some(wire) = in_force.wires.get(decision.destination().id()) else {
             return Err(departed.end(Err(UpstreamFailure::NoCredential), &self.detector));
         };
-        let sent = self.providers.send(outbound, wire, escape);
+        let now = self.clock.now();
+        let reading = Reading::new(&request, exchange, now);
+        let sent = self.providers.send(outbound, wire, &reading, now);
         let reply = tokio::select! {
             biased;
             () = tell.closed() => return Err(departed.abandon()),
@@ -612,14 +617,14 @@ async fn commit(
 }
 
 /// Takes the request's JSON apart.
-fn read(written: &Text) -> Result<ChatRequest, Refusal> {
+fn read(api: Api, addressed: Addressed, written: &Text) -> Result<AskedBy, Refusal> {
     let json = Json::parse(written.expose().as_bytes()).map_err(|_| {
         Refusal::fixed(
             Code::InvalidRequest,
             "The request's body is not a JSON document, names a member twice, or has a number with more digits than JSON keeps.",
         )
     })?;
-    openai::chat_request(json, written.clone()).map_err(|unsupported| {
+    Request::read(api, addressed, json, written.clone()).map_err(|unsupported| {
         let code =
             if unsupported.is_content() { Code::UnsupportedContent } else { Code::InvalidRequest };
         let message = sentence(&unsupported.to_string()).into();
@@ -635,22 +640,22 @@ fn sentence(words: &str) -> String {
 }
 
 /// Finds the route that the request names.
-fn routed(request: ChatRequest, in_force: Option<&Arc<InForce>>) -> Result<Routed, Refusal> {
+fn routed(asked: AskedBy, in_force: Option<&Arc<InForce>>) -> Result<Routed, Refusal> {
     let Some(in_force) = in_force else {
         return Err(Refusal::fixed(
             Code::PhiBlocked,
             "No configuration is in force, so nothing may leave.",
         ));
     };
-    let Some(route) = in_force.rules.route(request.model.expose()) else {
+    let Some(route) = in_force.rules.route(asked.request.model().expose()) else {
         return Err(Refusal::fixed(
             Code::ModelNotFound,
             "No model of that name is configured here. GET /v1/models lists those that are.",
         ));
     };
     let route = route.model().to_string();
-    let ChatRequest { stream, prompt, .. } = request;
-    Ok(Routed { in_force: Arc::clone(in_force), route, stream, prompt })
+    let AskedBy { request, prompt } = asked;
+    Ok(Routed { in_force: Arc::clone(in_force), route, request, prompt })
 }
 
 /// The purpose of use: the key's own, or the one that the request names.

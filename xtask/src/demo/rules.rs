@@ -76,7 +76,7 @@ hosts = ["{host}"]
 [[destination]]
 id = "vendor"
 title = "A model outside, played by a small model on this machine"
-dialect = "openai"
+dialect = "openai_compatible"
 url = "{url}"
 credential = "{credential}"
 hops = ["vendor-inference"]

@@ -2,7 +2,7 @@
 
 use super::endpoint::Endpoint;
 use super::name::{Fault, Malformed, Name, Slug, Title, optional, word, words};
-use crate::path::{Hop, Path};
+use crate::path::{Hop, Path, Role};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -57,13 +57,89 @@ pub(super) fn absolute(text: &str) -> Option<PathBuf> {
     (path.is_absolute() && !text.chars().any(char::is_control)).then_some(path)
 }
 
-/// The wire dialect of a destination.
+/// An interface of a model server, by the name that agreements and records have for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub enum Api {
+    /// Chat completions of `OpenAI`.
+    #[serde(rename = "chat.completions")]
+    ChatCompletions,
+    /// Completions of `OpenAI`, as before there was chat.
+    #[serde(rename = "completions")]
+    Completions,
+    /// Embeddings of `OpenAI`.
+    #[serde(rename = "embeddings")]
+    Embeddings,
+    /// Responses of `OpenAI`.
+    #[serde(rename = "responses")]
+    Responses,
+    /// Messages of Anthropic.
+    #[serde(rename = "messages")]
+    Messages,
+    /// The counting of tokens of Anthropic.
+    #[serde(rename = "messages.count_tokens")]
+    CountTokens,
+    /// Converse and `ConverseStream` of Amazon Bedrock.
+    #[serde(rename = "converse")]
+    Converse,
+    /// `generateContent` and `streamGenerateContent` of Google's Gemini.
+    #[serde(rename = "generate_content")]
+    GenerateContent,
+}
+
+impl Api {
+    /// The name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "chat.completions",
+            Self::Completions => "completions",
+            Self::Embeddings => "embeddings",
+            Self::Responses => "responses",
+            Self::Messages => "messages",
+            Self::CountTokens => "messages.count_tokens",
+            Self::Converse => "converse",
+            Self::GenerateContent => "generate_content",
+        }
+    }
+}
+
+/// The wire dialect of a destination: how it is addressed, how it knows us, and which interfaces it
+/// has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dialect {
-    /// `OpenAI` chat completions.
+    /// `OpenAI` itself, which keeps what it is not told to forget.
     #[serde(rename = "openai")]
     OpenAi,
+    /// A server that speaks as `OpenAI` does: `vLLM`, llama.cpp, Ollama, `bulla-model`.
+    #[serde(rename = "openai_compatible")]
+    OpenAiCompatible,
+    /// Azure `OpenAI`.
+    #[serde(rename = "azure_openai")]
+    AzureOpenAi,
+    /// Anthropic.
+    Anthropic,
+    /// Amazon Bedrock.
+    Bedrock,
+    /// Gemini on Google's Vertex AI.
+    Vertex,
+}
+
+impl Dialect {
+    /// The interfaces that a server of the dialect has, unless the file says otherwise, and those that
+    /// the file may name beside them.
+    const fn apis(self) -> (&'static [Api], &'static [Api]) {
+        const OPENAI: &[Api] =
+            &[Api::ChatCompletions, Api::Completions, Api::Embeddings, Api::Responses];
+        const COMPATIBLE: &[Api] = &[Api::ChatCompletions, Api::Completions, Api::Embeddings];
+        match self {
+            Self::OpenAi | Self::AzureOpenAi => (OPENAI, &[]),
+            Self::OpenAiCompatible => (COMPATIBLE, &[Api::Responses]),
+            Self::Anthropic => (&[Api::Messages, Api::CountTokens], &[]),
+            Self::Bedrock => (&[Api::Converse], &[]),
+            Self::Vertex => (&[Api::GenerateContent], &[]),
+        }
+    }
 }
 
 /// A model server, and the path to it.
@@ -72,6 +148,8 @@ pub struct Destination {
     id: Slug,
     title: Title,
     dialect: Dialect,
+    apis: BTreeSet<Api>,
+    api_version: Option<Name>,
     credential: Credential,
     models: BTreeSet<Name>,
     ca_file: Option<PathBuf>,
@@ -96,6 +174,25 @@ impl Destination {
     #[must_use]
     pub const fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// Whether it has this interface.
+    #[must_use]
+    pub fn has(&self, api: Api) -> bool {
+        self.apis.contains(&api)
+    }
+
+    /// The version of the interface that every request names, as Azure's deployments want it.
+    #[must_use]
+    pub const fn api_version(&self) -> Option<&Name> {
+        self.api_version.as_ref()
+    }
+
+    /// The region in which the model runs, when its hop says so.
+    #[must_use]
+    pub fn region(&self) -> Option<&Name> {
+        let mut hops = self.path.hops();
+        hops.find(|hop| hop.role() == Role::Inference).and_then(Hop::region)
     }
 
     /// Where its credential is kept.
@@ -147,16 +244,38 @@ impl Destination {
         if models.is_empty() {
             return Err(Fault::new("models", "names no model, so nothing can be asked for"));
         }
-        Ok(Self {
+        let (own, others) = raw.dialect.apis();
+        let apis: BTreeSet<Api> = match &raw.apis {
+            None => own.iter().copied().collect(),
+            Some(apis) => apis.iter().copied().collect(),
+        };
+        if apis.is_empty() || !apis.iter().all(|api| own.contains(api) || others.contains(api)) {
+            let names: Vec<&str> = own.iter().chain(others).map(|api| api.as_str()).collect();
+            let problem = format!("a server of this dialect has {}", names.join(", "));
+            return Err(Fault::new("apis", problem));
+        }
+        if raw.api_version.is_some() && raw.dialect != Dialect::AzureOpenAi {
+            return Err(Fault::new("api_version", "belongs to dialect = \"azure_openai\" only"));
+        }
+        let destination = Self {
             id: word("id", &raw.id)?,
             title: word("title", &raw.title)?,
             dialect: raw.dialect,
+            apis,
+            api_version: optional("api_version", raw.api_version.as_ref())?,
             credential: word("credential", &raw.credential)?,
             models,
             ca_file: ca_file.transpose()?,
             timeout_seconds,
             path,
-        })
+        };
+        if destination.dialect == Dialect::Bedrock && destination.region().is_none() {
+            return Err(Fault::new(
+                "dialect",
+                "requests to Bedrock are signed for a region: give the inference hop its \"region\"",
+            ));
+        }
+        Ok(destination)
     }
 }
 
@@ -255,6 +374,8 @@ pub(super) struct RawDestination {
     pub(super) id: String,
     title: String,
     dialect: Dialect,
+    apis: Option<Vec<Api>>,
+    api_version: Option<String>,
     pub(super) url: String,
     credential: String,
     pub(super) hops: Vec<String>,

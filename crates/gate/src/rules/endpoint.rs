@@ -166,6 +166,17 @@ impl Endpoint {
         self.secure
     }
 
+    /// The host as a request's `host` header has it: without the port that the scheme has by itself.
+    #[must_use]
+    pub fn host_header(&self) -> String {
+        let usual = if self.secure { HTTPS_PORT } else { HTTP_PORT };
+        if self.authority.port == usual {
+            self.authority.host.to_string()
+        } else {
+            self.authority.to_string()
+        }
+    }
+
     /// The base path without a slash at its end: empty, or `/v1`.
     #[must_use]
     pub fn path(&self) -> &str {

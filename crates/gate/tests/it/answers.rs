@@ -28,7 +28,13 @@ pub(crate) fn answer(document: &str) -> Answer {
 
 fn take(json: Json, escape: Escape, parts: &mut Vec<AnswerPart>) -> Shape {
     let mut part = |text: Text| {
-        parts.push(AnswerPart { lane: None, escape, last: true, text });
+        parts.push(AnswerPart {
+            lane: None,
+            restore: Some(escape),
+            last: true,
+            again: false,
+            text,
+        });
         parts.len() - 1
     };
     match json {
@@ -44,7 +50,13 @@ fn take(json: Json, escape: Escape, parts: &mut Vec<AnswerPart>) -> Shape {
             for (name, value) in members {
                 let inner = if name.expose() == "arguments" { Escape::Json } else { escape };
                 let value = take(value, inner, parts);
-                parts.push(AnswerPart { lane: None, escape, last: true, text: name });
+                parts.push(AnswerPart {
+                    lane: None,
+                    restore: Some(escape),
+                    last: true,
+                    again: false,
+                    text: name,
+                });
                 shape.push((Key::Part(parts.len() - 1), value));
             }
             Shape::Map(shape)

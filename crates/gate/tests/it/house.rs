@@ -4,19 +4,20 @@ use gate::exchange::{
     Admitted, Cleared, Departed, Ended, Exchange, Question, Released, Scanned, Seal, World,
 };
 use gate::policy::{Ask, Decision, Denial};
-use gate::prompt::{Parts, Prompt};
-use gate::rules::{Keep, Rules};
+use gate::prompt::{Call, Draft, Parts, Prompt, PromptPart};
+use gate::rules::{Api, Destination, Keep, Rules};
 use gate::shape::{Json, Key, Shape, Word};
-use gate::{Caller, Outbound, Outcome};
+use gate::{Caller, Outbound, Outcome, Refusal};
 use ledger::seal::{KeySet, Place};
 use ledger::{
     Actor, ActorKind, Blob, BlobPart, ContentClass, ConversationId, DeploymentId, Entry, Event,
     ExchangeId, Head, Intent, Journal, LogId, Receipt, Record, SealedSurrogate, TenantId,
     Unrecorded, WrappedUnit,
 };
-use phi::surrogate::{Escape, SurrogateMap};
+use phi::surrogate::SurrogateMap;
 use phi::{Detector, Text};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock, Mutex};
 use testkit::clock::TestClock;
@@ -86,7 +87,7 @@ hosts = ["api.cloud.example"]
 [[destination]]
 id = "local"
 title = "Here"
-dialect = "openai"
+dialect = "openai_compatible"
 url = "http://127.0.0.1:8089/v1"
 credential = "none"
 hops = ["machine"]
@@ -94,7 +95,7 @@ models = ["local"]
 [[destination]]
 id = "cloud"
 title = "There"
-dialect = "openai"
+dialect = "openai_compatible"
 url = "https://api.cloud.example/v1"
 credential = "none"
 hops = ["cloud-machines"]
@@ -283,7 +284,7 @@ impl House {
     pub(crate) fn question(&self, route: &str) -> Question {
         Question {
             id: ExchangeId::mint(ledger::Clock::now(&self.clock), &self.entropy),
-            api: "chat.completions",
+            api: Api::ChatCompletions,
             stream: self.stream,
             route: Some(route.to_owned()),
             conversation: self.conversation,
@@ -400,7 +401,7 @@ pub(crate) fn prompt(body: &str) -> (String, Prompt) {
         .collect();
     let written = Text::from(body);
     let shape = Shape::Map(shape);
-    (route, Prompt { shape, parts: parts.into_vec(), written, answer_escape: Escape::Plain })
+    (route, Prompt { draft: Arc::new(Plain(shape)), parts: parts.into_vec(), written })
 }
 
 /// A request that says `text` to `model`.
@@ -427,5 +428,16 @@ pub(crate) fn answer_text(outcome: &Outcome) -> &str {
         | Outcome::FailedClosed(_)
         | Outcome::UpstreamFailed(..)
         | Outcome::CallerGone) => panic!("not answered: {}", other.name()),
+    }
+}
+
+/// A request that leaves in the dialect in which it came.
+#[derive(Debug)]
+struct Plain(Shape);
+
+impl Draft for Plain {
+    fn write(&self, _: &Destination, _: &[PromptPart]) -> Result<Call<'_>, Refusal> {
+        let shape = Cow::Borrowed(&self.0);
+        Ok(Call { api: Api::ChatCompletions, shape, as_written: true })
     }
 }

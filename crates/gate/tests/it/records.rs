@@ -31,7 +31,8 @@ fn event(text: &str) -> StreamEvent {
         shape: Shape::Part(0),
         parts: vec![AnswerPart {
             lane: Some(lane),
-            escape: Escape::Plain,
+            restore: Some(Escape::Plain),
+            again: false,
             last: false,
             text: text.into(),
         }],

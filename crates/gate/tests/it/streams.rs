@@ -24,7 +24,7 @@ const LANES: [Lane; 4] = [
 
 fn part(lane: Lane, text: &str, last: bool) -> AnswerPart {
     let escape = if lane.field == "arguments" { Escape::Json } else { Escape::Plain };
-    AnswerPart { lane: Some(lane), escape, last, text: text.into() }
+    AnswerPart { lane: Some(lane), restore: Some(escape), last, again: false, text: text.into() }
 }
 
 /// An event with these parts, written as a list of them.
@@ -237,9 +237,11 @@ async fn each_lane_writes_a_value_as_its_surroundings_need_it() {
 async fn a_frame_carries_the_name_of_its_event() {
     let house = House::new(TOKENIZE);
     let (mut streaming, _) = stream(&house, "good morning").await;
-    streaming.take(&StreamEvent { name: Some("delta"), ..content("a") }).unwrap();
+    streaming
+        .take(&StreamEvent { name: gate::shape::Word::parse("delta"), ..content("a") })
+        .unwrap();
     let window = release(&house, &mut streaming).await;
-    assert_eq!(window.frames()[0].name, Some("delta"));
+    assert_eq!(window.frames()[0].name.as_ref().map(gate::shape::Word::as_str), Some("delta"));
 }
 
 #[tokio::test]
@@ -248,7 +250,8 @@ async fn a_piece_without_a_lane_is_whole_in_itself() {
     let (mut streaming, tokens) = stream(&house, &format!("SSN {SSN}")).await;
     let whole = |text: &str| AnswerPart {
         lane: None,
-        escape: Escape::Plain,
+        restore: Some(Escape::Plain),
+        again: false,
         last: true,
         text: text.into(),
     };

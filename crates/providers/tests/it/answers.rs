@@ -1,25 +1,28 @@
 //! A whole chat completion, taken apart.
 
+use crate::reading::{reading, reading_of};
 use gate::UpstreamFailure;
 use gate::prompt::Answer;
+use gate::rules::Api;
 use ledger::Usage;
 use phi::surrogate::Escape;
-use providers::openai::answer;
 use serde_json::json;
 
 fn read(document: &str) -> Result<Answer, UpstreamFailure> {
-    answer(document.as_bytes(), Escape::Plain, Some("req_1".into()))
+    reading().whole(Api::ChatCompletions, document.as_bytes(), Some("req_1".into()))
 }
 
 /// Checks what of `document` is text, and how values are written into it.
 fn check(document: &serde_json::Value, escape: Escape, expected: &[(&str, Escape)]) {
     let document = document.to_string();
-    let answer = answer(document.as_bytes(), escape, None).unwrap();
+    let reading = reading_of(Api::ChatCompletions, escape);
+    let answer = reading.whole(Api::ChatCompletions, document.as_bytes(), None).unwrap();
     let sorted = |mut parts: Vec<(&str, Escape)>| {
         parts.sort_by_key(|(text, _)| (*text).to_owned());
         format!("{parts:?}")
     };
-    let parts = answer.parts.iter().map(|part| (part.text.expose(), part.escape)).collect();
+    let parts =
+        answer.parts.iter().map(|part| (part.text.expose(), part.restore.unwrap())).collect();
     assert_eq!(sorted(parts), sorted(expected.to_vec()), "{document}");
     assert!(answer.parts.iter().all(|part| part.lane.is_none() && part.last));
     assert_eq!(answer.received.expose(), document);
@@ -85,7 +88,7 @@ fn what_is_not_of_the_dialect_is_garbage() {
     ] {
         check_refused(document, UpstreamFailure::Garbage);
     }
-    let not_utf8 = answer(b"{\"choices\":[\"\xff\"]}", Escape::Plain, None);
+    let not_utf8 = reading().whole(Api::ChatCompletions, b"{\"choices\":[\"\xff\"]}", None);
     assert_eq!(not_utf8.unwrap_err(), UpstreamFailure::Garbage);
 }
 

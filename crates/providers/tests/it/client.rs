@@ -1,11 +1,11 @@
 //! The HTTP client against a model server that does everything wrong that real ones do.
 
 use crate::gateway::{DETECTOR, Gateway, Memory, Place};
+use crate::reading::{now, reading};
 use gate::exchange::{StreamEnd, World};
 use gate::prompt::StreamEvent;
 use gate::{Outcome, UpstreamFailure};
-use phi::surrogate::Escape;
-use providers::{AnswerStream, Providers, Reply, Secret, Wire};
+use providers::{AnswerStream, Login, Providers, Reply, Secret, Wire};
 use serde_json::{Value, json};
 use std::time::Duration;
 use testkit::clock::TestClock;
@@ -29,7 +29,7 @@ fn providers() -> Providers {
 
 fn wire() -> Wire {
     Wire {
-        credential: None,
+        login: Login::compatible(None),
         authority_pem: None,
         answer_timeout: Duration::from_secs(20),
         idle_timeout: Duration::from_secs(20),
@@ -48,7 +48,7 @@ fn asks(text: &str, stream: bool) -> String {
 async fn send(url: &str, stream: bool, wire: &Wire) -> Result<Reply, UpstreamFailure> {
     let (outbound, _) =
         Gateway::new(url, Place::Inside).admitted(&asks("good morning", stream)).await;
-    providers().send(outbound, wire, Escape::Plain).await
+    providers().send(outbound, wire, &reading(), now()).await
 }
 
 /// Checks how a question without a stream fails against a server with this fault.
@@ -100,8 +100,8 @@ async fn what_the_gate_hands_out_is_sent_and_nothing_else() {
     let upstream = Upstream::start(Scripted::echo()).await;
     let body = asks("good morning", false);
     let (outbound, _) = Gateway::new(&upstream.url(), Place::Inside).admitted(&body).await;
-    let wire = Wire { credential: Some(Secret::new(" sk-synthetic\n")), ..wire() };
-    let reply = providers().send(outbound, &wire, Escape::Plain).await.unwrap();
+    let wire = Wire { login: Login::compatible(Some(Secret::new(" sk-synthetic\n"))), ..wire() };
+    let reply = providers().send(outbound, &wire, &reading(), now()).await.unwrap();
     let Reply::Whole(answer) = reply else { panic!("not whole") };
     assert_eq!(answer.upstream_request.as_deref(), Some("req_standin0000000000"));
     assert!(answer.usage.is_some());
@@ -137,7 +137,7 @@ async fn a_stream_is_asked_for_as_one_and_without_a_credential_none_is_sent() {
 #[tokio::test]
 async fn a_credential_that_is_no_header_stops_before_a_connection() {
     let upstream = Upstream::start(Scripted::echo()).await;
-    let wire = Wire { credential: Some(Secret::new("two\nlines")), ..wire() };
+    let wire = Wire { login: Login::compatible(Some(Secret::new("two\nlines"))), ..wire() };
     let failure = send(&upstream.url(), false, &wire).await.map(|_| ()).unwrap_err();
     assert_eq!((failure, upstream.connections()), (UpstreamFailure::NoCredential, 0));
 }
@@ -149,7 +149,7 @@ async fn connections_are_kept_between_requests() {
     for _ in 0..3 {
         let (outbound, _) =
             Gateway::new(&upstream.url(), Place::Inside).admitted(&asks("hi", false)).await;
-        drop(providers.send(outbound, &wire(), Escape::Plain).await.unwrap());
+        drop(providers.send(outbound, &wire(), &reading(), now()).await.unwrap());
     }
     assert_eq!((upstream.captured().len(), upstream.connections()), (3, 1));
 }
@@ -360,7 +360,7 @@ async fn plain_http_is_not_spoken_to_a_server_that_should_speak_tls() {
     let url = upstream.url().replace("http://", "https://");
     let (outbound, _) =
         Gateway::new(&url, Place::Outside).admitted(&asks("good morning", false)).await;
-    let failure = providers().send(outbound, &wire(), Escape::Plain).await.map(|_| ());
+    let failure = providers().send(outbound, &wire(), &reading(), now()).await.map(|_| ());
     assert_eq!(failure.unwrap_err(), UpstreamFailure::Unreachable);
     assert!(upstream.captured().iter().all(|it| it.path.is_empty()));
 }
@@ -380,7 +380,7 @@ async fn round_trip(gateway: &Gateway, providers: &Providers, body: &str) -> Vec
     let entropy = Seeded::new(3);
     let world = World { journal: &journal, clock: &clock, entropy: &entropy };
     let mut windows = Vec::new();
-    let ended = match providers.send(outbound, &wire(), Escape::Plain).await.unwrap() {
+    let ended = match providers.send(outbound, &wire(), &reading(), now()).await.unwrap() {
         Reply::Whole(answer) => departed.end(Ok(answer), &DETECTOR),
         Reply::Stream(mut stream) => {
             let mut streaming = departed.stream(None);

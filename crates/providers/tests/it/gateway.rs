@@ -2,7 +2,7 @@
 
 use gate::exchange::{Departed, Exchange, Question, Seal, World};
 use gate::policy::Ask;
-use gate::rules::{Keep, Rules};
+use gate::rules::{Api, Keep, Rules};
 use gate::shape::Json;
 use gate::{Caller, Outbound};
 use ledger::seal::KeySet;
@@ -12,6 +12,7 @@ use ledger::{
 };
 use phi::surrogate::SurrogateMap;
 use phi::{Detector, Text};
+use providers::{Addressed, Request};
 use std::sync::{Arc, LazyLock, Mutex};
 use testkit::clock::TestClock;
 use testkit::entropy::Seeded;
@@ -85,7 +86,9 @@ impl Gateway {
         let now = clock.now();
         let journal = Memory::default();
         let json = Json::parse(body.as_bytes()).unwrap();
-        let request = providers::openai::chat_request(json, Text::from(body)).unwrap();
+        let asked =
+            Request::read(Api::ChatCompletions, Addressed::default(), json, Text::from(body))
+                .unwrap();
         let caller = Caller {
             actor: Actor { kind: ActorKind::ApiKey, id: "key_1".into(), name: "tests".into() },
             purpose: None,
@@ -93,8 +96,8 @@ impl Gateway {
         };
         let question = Question {
             id: ExchangeId::mint(now, &entropy),
-            api: "chat.completions",
-            stream: request.stream,
+            api: Api::ChatCompletions,
+            stream: asked.request.stream(),
             route: Some("local".into()),
             conversation: None,
             patient: None,
@@ -102,7 +105,7 @@ impl Gateway {
         };
         let keys = Arc::new(KeySet::generate(now, now.day(), &entropy));
         let seal = Seal { log: LOG, keys, new_unit: None, keep: Keep::All };
-        let scanned = Exchange::open(caller, question, seal, request.prompt, &DETECTOR).unwrap();
+        let scanned = Exchange::open(caller, question, seal, asked.prompt, &DETECTOR).unwrap();
         let ask = Ask {
             caller: "key_1",
             owner: "tests",

@@ -9,6 +9,8 @@ mod gateway;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod reading;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod softhsm;

@@ -1,15 +1,17 @@
 //! A chat completion request, taken apart: every field of the table, and no other.
 
+use gate::rules::Api;
 use gate::shape::Json;
 use phi::Text;
 use phi::surrogate::Escape;
 use providers::Unsupported;
-use providers::openai::{ChatRequest, chat_request};
+use providers::{Addressed, Asked, Request};
 use serde_json::{Value, json};
 
-fn read(body: &Value) -> Result<ChatRequest, Unsupported> {
+fn read(body: &Value) -> Result<Asked, Unsupported> {
     let written = body.to_string();
-    chat_request(Json::parse(written.as_bytes()).unwrap(), Text::new(written))
+    let json = Json::parse(written.as_bytes()).unwrap();
+    Request::read(Api::ChatCompletions, Addressed::default(), json, Text::new(written))
 }
 
 /// A request with one message and these further fields.
@@ -73,9 +75,9 @@ fn unsupported(place: &str, field: &str) -> String {
 fn a_request_names_its_model_and_whether_it_wants_a_stream() {
     for (stream, expected) in [(json!(true), true), (json!(false), false), (json!(null), false)] {
         let request = read(&with(&json!({ "stream": stream }))).unwrap();
-        assert_eq!((request.model.expose(), request.stream), ("m", expected));
+        assert_eq!((request.request.model().expose(), request.request.stream()), ("m", expected));
     }
-    assert!(!read(&with(&json!({}))).unwrap().stream);
+    assert!(!read(&with(&json!({}))).unwrap().request.stream());
     let required = |field: &str| format!("the field \"{field}\" is required");
     check_refused(&json!({ "messages": [] }), &required("model"));
     check_refused(&json!({ "model": null, "messages": [] }), &required("model"));
@@ -89,14 +91,14 @@ fn a_request_names_its_model_and_whether_it_wants_a_stream() {
 #[test]
 fn the_models_name_is_no_part_and_is_not_kept_in_the_shape() {
     let request = read(&with(&json!({}))).unwrap();
-    assert!(!format!("{:?}", request.prompt.shape).contains("\"m\""));
+    assert!(!format!("{:?}", request.prompt.draft).contains("\"m\""));
     assert_eq!(request.prompt.written.expose(), with(&json!({})).to_string());
 }
 
 #[test]
 fn an_answer_is_restored_as_json_when_json_was_asked_for() {
     let escape = |format: Value| {
-        read(&with(&json!({ "response_format": format }))).unwrap().prompt.answer_escape
+        read(&with(&json!({ "response_format": format }))).unwrap().request.escape()
     };
     assert_eq!(escape(json!(null)), Escape::Plain);
     assert_eq!(escape(json!({ "type": "text" })), Escape::Plain);

@@ -1,16 +1,18 @@
 //! A streamed chat completion, event by event.
 
+use crate::reading::reading_of;
 use gate::UpstreamFailure;
 use gate::prompt::{Lane, StreamEvent};
+use gate::rules::Api;
 use ledger::Usage;
 use phi::surrogate::Escape;
-use providers::openai::StreamReader;
+use providers::StreamReader;
 use serde_json::{Value, json};
 
 /// Reads the data of one event and shows what it became, one line for each event: its parts as
 /// `choice.field.call=text`, `$` behind the last piece of a lane, `~` before an event made for a tail.
 fn read(reader: &mut StreamReader, data: &str) -> Result<Vec<String>, UpstreamFailure> {
-    Ok(reader.read(data)?.iter().map(show).collect())
+    Ok(reader.read(None, data)?.iter().map(show).collect())
 }
 
 fn show(event: &StreamEvent) -> String {
@@ -41,7 +43,7 @@ fn delta(choice: u64, delta: &Value, finish: &Value) -> String {
 
 /// Feeds the events in turn and checks the lines that each becomes.
 fn check(events: &[(String, &[&str])]) -> StreamReader {
-    let mut reader = StreamReader::new(Escape::Plain);
+    let mut reader = reading_of(Api::ChatCompletions, Escape::Plain).stream(Api::ChatCompletions);
     for (data, expected) in events {
         assert_eq!(read(&mut reader, data).unwrap(), *expected, "{data}");
     }
@@ -136,13 +138,13 @@ fn other_fields_of_a_delta_are_lanes_too() {
 #[test]
 fn arguments_are_restored_as_json_and_content_as_was_asked() {
     for (content, expected) in [(Escape::Plain, Escape::Plain), (Escape::Json, Escape::Json)] {
-        let mut reader = StreamReader::new(content);
+        let mut reader = reading_of(Api::ChatCompletions, content).stream(Api::ChatCompletions);
         let both = json!({ "content": "a", "reasoning": "b",
                            "tool_calls": [{ "function": { "arguments": "c" } }] });
-        let events = reader.read(&delta(0, &both, &json!(null))).unwrap();
+        let events = reader.read(None, &delta(0, &both, &json!(null))).unwrap();
         let escapes = |event: &StreamEvent| {
             let of = |field| event.parts.iter().find(|it| it.lane.unwrap().field == field).unwrap();
-            ["content", "reasoning", "arguments"].map(|field| of(field).escape)
+            ["content", "reasoning", "arguments"].map(|field| of(field).restore.unwrap())
         };
         assert_eq!(escapes(&events[0]), [expected, Escape::Plain, Escape::Json]);
         // The tail is written in the same way.
@@ -172,9 +174,9 @@ fn the_end_of_the_stream_gives_up_what_no_choice_ended() {
 
 #[test]
 fn an_event_for_a_tail_looks_like_the_others_and_receives_nothing() {
-    let mut reader = StreamReader::new(Escape::Plain);
+    let mut reader = reading_of(Api::ChatCompletions, Escape::Plain).stream(Api::ChatCompletions);
     let data = delta(0, &json!({ "content": "a" }), &json!(null));
-    let first = reader.read(&data).unwrap();
+    let first = reader.read(None, &data).unwrap();
     assert_eq!(first[0].received.expose(), data);
     let tail = reader.finish();
     assert!(tail[0].received.is_empty());
@@ -186,22 +188,23 @@ fn an_event_for_a_tail_looks_like_the_others_and_receives_nothing() {
 
 #[test]
 fn the_count_of_tokens_comes_in_an_event_without_choices() {
-    let mut reader = StreamReader::new(Escape::Plain);
+    let mut reader = reading_of(Api::ChatCompletions, Escape::Plain).stream(Api::ChatCompletions);
     let event = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#;
-    let usage = reader.read(event).unwrap()[0].usage;
+    let usage = reader.read(None, event).unwrap()[0].usage;
     assert_eq!(usage, Some(Usage { prompt: 3, completion: 4 }));
-    assert_eq!(reader.read(r#"{"choices":[],"usage":null}"#).unwrap()[0].usage, None);
+    assert_eq!(reader.read(None, r#"{"choices":[],"usage":null}"#).unwrap()[0].usage, None);
 }
 
 #[test]
 fn an_error_in_the_stream_is_reported_without_its_words() {
     for error in [json!({ "message": "SSN 219-09-9999" }), json!("SSN 219-09-9999"), json!({})] {
-        let mut reader = StreamReader::new(Escape::Plain);
+        let mut reader =
+            reading_of(Api::ChatCompletions, Escape::Plain).stream(Api::ChatCompletions);
         let data = json!({ "error": error, "choices": [] }).to_string();
-        assert_eq!(reader.read(&data).unwrap_err(), UpstreamFailure::Reported);
+        assert_eq!(reader.read(None, &data).unwrap_err(), UpstreamFailure::Reported);
     }
-    let mut reader = StreamReader::new(Escape::Plain);
-    assert!(reader.read(r#"{"error":null,"choices":[]}"#).is_ok());
+    let mut reader = reading_of(Api::ChatCompletions, Escape::Plain).stream(Api::ChatCompletions);
+    assert!(reader.read(None, r#"{"error":null,"choices":[]}"#).is_ok());
 }
 
 #[test]
@@ -223,7 +226,8 @@ fn what_is_not_of_the_dialect_is_garbage() {
         r#"{"choices":[{"index":"0","delta":{}}]}"#,
         r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":"0"}]}}]}"#,
     ] {
-        let mut reader = StreamReader::new(Escape::Plain);
-        assert_eq!(reader.read(data).unwrap_err(), UpstreamFailure::Garbage, "{data}");
+        let mut reader =
+            reading_of(Api::ChatCompletions, Escape::Plain).stream(Api::ChatCompletions);
+        assert_eq!(reader.read(None, data).unwrap_err(), UpstreamFailure::Garbage, "{data}");
     }
 }

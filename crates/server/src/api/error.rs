@@ -1,4 +1,5 @@
-//! Errors in OpenAI's shape. They are made of codes and fixed sentences, never of what was sent.
+//! Errors, in the shape of the dialect in which was asked. They are made of codes and fixed sentences,
+//! never of what was sent.
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
@@ -6,8 +7,23 @@ use axum::response::{IntoResponse, Response};
 use gate::{Code, Control, Outcome, Refusal, UpstreamFailure};
 use phi::Class;
 use serde::Serialize;
+use serde_json::json;
 use service::Right;
 use std::borrow::Cow;
+
+/// Whose clients read an error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Family {
+    /// `OpenAI`'s and Azure's.
+    #[default]
+    OpenAi,
+    /// Anthropic's.
+    Anthropic,
+    /// Amazon Bedrock's.
+    Bedrock,
+    /// Google's.
+    Google,
+}
 
 /// An error on its way to a caller.
 #[derive(Debug)]
@@ -136,8 +152,62 @@ impl ApiError {
         error
     }
 
-    /// The error as one JSON document.
-    pub(super) fn document(&self) -> String {
+    /// The stable code.
+    pub(super) const fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// What happened, in a sentence.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What Bedrock's clients call it inside a stream.
+    pub(super) const fn exception(&self) -> &'static str {
+        match self.status.as_u16() {
+            429 => "throttlingException",
+            400..500 => "validationException",
+            503 => "serviceUnavailableException",
+            _ => "modelStreamErrorException",
+        }
+    }
+
+    /// The error as one JSON document of a dialect. Where a dialect has no member for a stable code, it
+    /// is one beside the members that there are.
+    pub(super) fn document(&self, family: Family, request: Option<&str>) -> String {
+        let (status, message, code) = (self.status, &self.message, self.code);
+        let document = match family {
+            Family::OpenAi => return self.openai(),
+            Family::Anthropic => {
+                let kind = match status.as_u16() {
+                    404 => "not_found_error",
+                    413 => "request_too_large",
+                    503 | 529 => "overloaded_error",
+                    500.. => "api_error",
+                    _ => kind(status),
+                };
+                json!({
+                    "type": "error",
+                    "error": { "type": kind, "message": message, "code": code },
+                    "request_id": request,
+                })
+            }
+            Family::Bedrock => json!({ "message": message, "code": code }),
+            Family::Google => json!({ "error": {
+                "code": status.as_u16(),
+                "message": message,
+                "status": google_status(status),
+                "details": [{
+                    "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                    "reason": code,
+                    "domain": "bulla",
+                }],
+            } }),
+        };
+        document.to_string()
+    }
+
+    fn openai(&self) -> String {
         let error = Body {
             message: &self.message,
             kind: kind(self.status),
@@ -150,16 +220,54 @@ impl ApiError {
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let mut response = (self.status, self.document()).into_response();
+impl ApiError {
+    /// The response in the shape of a dialect.
+    pub(super) fn respond(self, family: Family) -> Response {
+        let mut response = (self.status, self.document(family, None)).into_response();
         let headers = response.headers_mut();
+        if family == Family::Bedrock {
+            let exception = HeaderValue::from_static(bedrock_exception(self.status));
+            headers.insert("x-amzn-errortype", exception);
+        }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(RETRY_AFTER, seconds.into());
         }
         response
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.respond(Family::default())
+    }
+}
+
+/// What Bedrock's clients call an error.
+pub(super) const fn bedrock_exception(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 | 403 => "AccessDeniedException",
+        404 => "ResourceNotFoundException",
+        408 | 504 => "ModelTimeoutException",
+        429 => "ThrottlingException",
+        400..500 => "ValidationException",
+        503 => "ServiceUnavailableException",
+        _ => "ModelErrorException",
+    }
+}
+
+/// What Google's clients call an error.
+const fn google_status(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        429 => "RESOURCE_EXHAUSTED",
+        400..500 => "INVALID_ARGUMENT",
+        503 => "UNAVAILABLE",
+        504 => "DEADLINE_EXCEEDED",
+        _ => "INTERNAL",
     }
 }
 
@@ -189,6 +297,7 @@ const fn status(code: Code) -> StatusCode {
         | Code::RoleNotAllowed => StatusCode::FORBIDDEN,
         Code::InvalidRequest
         | Code::PurposeRequired
+        | Code::UnsupportedByDestination
         | Code::UnsupportedContent
         | Code::UpstreamRejected => StatusCode::BAD_REQUEST,
         Code::ModelNotFound => StatusCode::NOT_FOUND,

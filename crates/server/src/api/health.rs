@@ -1,9 +1,11 @@
 //! Whether the server lives, whether it is ready, and which models it knows.
 
 use super::answer::json;
-use axum::extract::State;
+use super::error::ApiError;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
+use gate::Code;
 use serde_json::json;
 use service::{House, Unready};
 use std::sync::Arc;
@@ -45,12 +47,39 @@ pub(super) async fn ready(State(house): State<Arc<House>>) -> Response {
     json(status, &document)
 }
 
-/// The models that callers may ask for, in OpenAI's shape.
+/// The models that callers may ask for. The document is in OpenAI's shape and in Anthropic's at once:
+/// their clients use the same address, and neither minds the other's members.
 pub(super) async fn models(State(house): State<Arc<House>>) -> Response {
-    let models: Vec<_> = house
-        .models()
-        .into_iter()
-        .map(|id| json!({ "id": id, "object": "model", "created": 0, "owned_by": "bulla" }))
-        .collect();
-    json(StatusCode::OK, &json!({ "object": "list", "data": models }))
+    let ids = house.models();
+    let (first, last) = (ids.first().cloned(), ids.last().cloned());
+    let models: Vec<_> = ids.into_iter().map(|id| described(&id)).collect();
+    let document = json!({
+        "object": "list",
+        "data": models,
+        "has_more": false,
+        "first_id": first,
+        "last_id": last,
+    });
+    json(StatusCode::OK, &document)
+}
+
+/// One of them.
+pub(super) async fn model(State(house): State<Arc<House>>, Path(asked): Path<String>) -> Response {
+    match house.models().into_iter().find(|id| *id == asked) {
+        Some(id) => json(StatusCode::OK, &described(&id)),
+        None => ApiError::of(Code::ModelNotFound, "No model of that name is configured here.")
+            .into_response(),
+    }
+}
+
+fn described(id: &str) -> serde_json::Value {
+    json!({
+        "id": id,
+        "object": "model",
+        "created": 0,
+        "owned_by": "bulla",
+        "type": "model",
+        "display_name": id,
+        "created_at": "1970-01-01T00:00:00Z",
+    })
 }

@@ -4,7 +4,7 @@
 //! a patient is PHI.
 
 use super::answer::no_store;
-use super::chat::read;
+use super::ask::read;
 use super::error::ApiError;
 use axum::Extension;
 use axum::extract::{Request, State};

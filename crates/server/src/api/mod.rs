@@ -1,18 +1,22 @@
-//! The programmatic API: OpenAI's dialect, the log for auditors, and the server's own health.
+//! The programmatic API: the dialects in which models are asked, the log for auditors, and the server's
+//! own health.
 
 mod answer;
-mod chat;
+mod ask;
 mod error;
+mod frame;
 mod health;
 mod log;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
 use error::ApiError;
+pub use error::Family;
 use gate::Code;
 use service::{House, Right};
 use std::sync::Arc;
@@ -37,54 +41,62 @@ pub struct Route {
     pub path: &'static str,
     /// Who may use it.
     pub access: Access,
+    /// Whose clients read its errors.
+    pub family: Family,
     handler: fn() -> MethodRouter<Arc<House>>,
 }
 
 /// Every route. What is not here does not exist: there is no pass-through.
 pub const ROUTES: &[Route] = &[
-    Route {
-        method: "POST",
-        path: "/v1/chat/completions",
-        access: Access::Caller,
-        handler: || post(chat::completions),
-    },
-    Route {
-        method: "GET",
-        path: "/v1/models",
-        access: Access::Caller,
-        handler: || get(health::models),
-    },
-    Route {
-        method: "GET",
-        path: "/log/checkpoint",
-        access: Access::Auditor,
-        handler: || get(log::checkpoint),
-    },
-    Route {
-        method: "GET",
-        path: "/log/tile/{*tile}",
-        access: Access::Auditor,
-        handler: || get(log::tile),
-    },
+    Route::asks("/v1/chat/completions", Family::OpenAi, || post(ask::chat_completions)),
+    Route::asks("/v1/completions", Family::OpenAi, || post(ask::completions)),
+    Route::asks("/v1/embeddings", Family::OpenAi, || post(ask::embeddings)),
+    Route::asks("/v1/responses", Family::OpenAi, || post(ask::responses)),
+    Route::asks("/v1/messages", Family::Anthropic, || post(ask::messages)),
+    Route::asks("/v1/messages/count_tokens", Family::Anthropic, || post(ask::count_tokens)),
+    Route::asks("/openai/v1/chat/completions", Family::OpenAi, || post(ask::chat_completions)),
+    Route::asks("/openai/v1/completions", Family::OpenAi, || post(ask::completions)),
+    Route::asks("/openai/v1/embeddings", Family::OpenAi, || post(ask::embeddings)),
+    Route::asks("/openai/v1/responses", Family::OpenAi, || post(ask::responses)),
+    Route::asks("/openai/deployments/{deployment}/{*below}", Family::OpenAi, || {
+        post(ask::deployment)
+    }),
+    Route::asks("/model/{model}/{how}", Family::Bedrock, || post(ask::converse)),
+    Route::asks("/v1beta/models/{call}", Family::Google, || post(ask::generate)),
+    Route::reads("/v1/models", Access::Caller, || get(health::models)),
+    Route::reads("/v1/models/{*model}", Access::Caller, || get(health::model)),
+    Route::reads("/log/checkpoint", Access::Auditor, || get(log::checkpoint)),
+    Route::reads("/log/tile/{*tile}", Access::Auditor, || get(log::tile)),
     Route {
         method: "POST",
         path: "/log/search",
         access: Access::Auditor,
+        family: Family::OpenAi,
         handler: || post(log::search),
     },
-    Route {
-        method: "GET",
-        path: "/healthz",
-        access: Access::Public,
-        handler: || get(health::alive),
-    },
-    Route {
-        method: "GET",
-        path: "/readyz",
-        access: Access::Public,
-        handler: || get(health::ready),
-    },
+    Route::reads("/healthz", Access::Public, || get(health::alive)),
+    Route::reads("/readyz", Access::Public, || get(health::ready)),
 ];
+
+impl Route {
+    /// A route that asks a model.
+    const fn asks(
+        path: &'static str,
+        family: Family,
+        handler: fn() -> MethodRouter<Arc<House>>,
+    ) -> Self {
+        Self { method: "POST", path, access: Access::Caller, family, handler }
+    }
+
+    /// A route that reads.
+    const fn reads(
+        path: &'static str,
+        access: Access,
+        handler: fn() -> MethodRouter<Arc<House>>,
+    ) -> Self {
+        Self { method: "GET", path, access, family: Family::OpenAi, handler }
+    }
+}
 
 /// The router over [`ROUTES`].
 pub fn router(house: &Arc<House>) -> Router {
@@ -97,7 +109,7 @@ pub fn router(house: &Arc<House>) -> Router {
             Access::Auditor => Some(Right::ReadLog),
         };
         if let Some(right) = right {
-            let state = (Arc::clone(house), right);
+            let state = (Arc::clone(house), right, route.family);
             handler = handler.route_layer(from_fn_with_state(state, authenticate));
         }
         router = router.route(route.path, handler);
@@ -118,22 +130,14 @@ async fn unknown_method() -> Response {
 
 /// Lets a request with an API key in force that is for this through, with its principal.
 async fn authenticate(
-    State((house, right)): State<(Arc<House>, Right)>,
+    State((house, right, family)): State<(Arc<House>, Right, Family)>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    // Who shows no key is refused, and counted, as who shows a wrong one.
-    let secret = request
-        .headers()
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map_or("", |(_, secret)| secret.trim());
-    match house.authenticate(secret) {
+    match house.authenticate(shown(request.headers())) {
         Ok(principal) => {
             if let Err(denied) = house.permit(&principal, right) {
-                return ApiError::denied(denied.code, right).into_response();
+                return ApiError::denied(denied.code, right).respond(family);
             }
             request.extensions_mut().insert(principal);
             next.run(request).await
@@ -142,6 +146,22 @@ async fn authenticate(
             Code::InvalidApiKey,
             "The API key is missing, unknown, expired or revoked.",
         )
-        .into_response(),
+        .respond(family),
     }
+}
+
+/// The headers in which the clients of some dialects show a key, where others use `authorization`:
+/// Anthropic's, Azure's and Google's.
+const KEY_HEADERS: [&str; 3] = ["x-api-key", "api-key", "x-goog-api-key"];
+
+/// The API key that a request shows. Who shows none is refused, and counted, as who shows a wrong one.
+fn shown(headers: &HeaderMap) -> &str {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, secret)| secret);
+    bearer.or_else(|| KEY_HEADERS.into_iter().find_map(text)).unwrap_or_default().trim()
 }

@@ -42,7 +42,8 @@ async fn only_a_key_in_force_opens_the_door() {
         asking(MARISOL.ssn),
         Request::chat(&body).header("authorization", &house.key),
         Request::chat(&body).header("authorization", &format!("Basic {}", house.key)),
-        Request::chat(&body).header("x-api-key", &house.key),
+        Request::chat(&body).header("x-api-key", &expired.secret),
+        Request::chat(&body).header("cookie", &house.key),
     ];
     let mut said = Vec::new();
     for request in &wrong {
@@ -55,6 +56,11 @@ async fn only_a_key_in_force_opens_the_door() {
     assert_eq!(upstream.connections(), 0);
     let lower = Request::chat(&body).header("authorization", &format!("bearer {}", house.key));
     assert_eq!(serving.call(&lower).await.status(), 200);
+    // The clients of other dialects show their key in headers of their own.
+    for header in ["x-api-key", "api-key", "x-goog-api-key"] {
+        let shown = Request::chat(&body).header(header, &house.key);
+        assert_eq!(serving.call(&shown).await.status(), 200, "{header}");
+    }
     serving.stop();
     let log = house.log();
     let refused = log.events().filter_map(|event| {

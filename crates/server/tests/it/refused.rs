@@ -219,7 +219,9 @@ async fn what_is_no_request_of_the_dialect_is_refused_by_its_head() {
     check_refusal(&named, 400, "invalid_request", &PLANTED);
     let hugely = serving.call(&good.clone().header("x-filler", &"x".repeat(128 << 10))).await;
     assert!(matches!(hugely.status(), 400 | 431), "{}", hugely.status());
-    for path in ["/v1/embeddings", "/v1/chat/completions/", "/v1/chat/completions/219-09-9999"] {
+    for path in
+        ["/v1/images/generations", "/v1/chat/completions/", "/v1/chat/completions/219-09-9999"]
+    {
         let body = user(&planted());
         let response = serving.call(&Request::post(path, &body).bearer(&house.key)).await;
         check_refusal(&response, 404, "unknown_route", &PLANTED);

@@ -4,6 +4,7 @@ use crate::house::{House, check_refusal, user};
 use crate::rules::Rules;
 use bytes::Bytes;
 use ledger::Event;
+use serde_json::json;
 use server::api::{Access, ROUTES};
 use testkit::client::Request;
 use testkit::people::MARISOL;
@@ -13,9 +14,50 @@ const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", 
 
 fn request(method: &str, path: &str) -> Request {
     // Of the tiles, the first hash; of the searches, one for nothing in particular.
-    let path = path.replace("{*tile}", "0/000.p/1");
-    let body = if path == "/log/search" { "{}".to_owned() } else { user(MARISOL.name).to_string() };
-    Request::new(method, &path, Bytes::from(body))
+    let named = [
+        ("{*tile}", "0/000.p/1"),
+        ("{*model}", "stand-in"),
+        ("{deployment}/{*below}", "stand-in/chat/completions"),
+        ("{model}/{how}", "stand-in/converse"),
+        ("{call}", "stand-in:generateContent"),
+    ];
+    let path = named.iter().fold(path.to_owned(), |path, (hole, value)| path.replace(hole, value));
+    let said = MARISOL.name;
+    let body = match path.as_str() {
+        "/log/search" => json!({}),
+        it if it.ends_with("/responses") || it.ends_with("/embeddings") => {
+            json!({ "model": "stand-in", "input": said })
+        }
+        it if it.ends_with("/completions") && !it.ends_with("/chat/completions") => {
+            json!({ "model": "stand-in", "prompt": said })
+        }
+        it if it.ends_with("/converse") => {
+            json!({ "messages": [{ "role": "user", "content": [{ "text": said }] }] })
+        }
+        it if it.ends_with(":generateContent") => {
+            json!({ "contents": [{ "role": "user", "parts": [{ "text": said }] }] })
+        }
+        _ => user(said),
+    };
+    Request::new(method, &path, Bytes::from(body.to_string()))
+}
+
+/// What a caller gets who may use a route. The agreement names chat completions, and the destination
+/// has them, so that everything that can be said in them is answered.
+fn expected(path: &str) -> (u16, &'static str) {
+    match path {
+        it if it.ends_with("/chat/completions") => (200, ""),
+        it if it.ends_with("/completions") || it.ends_with("/embeddings") => (403, "baa_scope"),
+        it if it.ends_with("/count_tokens") => (400, "unsupported_by_destination"),
+        _ => (200, ""),
+    }
+}
+
+/// Checks a refusal in whatever dialect's shape.
+fn check_denial(response: &testkit::client::Response, status: u16, code: &str) {
+    let text = response.text();
+    assert_eq!(response.status(), status, "{text}");
+    assert!(text.contains(code) && !text.contains(MARISOL.name), "{code} is not in {text}");
 }
 
 #[tokio::test]
@@ -41,10 +83,12 @@ async fn every_route_that_is_not_public_refuses_anonymous_callers() {
             Access::Caller => (&caller, Some(&reader)),
             Access::Auditor => (&reader, Some(&caller)),
         };
-        assert_eq!(right.status(), 200, "{name}: {}", right.text());
+        let (status, code) = expected(route.path);
+        assert_eq!(right.status(), status, "{name}: {}", right.text());
+        assert!(right.text().contains(code), "{name}: {}", right.text());
         if let Some(wrong) = wrong {
-            check_refusal(&anonymous, 401, "invalid_api_key", &[MARISOL.name]);
-            check_refusal(wrong, 403, "role_not_allowed", &[MARISOL.name]);
+            check_denial(&anonymous, 401, "invalid_api_key");
+            check_denial(wrong, 403, "role_not_allowed");
             denied += 1;
         }
         let tile = route.path.starts_with("/log/tile");
@@ -55,8 +99,14 @@ async fn every_route_that_is_not_public_refuses_anonymous_callers() {
         }
     }
     assert!(denied >= 5);
-    // The chat route was called once with a key that is for it.
-    assert_eq!(upstream.captured().len(), 1);
+    // Every route that asks a model was called once with a key that is for it.
+    let asks = ROUTES.iter().filter(|it| it.method == "POST" && it.access == Access::Caller);
+    let answered = asks.filter(|it| expected(it.path).0 == 200).count();
+    assert_eq!(upstream.captured().len(), answered);
+    for sent in upstream.captured() {
+        assert_eq!(sent.path, "/v1/chat/completions");
+        assert!(!sent.text().contains(MARISOL.name), "{}", sent.text());
+    }
     serving.stop();
     // What was refused is in the log, and each reading is: the tiles once, however many.
     let log = house.log();
@@ -80,7 +130,9 @@ async fn other_methods_and_other_routes_do_not_exist() {
     let serving = house.serve();
     for route in ROUTES {
         for method in METHODS {
-            if method == route.method {
+            // Two routes may share an address.
+            let has = |it: &server::api::Route| it.path == route.path && it.method == method;
+            if ROUTES.iter().any(has) {
                 continue;
             }
             // A log route asks for the method before it asks for the key.
@@ -93,9 +145,10 @@ async fn other_methods_and_other_routes_do_not_exist() {
         "/",
         "/v1",
         "/v1/",
-        "/v1/responses",
         "/v1/files",
-        "/v1/models/stand-in",
+        "/v1/models/",
+        "/v1beta/models",
+        "/openai/v1",
         "/v1/../v1/models",
         "//v1/models",
         "/V1/models",

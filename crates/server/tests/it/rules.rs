@@ -55,7 +55,7 @@ hosts = ["ADDRESS"]
 [[destination]]
 id = "cloud"
 title = "Example Cloud, under agreement"
-dialect = "openai"
+dialect = "openai_compatible"
 url = "URL"
 credential = "none"
 hops = ["examplecloud"]
@@ -87,7 +87,7 @@ hosts = ["ADDRESS"]
 [[destination]]
 id = "home"
 title = "Model on the clinic's own server"
-dialect = "openai"
+dialect = "openai_compatible"
 url = "URL"
 credential = "none"
 hops = ["home-model"]

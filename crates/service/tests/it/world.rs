@@ -88,7 +88,7 @@ hosts = ["{authority}"]
 [[destination]]
 id = "vendor"
 title = "Vendor"
-dialect = "openai"
+dialect = "openai_compatible"
 url = "{url}"
 credential = "none"
 hops = ["vendor"]
@@ -224,6 +224,8 @@ impl World {
             "messages": [{ "role": "user", "content": text }],
         });
         let request = Converse {
+            api: gate::rules::Api::ChatCompletions,
+            addressed: providers::Addressed::default(),
             principal: self.principal(),
             body: body.to_string().into_bytes(),
             purpose: None,

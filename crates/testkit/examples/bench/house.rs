@@ -170,7 +170,7 @@ hosts = ["{fast}", "{paced}"]
 [[destination]]
 id = "fast"
 title = "Stand-in that answers at once"
-dialect = "openai"
+dialect = "openai_compatible"
 url = "http://{fast}/v1"
 credential = "none"
 hops = ["vendor-inference"]
@@ -179,7 +179,7 @@ models = ["stand-in"]
 [[destination]]
 id = "paced"
 title = "Stand-in that takes its time"
-dialect = "openai"
+dialect = "openai_compatible"
 url = "http://{paced}/v1"
 credential = "none"
 hops = ["vendor-inference"]

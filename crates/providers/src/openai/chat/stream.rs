@@ -1,9 +1,9 @@
-//! A streamed chat completion, event by event.
+//! A streamed chat completion or completion, event by event.
 
-use super::answer::{Taker, usage};
+use crate::taker::{Taker, Tongue, member, usage};
 use gate::UpstreamFailure;
 use gate::prompt::{Lane, StreamEvent};
-use gate::shape::{Json, Key, Shape, Word};
+use gate::shape::{Json, Key, Shape};
 use phi::Text;
 use phi::surrogate::Escape;
 use std::collections::BTreeMap;
@@ -11,14 +11,15 @@ use std::collections::BTreeMap;
 /// The data of the event that ends a stream.
 const DONE: &str = "[DONE]";
 
-/// Reads the events of one streamed chat completion.
+/// Reads the events of one streamed chat completion, or of a completion as before there was chat.
 ///
 /// It knows which lanes have begun, so that when a choice ends, an event can carry the tail that the
 /// gate may hold back.
 #[derive(Debug)]
-pub struct StreamReader {
+pub(crate) struct StreamReader {
+    tongue: &'static Tongue,
     content_escape: Escape,
-    open: BTreeMap<Lane, Escape>,
+    open: BTreeMap<Lane, Option<Escape>>,
     envelope: Vec<(Key, Shape)>,
     done: bool,
 }
@@ -26,14 +27,12 @@ pub struct StreamReader {
 impl StreamReader {
     /// At the beginning of a stream. `content_escape` says how values are written into the answer's
     /// own text.
-    #[must_use]
-    pub const fn new(content_escape: Escape) -> Self {
-        Self { content_escape, open: BTreeMap::new(), envelope: Vec::new(), done: false }
+    pub(crate) const fn new(tongue: &'static Tongue, content_escape: Escape) -> Self {
+        Self { tongue, content_escape, open: BTreeMap::new(), envelope: Vec::new(), done: false }
     }
 
     /// Whether the stream's last event was read.
-    #[must_use]
-    pub const fn is_done(&self) -> bool {
+    pub(crate) const fn is_done(&self) -> bool {
         self.done
     }
 
@@ -42,7 +41,7 @@ impl StreamReader {
     /// # Errors
     /// [`UpstreamFailure::Garbage`] when it is not of the dialect, [`UpstreamFailure::Reported`] when
     /// it is an error.
-    pub fn read(&mut self, data: &str) -> Result<Vec<StreamEvent>, UpstreamFailure> {
+    pub(crate) fn read(&mut self, data: &str) -> Result<Vec<StreamEvent>, UpstreamFailure> {
         if data.trim() == DONE {
             self.done = true;
             return Ok(self.finish());
@@ -56,10 +55,10 @@ impl StreamReader {
         if !matches!(json.member("choices"), Some(Json::List(_))) {
             return Err(UpstreamFailure::Garbage);
         }
-        let usage = usage(&json);
+        let usage = usage(&json, "prompt_tokens", "completion_tokens");
         let Json::Map(members) = json else { return Err(UpstreamFailure::Garbage) };
 
-        let mut taker = Taker { content_escape: self.content_escape, parts: Vec::new() };
+        let mut taker = Taker::new(self.tongue, self.content_escape);
         let mut ended = Vec::new();
         let mut shape = Vec::with_capacity(members.len());
         for (key, value) in members {
@@ -90,9 +89,8 @@ impl StreamReader {
     }
 
     /// The events that carry what is still held back when the stream is over.
-    #[must_use]
-    pub fn finish(&mut self) -> Vec<StreamEvent> {
-        let nothing = Taker { content_escape: self.content_escape, parts: Vec::new() };
+    pub(crate) fn finish(&mut self) -> Vec<StreamEvent> {
+        let nothing = Taker::new(self.tongue, self.content_escape);
         let mut choices: Vec<u64> = self.open.keys().map(|lane| lane.choice).collect();
         choices.dedup();
         choices.into_iter().filter_map(|choice| self.tail(choice, &nothing)).collect()
@@ -117,6 +115,10 @@ impl StreamReader {
         for (key, value) in members {
             let value = match (key.expose(), value) {
                 ("delta", Json::Map(delta)) => self.delta(delta, index, ends, taker)?,
+                // Where a completion has its text.
+                ("text", Json::Text(text)) => {
+                    self.lane(text, Lane { choice: index, field: "text", call: 0 }, ends, taker)
+                }
                 (name, value) => taker.take(value, name),
             };
             shape.push((taker.key(key), value));
@@ -192,7 +194,7 @@ impl StreamReader {
     }
 
     fn lane(&mut self, text: Text, lane: Lane, ends: bool, taker: &mut Taker) -> Shape {
-        let escape = taker.escape(lane.field);
+        let escape = taker.restore(lane.field);
         if ends {
             self.open.remove(&lane);
         } else {
@@ -220,7 +222,7 @@ impl StreamReader {
     /// An event that ends the choice's open lanes, except those that `current` goes on with.
     fn tail(&mut self, choice: u64, current: &Taker) -> Option<StreamEvent> {
         let goes_on = |lane: &Lane| current.parts.iter().any(|part| part.lane == Some(*lane));
-        let lanes: Vec<(Lane, Escape)> = self
+        let lanes: Vec<(Lane, Option<Escape>)> = self
             .open
             .iter()
             .filter(|(lane, _)| lane.choice == choice && !goes_on(lane))
@@ -229,9 +231,10 @@ impl StreamReader {
         if lanes.is_empty() {
             return None;
         }
-        let mut taker = Taker { content_escape: self.content_escape, parts: Vec::new() };
+        let mut taker = Taker::new(self.tongue, self.content_escape);
         let mut delta = Vec::new();
         let mut calls = Vec::new();
+        let mut text = None;
         for (lane, escape) in lanes {
             self.open.remove(&lane);
             let hole = taker.part(Text::default(), escape, Some(lane), true);
@@ -242,6 +245,8 @@ impl StreamReader {
                     member("function", function),
                 ];
                 calls.push(Shape::Map(call));
+            } else if lane.field == "text" {
+                text = Some(hole);
             } else {
                 delta.push(member(lane.field, hole));
             }
@@ -249,9 +254,13 @@ impl StreamReader {
         if !calls.is_empty() {
             delta.push(member("tool_calls", Shape::List(calls)));
         }
+        let said = match text {
+            Some(text) => member("text", text),
+            None => member("delta", Shape::Map(delta)),
+        };
         let choice = Shape::Map(vec![
             member("index", Shape::Number(choice.into())),
-            member("delta", Shape::Map(delta)),
+            said,
             member("finish_reason", Shape::Null),
         ]);
         let mut shape = self.envelope.clone();
@@ -281,10 +290,4 @@ fn lane_field(name: &str) -> Option<&'static str> {
     ["content", "refusal", "reasoning_content", "reasoning"]
         .into_iter()
         .find(|field| *field == name)
-}
-
-fn member(name: &'static str, value: Shape) -> (Key, Shape) {
-    // The names here are short and of plain letters.
-    let key = Word::parse(name).map_or(Key::Part(usize::MAX), Key::Word);
-    (key, value)
 }

@@ -1,13 +1,6 @@
 //! Every field of a chat completion request, and what becomes of it.
 
-use crate::schema::{Field, Rule};
-
-const fn field(name: &'static str, place: &'static str, rule: Rule) -> Field {
-    Field { name, place, rule }
-}
-
-/// No model reads or writes more tokens at once; seven digits.
-const MAX_TOKENS: u64 = 9_999_999;
+use crate::schema::{Field, MAX_TOKENS, Rule, field};
 
 /// Choices of one answer, and alternatives of one token: the dialect's own limit is 128.
 const MAX_CHOICES: u64 = 128;
@@ -16,7 +9,7 @@ const MAX_CHOICES: u64 = 128;
 const MAX_CALLS: u64 = 4096;
 
 /// The request.
-pub(super) static CHAT: Rule = Rule::Object("the request", CHAT_FIELDS);
+pub(crate) static CHAT: Rule = Rule::Object("the request", CHAT_FIELDS);
 
 static CHAT_FIELDS: &[Field] = &[
     field("model", "model", Rule::Model),

@@ -1,0 +1,5 @@
+//! The dialect of Amazon Bedrock.
+
+mod fields;
+
+pub(crate) use fields::CONVERSE;

@@ -1,0 +1,5 @@
+//! The dialect of Google's Gemini.
+
+mod fields;
+
+pub(crate) use fields::GENERATE;

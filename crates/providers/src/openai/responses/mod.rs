@@ -1,0 +1,5 @@
+//! Responses.
+
+mod fields;
+
+pub(crate) use fields::RESPONSES;

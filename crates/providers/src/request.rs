@@ -1,0 +1,232 @@
+//! A caller's request, whatever its dialect.
+
+use crate::schema::{Rule, Unsupported, walk};
+use crate::turns::{Conversation, NoWords, is_conversation};
+use crate::{anthropic, bedrock, google, openai};
+use gate::prompt::{Call, Draft, Parts, Prompt, PromptPart};
+use gate::rules::{Api, Destination, Dialect};
+use gate::shape::{Json, Key, Shape};
+use gate::{Code, Refusal};
+use phi::Text;
+use phi::surrogate::Escape;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// What a request's address says of it, in dialects whose body does not.
+#[derive(Clone, Debug, Default)]
+pub struct Addressed {
+    /// The model.
+    pub model: Option<Text>,
+    /// Whether a stream is asked for.
+    pub stream: bool,
+}
+
+/// A request, taken apart: everything about it but its text.
+#[derive(Debug)]
+pub struct Request {
+    api: Api,
+    shape: Shape,
+    model: Text,
+    stream: bool,
+    escape: Escape,
+    counts: bool,
+}
+
+/// What a caller asked, and its text beside it.
+#[derive(Debug)]
+pub struct Asked {
+    /// The request.
+    pub request: Arc<Request>,
+    /// The prompt, for the gate.
+    pub prompt: Prompt,
+}
+
+impl Request {
+    /// Takes a request apart.
+    ///
+    /// # Errors
+    /// [`Unsupported`] when it is not in the dialect, or holds a field that is not scanned.
+    pub fn read(
+        api: Api,
+        addressed: Addressed,
+        json: Json,
+        written: Text,
+    ) -> Result<Asked, Unsupported> {
+        let (rule, needs) = table(api);
+        let model = match addressed.model {
+            Some(model) => model,
+            None => json
+                .member("model")
+                .and_then(Json::as_text)
+                .cloned()
+                .ok_or(Unsupported::Missing { field: "model" })?,
+        };
+        for field in needs {
+            let said = match json.member(field) {
+                Some(Json::List(_)) => true,
+                // What is asked of a model in one text has no turns.
+                Some(Json::Text(_)) => matches!(*field, "prompt" | "input"),
+                _ => false,
+            };
+            if !said {
+                return Err(Unsupported::Missing { field });
+            }
+        }
+        let stream = addressed.stream || matches!(json.member("stream"), Some(Json::Bool(true)));
+        let escape = if answers_in_json(api, &json) { Escape::Json } else { Escape::Plain };
+        let counts =
+            json.member("stream_options").and_then(|options| options.member("include_usage"));
+        let counts = matches!(counts, Some(Json::Bool(true)));
+        let mut parts = Parts::new();
+        let shape = walk(json, rule, "the request", &mut parts)?;
+        let request = Arc::new(Self { api, shape, model, stream, escape, counts });
+        let draft: Arc<dyn Draft> = Arc::<Self>::clone(&request);
+        let prompt = Prompt { draft, parts: parts.into_vec(), written };
+        Ok(Asked { request, prompt })
+    }
+
+    /// The interface in which it is asked.
+    #[must_use]
+    pub const fn api(&self) -> Api {
+        self.api
+    }
+
+    /// The route that the caller names. It is the caller's text until it matches a configured one.
+    #[must_use]
+    pub const fn model(&self) -> &Text {
+        &self.model
+    }
+
+    /// Whether a stream is asked for.
+    #[must_use]
+    pub const fn stream(&self) -> bool {
+        self.stream
+    }
+
+    /// How values are written into the answer's own text: as into JSON when that was asked for.
+    #[must_use]
+    pub const fn escape(&self) -> Escape {
+        self.escape
+    }
+
+    /// Whether the last event of a stream is to count tokens.
+    pub(crate) const fn counts(&self) -> bool {
+        self.counts
+    }
+
+    /// The interface of the destination that is called for this.
+    fn called(&self, destination: &Destination) -> Option<Api> {
+        if destination.has(self.api) {
+            return Some(self.api);
+        }
+        let converses = is_conversation(self.api);
+        let others = [Api::ChatCompletions, Api::Messages, Api::Converse, Api::GenerateContent];
+        others.into_iter().find(|other| converses && destination.has(*other))
+    }
+}
+
+impl Draft for Request {
+    fn write(&self, destination: &Destination, parts: &[PromptPart]) -> Result<Call<'_>, Refusal> {
+        let Some(api) = self.called(destination) else {
+            return Err(untranslatable(destination, self.api.as_str()));
+        };
+        let flags = flags(api, destination);
+        if api == self.api {
+            // The bytes as written say the same only where the address says nothing beside them and no
+            // flag is added.
+            let as_written = flags.is_empty() && self.shape.member("model").is_some();
+            let shape = if flags.is_empty() {
+                Cow::Borrowed(&self.shape)
+            } else {
+                Cow::Owned(flagged(self.shape.clone(), flags))
+            };
+            return Ok(Call { api, shape, as_written });
+        }
+        let conversation = Conversation::read(self.api, self.stream, &self.shape, parts);
+        let shape = conversation
+            .and_then(|conversation| conversation.write(api, destination.dialect()))
+            .map_err(|NoWords(what)| untranslatable(destination, &what))?;
+        Ok(Call { api, shape: Cow::Owned(flagged(shape, flags)), as_written: false })
+    }
+}
+
+/// The members that keep a vendor from keeping what it is sent: the vendor's own promise is in the
+/// agreement, and this holds it to it. 45 CFR 164.504(e)(2)(i).
+fn flags(api: Api, destination: &Destination) -> Vec<(Key, Shape)> {
+    let keeps = match destination.dialect() {
+        Dialect::OpenAi | Dialect::AzureOpenAi => !destination.is_inside(),
+        // They have no such member: what they keep is a matter of the account.
+        Dialect::OpenAiCompatible | Dialect::Anthropic | Dialect::Bedrock | Dialect::Vertex => {
+            false
+        }
+    };
+    let stores = matches!(api, Api::ChatCompletions | Api::Responses);
+    if keeps && stores {
+        vec![crate::taker::member("store", Shape::Bool(false))]
+    } else {
+        Vec::new()
+    }
+}
+
+/// The request with members of ours in place of the caller's of the same name.
+fn flagged(shape: Shape, flags: Vec<(Key, Shape)>) -> Shape {
+    let Shape::Map(members) = shape else { return shape };
+    let ours = |key: &Key| match key {
+        Key::Word(word) => {
+            flags.iter().any(|(flag, _)| matches!(flag, Key::Word(flag) if flag == word))
+        }
+        Key::Part(_) => false,
+    };
+    let mut members: Vec<(Key, Shape)> =
+        members.into_iter().filter(|(key, _)| !ours(key)).collect();
+    members.extend(flags);
+    Shape::Map(members)
+}
+
+fn untranslatable(destination: &Destination, what: &str) -> Refusal {
+    Refusal {
+        code: Code::UnsupportedByDestination,
+        message: format!(
+            "The destination \"{}\" has no words for \"{what}\", so the request cannot be carried there.",
+            destination.id()
+        )
+        .into(),
+        classes: Vec::new(),
+        reason: None,
+    }
+}
+
+/// What a request may hold, and which of its members must be text or a list.
+fn table(api: Api) -> (&'static Rule, &'static [&'static str]) {
+    match api {
+        Api::ChatCompletions => (&openai::chat::CHAT, &["messages"]),
+        Api::Completions => (&openai::plain::COMPLETIONS, &["prompt"]),
+        Api::Embeddings => (&openai::plain::EMBEDDINGS, &["input"]),
+        Api::Responses => (&openai::responses::RESPONSES, &["input"]),
+        Api::Messages => (&anthropic::MESSAGES, &["messages"]),
+        Api::CountTokens => (&anthropic::COUNT_TOKENS, &["messages"]),
+        Api::Converse => (&bedrock::CONVERSE, &["messages"]),
+        Api::GenerateContent => (&google::GENERATE, &["contents"]),
+    }
+}
+
+/// Whether the answer's own text is to be a JSON document.
+fn answers_in_json(api: Api, json: &Json) -> bool {
+    let path: &[&str] = match api {
+        Api::ChatCompletions => &["response_format", "type"],
+        Api::Responses => &["text", "format", "type"],
+        Api::Messages => {
+            return json.member("output_format").is_some()
+                || json
+                    .member("output_config")
+                    .is_some_and(|config| config.member("format").is_some());
+        }
+        Api::Converse => return json.member("outputConfig").is_some(),
+        Api::GenerateContent => &["generationConfig", "responseMimeType"],
+        Api::Completions | Api::Embeddings | Api::CountTokens => return false,
+    };
+    let found = path.iter().try_fold(json, |json, name| json.member(name));
+    found.and_then(Json::as_text).is_some_and(|kind| {
+        kind.expose().starts_with("json") || kind.expose() == "application/json"
+    })
+}

@@ -1,0 +1,218 @@
+//! Asking a model, in every dialect.
+
+use super::answer::{describe, no_store};
+use super::error::{ApiError, Family};
+use super::frame::Framing;
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::header::CONTENT_ENCODING;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream;
+use gate::rules::Api;
+use gate::{Code, Outcome};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use phi::Text;
+use providers::Addressed;
+use service::{Converse, Ended, House, Principal, Started, Step, Streamed};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// The largest request. A context of a million model tokens is about 4 MiB of English.
+const MAX_REQUEST_BYTES: usize = 4 << 20;
+
+/// How long a caller may take to send its request.
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
+
+type Asked = (State<Arc<House>>, Extension<Principal>, Request);
+
+macro_rules! handlers {
+    ($($(#[$doc:meta])* $name:ident = $api:ident;)*) => {
+        $($(#[$doc])*
+        pub(super) async fn $name(
+            State(house): State<Arc<House>>,
+            Extension(principal): Extension<Principal>,
+            request: Request,
+        ) -> Response {
+            let asked = (State(house), Extension(principal), request);
+            ask(Api::$api, Addressed::default(), asked).await
+        })*
+    };
+}
+
+handlers! {
+    /// `POST /v1/chat/completions`
+    chat_completions = ChatCompletions;
+    /// `POST /v1/completions`
+    completions = Completions;
+    /// `POST /v1/embeddings`
+    embeddings = Embeddings;
+    /// `POST /v1/responses`
+    responses = Responses;
+    /// `POST /v1/messages`
+    messages = Messages;
+    /// `POST /v1/messages/count_tokens`
+    count_tokens = CountTokens;
+}
+
+/// `POST /openai/deployments/{deployment}/...`: the deployment is the model, whatever the body says.
+pub(super) async fn deployment(
+    State(house): State<Arc<House>>,
+    Extension(principal): Extension<Principal>,
+    Path((deployment, below)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let api = match below.as_str() {
+        "chat/completions" => Api::ChatCompletions,
+        "completions" => Api::Completions,
+        "embeddings" => Api::Embeddings,
+        _ => return ApiError::not_found().into_response(),
+    };
+    let addressed = Addressed { model: Some(Text::new(deployment)), stream: false };
+    ask(api, addressed, (State(house), Extension(principal), request)).await
+}
+
+/// `POST /model/{model}/converse` and `/converse-stream`.
+pub(super) async fn converse(
+    State(house): State<Arc<House>>,
+    Extension(principal): Extension<Principal>,
+    Path((model, how)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let stream = match how.as_str() {
+        "converse" => false,
+        "converse-stream" => true,
+        _ => return ApiError::not_found().respond(Family::Bedrock),
+    };
+    let addressed = Addressed { model: Some(Text::new(model)), stream };
+    ask(Api::Converse, addressed, (State(house), Extension(principal), request)).await
+}
+
+/// `POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent`.
+pub(super) async fn generate(
+    State(house): State<Arc<House>>,
+    Extension(principal): Extension<Principal>,
+    Path(call): Path<String>,
+    request: Request,
+) -> Response {
+    let (model, stream) = match call.rsplit_once(':') {
+        Some((model, "generateContent")) => (model, false),
+        // Only as server-sent events: the other form is one JSON array that no client streams from.
+        Some((model, "streamGenerateContent")) => {
+            let asked = request.uri().query().unwrap_or_default();
+            if !asked.split('&').any(|pair| pair == "alt=sse") {
+                let message =
+                    "Ask for a stream as server-sent events: add ?alt=sse to the address.";
+                return ApiError::of(Code::InvalidRequest, message).respond(Family::Google);
+            }
+            (model, true)
+        }
+        _ => return ApiError::not_found().respond(Family::Google),
+    };
+    let addressed = Addressed { model: Some(Text::from(model)), stream };
+    ask(Api::GenerateContent, addressed, (State(house), Extension(principal), request)).await
+}
+
+/// Whose clients read errors of this interface.
+pub(super) const fn family(api: Api) -> Family {
+    match api {
+        Api::ChatCompletions | Api::Completions | Api::Embeddings | Api::Responses => {
+            Family::OpenAi
+        }
+        Api::Messages | Api::CountTokens => Family::Anthropic,
+        Api::Converse => Family::Bedrock,
+        Api::GenerateContent => Family::Google,
+    }
+}
+
+async fn ask(api: Api, addressed: Addressed, asked: Asked) -> Response {
+    let (State(house), Extension(principal), request) = asked;
+    let family = family(api);
+    let (parts, body) = request.into_parts();
+    if parts.headers.contains_key(CONTENT_ENCODING) {
+        return ApiError::of(Code::InvalidRequest, "Send the request's body without an encoding.")
+            .respond(family);
+    }
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(error) => return error.respond(family),
+    };
+    let header = |name| text(&parts.headers, name);
+    let converse = Converse {
+        principal,
+        api,
+        addressed,
+        body,
+        purpose: header("x-bulla-purpose"),
+        conversation: header("x-bulla-conversation").map(Text::new),
+        patient: header("x-bulla-patient").map(Text::new),
+    };
+    match house.converse(converse).await {
+        Started::Ended(ended) => whole(ended, family),
+        Started::Streamed(streamed) => streaming(streamed, Framing::of(api)),
+    }
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    // A value that is not text names nothing that is configured, so it is refused as such.
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+pub(super) async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
+    let collected = timeout(REQUEST_TIMEOUT, Limited::new(body, MAX_REQUEST_BYTES).collect()).await;
+    match collected {
+        Ok(Ok(collected)) => Ok(collected.to_bytes().into()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(ApiError::of(Code::TooLarge, "A request has at most 4 MiB."))
+        }
+        Ok(Err(_)) | Err(_) => {
+            Err(ApiError::of(Code::InvalidRequest, "The request did not arrive whole."))
+        }
+    }
+}
+
+/// An exchange that is over before anything was shown.
+fn whole(ended: Ended, family: Family) -> Response {
+    let Ended { exchange, released } = ended;
+    let Some(released) = released else {
+        let mut response = ApiError::unrecorded().respond(family);
+        describe(response.headers_mut(), exchange, None);
+        return response;
+    };
+    let (about, outcome, receipt) = *released;
+    let mut response = if let Outcome::Answered(answer) = outcome {
+        let mut response = (StatusCode::OK, answer.into_exposed()).into_response();
+        no_store(response.headers_mut(), "application/json");
+        response
+    } else {
+        // A stream's end is only told to those who got its beginning.
+        ApiError::of_outcome(&outcome).unwrap_or_else(ApiError::unrecorded).respond(family)
+    };
+    describe(response.headers_mut(), exchange, Some((&about, &receipt)));
+    response
+}
+
+/// An answer that streams in.
+fn streaming(streamed: Streamed, framing: Framing) -> Response {
+    let Streamed { about, receipt, steps } = streamed;
+    let events = stream::unfold(Some(steps), move |steps| async move {
+        let mut steps = steps?;
+        match steps.recv().await {
+            Some(Step::Window(window)) => {
+                Some((Ok::<_, Infallible>(framing.window(&window)), Some(steps)))
+            }
+            Some(Step::Ended(ended)) => Some((Ok(framing.last(&ended)), None)),
+            // The task ended without a word. The stream breaks off without its end, which tells
+            // the caller that it is not whole.
+            None => None,
+        }
+    });
+    let mut response = Response::new(Body::from_stream(events));
+    no_store(response.headers_mut(), framing.content_type());
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    describe(response.headers_mut(), about.exchange, Some((&about, &receipt)));
+    response
+}
