@@ -41,7 +41,7 @@ pub use pruning::Pruned;
 pub use rows::{
     ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, DocumentRow, Effect,
     Forgotten, HoldRow, KeyRole, LogPosition, MovedUnit, NewDocument, OpenDisposal, OpenIntent,
-    ShelfRow, TenantKeyRow, TenantRow,
+    ShelfRow, SpentRow, TenantKeyRow, TenantRow,
 };
 pub use search::{Candidates, Sought, Term};
 pub use store::Store;

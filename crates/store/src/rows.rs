@@ -224,6 +224,23 @@ pub struct MovedUnit {
     pub keys: WrappedKeys,
 }
 
+/// What one API key spent on one day over one route, or a difference of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpentRow {
+    /// The day on which the exchanges began, in UTC.
+    pub day: Day,
+    /// The API key.
+    pub key: ApiKeyId,
+    /// The route.
+    pub route: String,
+    /// The currency of `micros`; empty when nothing has a price.
+    pub currency: String,
+    /// Tokens.
+    pub tokens: i64,
+    /// Millionths of a unit of the currency.
+    pub micros: i64,
+}
+
 /// A change of the tables that is made in the same transaction as the record that speaks of it.
 ///
 /// Each is refused as a whole, with its entry, when it contradicts what is stored: a name taken, a
@@ -243,6 +260,8 @@ pub enum Effect {
     AddConfiguration(ConfigurationRow),
     /// The document that the record speaks of.
     AddDocument(NewDocument),
+    /// Adds to what was spent.
+    Spend(SpentRow),
     /// Something that is said once only: a second notice of the same name is refused.
     Notice(String),
 }
@@ -252,7 +271,7 @@ impl Effect {
     pub(crate) const fn is_governed(&self) -> bool {
         match self {
             Self::AddApiKey(_) | Self::RevokeApiKey { .. } | Self::AddConfiguration(_) => true,
-            Self::AddDocument(_) | Self::Notice(_) => false,
+            Self::AddDocument(_) | Self::Notice(_) | Self::Spend(_) => false,
         }
     }
 }

@@ -18,6 +18,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("schema/7.sql"),
     include_str!("schema/8.sql"),
     include_str!("schema/9.sql"),
+    include_str!("schema/10.sql"),
 ];
 
 /// What a PostgreSQL back end would say differently.
@@ -249,6 +250,16 @@ texts! {
     NEXT_MINUTE = "SELECT min(seq) FROM minutes WHERE tenant = $1 AND seq > $2";
     UNINDEXED = "SELECT before FROM unindexed WHERE tenant = $1";
 
+    ADD_SPENT = "INSERT INTO spent (tenant, day, key, route, currency, tokens, micros)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        ON CONFLICT (tenant, day, key, route, currency) DO UPDATE SET
+        tokens = min(tokens + excluded.tokens, 4611686018427387904),
+        micros = min(micros + excluded.micros, 4611686018427387904)";
+    SPENT = "SELECT s.day, s.key, k.owner, s.route, s.currency, s.tokens, s.micros
+        FROM spent s JOIN api_keys k ON k.id = s.key
+        WHERE s.tenant = $1 AND s.day >= $2";
+    PURGE_SPENT = "DELETE FROM spent WHERE tenant = $1 AND day < $2";
+
     ADD_NOTICE = "INSERT INTO notices (tenant, name) VALUES ($1, $2)";
     NOTICE = "SELECT 1 FROM notices WHERE tenant = $1 AND name = $2";
 }
@@ -356,7 +367,7 @@ mod tests {
 
     /// Tables with a row for each record, exchange, checkpoint or stamp: whatever reads one of them, or an
     /// organisation's part of it, from end to end takes longer with every year.
-    const GROWING: [&str; 14] = [
+    const GROWING: [&str; 15] = [
         "anchors",
         "blobs",
         "checkpoints",
@@ -366,6 +377,7 @@ mod tests {
         "minutes",
         "pruned",
         "records",
+        "spent",
         "stamps",
         "subtrees",
         "surrogates",

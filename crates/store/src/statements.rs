@@ -5,13 +5,13 @@ use crate::error::Fault;
 use crate::number::Number;
 use crate::rows::{
     ApiKeyRow, CheckpointRow, ConfigurationRow, Effect, Forgotten, LogPosition, NewDocument,
-    TenantRow,
+    SpentRow, TenantRow,
 };
 use crate::sql;
 use ledger::seal::PerClass;
 use ledger::tree::Complete;
 use ledger::{
-    Blob, ContentKeyId, Disposal, Event, Hash, Head, SealedSurrogate, TenantId, Time, Unit,
+    Blob, ContentKeyId, Day, Disposal, Event, Hash, Head, SealedSurrogate, TenantId, Time, Unit,
     WrappedUnit,
 };
 use rusqlite::types::FromSql;
@@ -297,6 +297,12 @@ pub(crate) fn apply_effect(
             let values = params![of, Number(seq), agreement, key, sha256, record, sealed];
             run_one(connection, sql::ADD_DOCUMENT, values, "adding a document")
         }
+        Effect::Spend(row) => {
+            let SpentRow { day, key, route, currency, tokens, micros } = row;
+            let (of, key) = (tenant.as_bytes(), key.as_bytes());
+            let values = params![of, day.number(), key, route, currency, tokens, micros];
+            run_one(connection, sql::ADD_SPENT, values, "adding to what was spent")
+        }
         Effect::Notice(name) => {
             let values = params![tenant.as_bytes(), name];
             run_one(connection, sql::ADD_NOTICE, values, "adding a notice")
@@ -371,6 +377,15 @@ pub(crate) fn purge_surrogates(
 ) -> Result<u64, Fault> {
     let values = params![tenant.as_bytes(), now.as_micros()];
     run(connection, sql::PURGE_SURROGATES, values, "purging surrogates")
+}
+
+pub(crate) fn purge_spent(
+    connection: &Connection,
+    tenant: TenantId,
+    before: Day,
+) -> Result<u64, Fault> {
+    let values = params![tenant.as_bytes(), before.number()];
+    run(connection, sql::PURGE_SPENT, values, "purging what was spent")
 }
 
 pub(crate) fn add_checkpoint(

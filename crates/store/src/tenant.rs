@@ -8,7 +8,7 @@ use crate::number::Number;
 use crate::pruning::{self, Pruned};
 use crate::rows::{
     ApiKeyRow, CheckpointRow, ConfigurationRow, ConfigurationVersion, DocumentRow, Effect,
-    Forgotten, HoldRow, KeyRole, LogPosition, OpenDisposal, OpenIntent,
+    Forgotten, HoldRow, KeyRole, LogPosition, OpenDisposal, OpenIntent, SpentRow,
 };
 use crate::search::{self, Candidates, Sought};
 use crate::sql;
@@ -18,8 +18,8 @@ use ledger::checkpoint::{Checkpoint, Signer};
 use ledger::proof::{self, Rows as _, Tiles};
 use ledger::seal::PerClass;
 use ledger::{
-    ApiKeyId, Blob, BlobPart, ContentKeyId, ConversationId, Entry, ExchangeId, Hash, Head, Journal,
-    LogId, Receipt, TenantId, Time, Unit, Unrecorded, WrappedUnit,
+    ApiKeyId, Blob, BlobPart, ContentKeyId, ConversationId, Day, Entry, ExchangeId, Hash, Head,
+    Journal, LogId, Receipt, TenantId, Time, Unit, Unrecorded, WrappedUnit,
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
@@ -105,6 +105,44 @@ impl Tenant {
             // INVARIANT: the writer answers a deletion with a count.
             Done::Appended(_) => Err(Error::Unrecorded(Unrecorded::Stopped)),
         }
+    }
+
+    /// Forgets what was spent before a day; says how many rows that were.
+    ///
+    /// # Errors
+    /// [`Error::Unrecorded`] when it is not durable.
+    pub async fn purge_spent(&self, before: Day) -> Result<u64, Error> {
+        match self.store.submit(Work::PurgeSpent { tenant: self.id, before }).await? {
+            Done::Rows(rows) => Ok(rows),
+            // INVARIANT: the writer answers a deletion with a count.
+            Done::Appended(_) => Err(Error::Unrecorded(Unrecorded::Stopped)),
+        }
+    }
+
+    /// Adds up what was spent from a day on, with the owner of each key: `add` gets `sum` and each row.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when it cannot be read.
+    pub async fn spent_since<T: Send + 'static>(
+        &self,
+        since: Day,
+        mut sum: T,
+        add: fn(&mut T, SpentRow, String),
+    ) -> Result<T, Error> {
+        let id = self.id;
+        self.store
+            .read(move |connection| {
+                let failed = Error::database("reading what was spent");
+                let mut statement = connection.prepare_cached(sql::SPENT).map_err(&failed)?;
+                let values = params![id.as_bytes(), since.number()];
+                let mut rows = statement.query(values).map_err(&failed)?;
+                while let Some(row) = rows.next().map_err(&failed)? {
+                    let (row, owner) = spent(row).map_err(&failed)?;
+                    add(&mut sum, row, owner);
+                }
+                Ok(sum)
+            })
+            .await
     }
 
     /// The API keys, ended ones too, oldest first.
@@ -712,6 +750,20 @@ where
 const CONFIGURATION: &str = "reading the configuration";
 
 /// A number as SQL has it; absent beyond what any row can hold.
+fn spent(row: &Row<'_>) -> rusqlite::Result<(SpentRow, String)> {
+    let day: i64 = row.get(0)?;
+    let spent = SpentRow {
+        // A day that no calendar has was not written here.
+        day: Day::from_number(day).ok_or(rusqlite::Error::IntegralValueOutOfRange(0, day))?,
+        key: ApiKeyId::from_bytes(row.get(1)?),
+        route: row.get(3)?,
+        currency: row.get(4)?,
+        tokens: row.get(5)?,
+        micros: row.get(6)?,
+    };
+    Ok((spent, row.get(2)?))
+}
+
 fn column(number: u64) -> Option<i64> {
     i64::try_from(number).ok()
 }

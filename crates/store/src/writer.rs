@@ -15,7 +15,7 @@ use crate::search::{self, Indexed};
 use crate::sql::{self, dialect};
 use crate::statements::{self, PROBE_BYTES, read_one, run};
 use ledger::{
-    Blob, ContentKeyId, DeploymentId, Entry, Head, LogId, Receipt, TenantId, Time, Unrecorded,
+    Blob, ContentKeyId, Day, DeploymentId, Entry, Head, LogId, Receipt, TenantId, Time, Unrecorded,
 };
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, params};
@@ -82,6 +82,10 @@ pub(crate) enum Work {
     PurgeSurrogates {
         tenant: TenantId,
         now: Time,
+    },
+    PurgeSpent {
+        tenant: TenantId,
+        before: Day,
     },
     MoveFeed {
         tenant: TenantId,
@@ -243,7 +247,10 @@ fn weight(work: &Work) -> usize {
             let bytes = effects.iter().map(|effect| match effect {
                 Effect::AddConfiguration(row) => row.bytes.len(),
                 Effect::AddDocument(document) => document.sealed.len(),
-                Effect::AddApiKey(_) | Effect::RevokeApiKey { .. } | Effect::Notice(_) => 0,
+                Effect::AddApiKey(_)
+                | Effect::RevokeApiKey { .. }
+                | Effect::Spend(_)
+                | Effect::Notice(_) => 0,
             });
             entry_weight(entry) + bytes.sum::<usize>()
         }
@@ -256,6 +263,7 @@ fn weight(work: &Work) -> usize {
         | Work::AddAnchor(_)
         | Work::AddCosignature { .. }
         | Work::PurgeSurrogates { .. }
+        | Work::PurgeSpent { .. }
         | Work::MoveFeed { .. }
         | Work::MoveCopy { .. }
         | Work::Prune { .. } => 0,
@@ -462,6 +470,9 @@ impl Writer {
             }
             Work::PurgeSurrogates { tenant, now } => {
                 statements::purge_surrogates(connection, *tenant, *now)?
+            }
+            Work::PurgeSpent { tenant, before } => {
+                statements::purge_spent(connection, *tenant, *before)?
             }
             Work::MoveFeed { tenant, feed, position } => {
                 statements::move_feed(connection, *tenant, feed, position)?

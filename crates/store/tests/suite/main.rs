@@ -14,4 +14,5 @@ mod guard;
 mod keys;
 mod pruning;
 mod search;
+mod spent;
 mod support;

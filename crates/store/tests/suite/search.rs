@@ -140,6 +140,7 @@ async fn records_from_before_the_index_are_found_too() {
         "DROP TABLE minutes",
         "DROP TABLE unindexed",
         "DROP TABLE documents",
+        "DROP TABLE spent",
         "DROP TRIGGER records_are_not_deleted",
         "DROP TABLE prunings",
         "DROP TABLE pruned",
