@@ -237,6 +237,8 @@ codes! {
     BaaScope = "baa_scope";
     /// A hop of the path is covered by nothing.
     BaaUncoveredHop = "baa_uncovered_hop";
+    /// What may be spent is spent.
+    BudgetExceeded = "budget_exceeded";
     /// The detector cannot run.
     DetectorUnavailable = "detector_unavailable";
     /// The request is not in the dialect.
@@ -247,6 +249,8 @@ codes! {
     KeysUnavailable = "keys_unavailable";
     /// No route of that name.
     ModelNotFound = "model_not_found";
+    /// There is no room for one more request.
+    Overloaded = "overloaded";
     /// The policy permits no treatment of a class that is present.
     PhiBlocked = "phi_blocked";
     /// The policy cannot be evaluated.
@@ -255,6 +259,8 @@ codes! {
     PurposeNotAllowed = "purpose_not_allowed";
     /// The request names no purpose and the key has none.
     PurposeRequired = "purpose_required";
+    /// A limit of requests, tokens or exchanges at once is reached.
+    RateLimited = "rate_limited";
     /// The key's owner is not among the readers of the log.
     ReaderNotAllowed = "reader_not_allowed";
     /// The key is for something else: a caller's key reads no log, an auditor's sends no prompts.

@@ -8,6 +8,7 @@ mod copy;
 pub(crate) mod destination;
 pub(crate) mod endpoint;
 mod feed;
+mod limit;
 pub(crate) mod name;
 mod outside;
 mod oversight;
@@ -28,6 +29,7 @@ pub use content::Keep;
 pub use copy::{CoveredCopy, LogCopy, MAX_COPIES, Place};
 pub use destination::{Api, Credential, Destination, Dialect, Route, Target};
 pub use feed::{CoveredFeed, Feed, FeedTarget, LineFormat, MAX_FEEDS};
+pub use limit::{Amount, Currency, Limit, Limits, MAX_LIMITS, Measure, Per, Price};
 pub use name::{Day, Malformed, Name, Slug, Title};
 pub use outside::{TimeAuthority, Witness};
 pub use oversight::{Oversight, Reviews};
@@ -37,6 +39,7 @@ use content::RawContent;
 use copy::RawCopy;
 use destination::{RawDestination, RawRoute};
 use feed::RawFeed;
+use limit::{RawLimit, RawPrice};
 use outside::{RawAnchoring, RawAuthority, RawWitness};
 use oversight::{RawLog, RawReview};
 use retention::RawRetention;
@@ -128,6 +131,7 @@ pub struct Rules {
     oversight: Oversight,
     feeds: BTreeMap<Slug, Feed>,
     copies: BTreeMap<Slug, LogCopy>,
+    limits: Limits,
     /// Every object as written, for [`Rules::diff`].
     objects: BTreeMap<String, toml::Value>,
 }
@@ -167,6 +171,8 @@ impl Rules {
         let copies = assembly.copies(&raw.copy)?;
         let destinations = assembly.destinations(&raw.destination)?;
         let routes = routes(&raw.route, &destinations)?;
+        let limits =
+            Limits::parse(raw.currency.as_ref(), &raw.limit, &raw.price, &routes, &destinations)?;
         let policy = policy(&raw, &destinations, &purposes)?;
         Ok(Self {
             sha256: Hash::of(text.as_bytes()),
@@ -184,6 +190,7 @@ impl Rules {
             oversight: Oversight::new(readers, reviews),
             feeds,
             copies,
+            limits,
             objects: objects(table),
         })
     }
@@ -297,6 +304,12 @@ impl Rules {
     #[must_use]
     pub fn copy(&self, id: &str) -> Option<&LogCopy> {
         self.copies.get(id)
+    }
+
+    /// How much may pass, and what it costs.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     pub(crate) const fn policy(&self) -> &Policy {
@@ -676,6 +689,11 @@ struct RawRules {
     feed: Vec<RawFeed>,
     #[serde(default)]
     copy: Vec<RawCopy>,
+    currency: Option<String>,
+    #[serde(default)]
+    limit: Vec<RawLimit>,
+    #[serde(default)]
+    price: Vec<RawPrice>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -113,6 +113,12 @@ impl ApiError {
         Self::of(code, message)
     }
 
+    /// There is no room for one more request.
+    pub(super) fn overloaded() -> Self {
+        let message = "There is no room for one more request. Try again soon.";
+        Self { retry_after_seconds: Some(1), ..Self::of(Code::Overloaded, message) }
+    }
+
     /// The record could not be made durable.
     pub(super) fn unrecorded() -> Self {
         Self::of(
@@ -291,6 +297,7 @@ const fn status(code: Code) -> StatusCode {
         Code::InvalidApiKey => StatusCode::UNAUTHORIZED,
         Code::BaaScope
         | Code::BaaUncoveredHop
+        | Code::BudgetExceeded
         | Code::PhiBlocked
         | Code::PurposeNotAllowed
         | Code::ReaderNotAllowed
@@ -305,13 +312,14 @@ const fn status(code: Code) -> StatusCode {
         Code::AuditUnavailable
         | Code::DetectorUnavailable
         | Code::KeysUnavailable
+        | Code::Overloaded
         | Code::PolicyUnavailable
         | Code::SurrogatesUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::UpstreamFailed
         | Code::UpstreamInvalid
         | Code::UpstreamUnauthorized
         | Code::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
-        Code::UpstreamRateLimited => StatusCode::TOO_MANY_REQUESTS,
+        Code::RateLimited | Code::UpstreamRateLimited => StatusCode::TOO_MANY_REQUESTS,
         Code::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
     }
 }
