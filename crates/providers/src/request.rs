@@ -30,6 +30,7 @@ pub struct Request {
     stream: bool,
     escape: Escape,
     counts: bool,
+    answer_tokens: Option<u64>,
 }
 
 /// What a caller asked, and its text beside it.
@@ -77,9 +78,10 @@ impl Request {
         let counts =
             json.member("stream_options").and_then(|options| options.member("include_usage"));
         let counts = matches!(counts, Some(Json::Bool(true)));
+        let answer_tokens = answer_tokens(api, &json);
         let mut parts = Parts::new();
         let shape = walk(json, rule, "the request", &mut parts)?;
-        let request = Arc::new(Self { api, shape, model, stream, escape, counts });
+        let request = Arc::new(Self { api, shape, model, stream, escape, counts, answer_tokens });
         let draft: Arc<dyn Draft> = Arc::<Self>::clone(&request);
         let prompt = Prompt { draft, parts: parts.into_vec(), written };
         Ok(Asked { request, prompt })
@@ -101,6 +103,12 @@ impl Request {
     #[must_use]
     pub const fn stream(&self) -> bool {
         self.stream
+    }
+
+    /// The most tokens that all choices of the answer may have together, when the caller says so.
+    #[must_use]
+    pub const fn answer_tokens(&self) -> Option<u64> {
+        self.answer_tokens
     }
 
     /// How values are written into the answer's own text: as into JSON when that was asked for.
@@ -208,6 +216,25 @@ fn table(api: Api) -> (&'static Rule, &'static [&'static str]) {
         Api::Converse => (&bedrock::CONVERSE, &["messages"]),
         Api::GenerateContent => (&google::GENERATE, &["contents"]),
     }
+}
+
+/// The most tokens that an answer may have, as the caller says.
+fn answer_tokens(api: Api, json: &Json) -> Option<u64> {
+    let number = |json: &Json, name| json.member(name).and_then(Json::as_u64);
+    let most = match api {
+        Api::ChatCompletions | Api::Completions => {
+            number(json, "max_completion_tokens").or_else(|| number(json, "max_tokens"))
+        }
+        Api::Responses => number(json, "max_output_tokens"),
+        Api::Messages => number(json, "max_tokens"),
+        Api::Converse => json.member("inferenceConfig").and_then(|it| number(it, "maxTokens")),
+        Api::GenerateContent => {
+            json.member("generationConfig").and_then(|it| number(it, "maxOutputTokens"))
+        }
+        // They are answered with numbers.
+        Api::Embeddings | Api::CountTokens => return Some(0),
+    };
+    most.map(|most| most.saturating_mul(number(json, "n").unwrap_or(1)))
 }
 
 /// Whether the answer's own text is to be a JSON document.

@@ -3,6 +3,7 @@
 use crate::house::{House, InForce};
 use crate::identity::Principal;
 use crate::keys::{Held, KeysError};
+use crate::limits::{Hold, LimitReached, Limited, Passage, Place};
 use gate::exchange::{
     Caller, Ended as Over, Exchange, Question, Scanned, Seal, StreamEnd, Streaming, World,
     surrogate_binding,
@@ -72,6 +73,8 @@ pub enum Started {
     Ended(Ended),
     /// An answer streams in.
     Streamed(Streamed),
+    /// A limit refused it.
+    Limited(Box<Limited>),
 }
 
 /// An exchange that is over.
@@ -110,6 +113,8 @@ enum Prepared {
     Sealed(Box<Ready>),
     /// There are none, so nothing of it is kept but that it was made.
     Unsealed { caller: Caller, question: Box<Question> },
+    /// A limit refused it, as others of the same caller just before, so it is only counted.
+    Counted(Box<Limited>),
 }
 
 /// A request that can be kept.
@@ -118,6 +123,7 @@ struct Ready {
     routed: Result<Routed, Unread>,
     written: Text,
     birth: Option<Birth>,
+    passage: Result<Hold, LimitReached>,
 }
 
 /// The keys and surrogates that an exchange goes on with.
@@ -155,15 +161,20 @@ struct Routed {
 /// Keeps a second first turn of a conversation out until the keys of the first are durable.
 type Birth = OwnedMutexGuard<()>;
 
-/// A journal that lets other turns of a new conversation in once its first record is durable.
+/// A journal that lets other turns of a new conversation in once its first record is durable, and keeps
+/// what the exchange spends with its records.
 struct Recorder<'a> {
     tenant: &'a store::Tenant,
     birth: Mutex<Option<Birth>>,
+    hold: Mutex<Hold>,
 }
 
 impl Journal for Recorder<'_> {
     async fn append(&self, entry: Entry) -> Result<Receipt, Unrecorded> {
-        let receipt = self.tenant.append(entry).await?;
+        let hold = || self.hold.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turn = hold().turn(&entry.event);
+        let receipt = self.tenant.append_with(entry, turn.effects()).await?;
+        hold().recorded(&turn);
         drop(self.birth.lock().unwrap_or_else(PoisonError::into_inner).take());
         Ok(receipt)
     }
@@ -181,13 +192,13 @@ enum Reached {
 
 impl House {
     /// Takes a request through the house. The exchange runs to its recorded end even when the
-    /// returned future is dropped.
-    pub async fn converse(self: &Arc<Self>, request: Converse) -> Started {
+    /// returned future is dropped, and keeps its place until then.
+    pub async fn converse(self: &Arc<Self>, request: Converse, place: Place) -> Started {
         let exchange = ExchangeId::mint(self.clock.now(), &*self.entropy);
         let (tell, told) = oneshot::channel();
         let house = Arc::clone(self);
         self.tasks.spawn(async move {
-            let _live = house.live.enter(exchange);
+            let (_live, _place) = (house.live.enter(exchange), place);
             Box::pin(house.run(exchange, request, tell)).await;
         });
         // The task tells before it ends, unless it panicked; then nothing is known, so nothing is
@@ -201,7 +212,8 @@ impl House {
         request: Converse,
         mut tell: oneshot::Sender<Started>,
     ) {
-        let recorder = Recorder { tenant: &self.tenant, birth: Mutex::new(None) };
+        let hold = Mutex::new(Hold::none());
+        let recorder = Recorder { tenant: &self.tenant, birth: Mutex::new(None), hold };
         let world = World { journal: &recorder, clock: &*self.clock, entropy: &*self.entropy };
         let ready = match self.prepare(exchange, request).await {
             Prepared::Sealed(ready) => ready,
@@ -210,8 +222,25 @@ impl House {
                 let _gone = tell.send(Started::Ended(ended)).is_err();
                 return;
             }
+            Prepared::Counted(limited) => {
+                let _gone = tell.send(Started::Limited(limited)).is_err();
+                return;
+            }
         };
-        let Ready { asked, routed, written, birth } = *ready;
+        let Ready { asked, routed, written, birth, passage } = *ready;
+        let hold = match passage {
+            Ok(hold) => hold,
+            Err(over) => {
+                let Asked { caller, question, seal, .. } = asked;
+                let route = question.route.clone();
+                let refused = Exchange::refused(caller, question, seal, written, over.refusal());
+                let ended = Some(commit(exchange, refused, &world).await);
+                let limited = Box::new(Limited { over, route, ended });
+                let _gone = tell.send(Started::Limited(limited)).is_err();
+                return;
+            }
+        };
+        *recorder.hold.lock().unwrap_or_else(PoisonError::into_inner) = hold;
         *recorder.birth.lock().unwrap_or_else(PoisonError::into_inner) = birth;
         let passed = match routed {
             Ok(routed) => Box::pin(self.pass(asked, routed, &world, &mut tell)).await,
@@ -259,6 +288,17 @@ impl House {
                 let refusal =
                     Refusal::fixed(Code::InvalidRequest, "The request's body is not UTF-8 text.");
                 (Text::new(written), Err(refusal))
+            }
+        };
+        let sent =
+            read.as_ref().ok().map(|it| (it.request.model().expose(), it.request.answer_tokens()));
+        let passage = match self.limit(&principal, in_force.as_ref(), sent, written.len()) {
+            Passage::Passed(hold) => Ok(hold),
+            Passage::Recorded(over) => Err(over),
+            Passage::Counted(over) => {
+                let route = read.ok().and_then(|it| routed(it, in_force.as_ref()).ok());
+                let route = route.map(|it| it.route);
+                return Prepared::Counted(Box::new(Limited { over, route, ended: None }));
             }
         };
         let too_long =
@@ -314,7 +354,7 @@ impl House {
             }
         };
         let asked = Asked { caller, question, seal, map };
-        Prepared::Sealed(Box::new(Ready { asked, routed, written, birth }))
+        Prepared::Sealed(Box::new(Ready { asked, routed, written, birth, passage }))
     }
 
     /// The name that the log has for a patient.

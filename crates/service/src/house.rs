@@ -5,6 +5,7 @@ use crate::copying::Copies;
 use crate::feed::Feeds;
 use crate::identity::{Denials, KeyRing, is_name};
 use crate::keys::{Keys, KeysError};
+use crate::limits::{Limits, Room};
 use crate::review::Reviews;
 use crate::tasks::Tasks;
 use crate::tiles::Readings;
@@ -200,6 +201,8 @@ pub struct House {
     pub(crate) refused: AtomicU64,
     /// Requests whose key was not for that, since they were last recorded.
     pub(crate) denied: Denials,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) room: Room,
     pub(crate) readings: Readings,
     /// Held while somebody searches the log.
     pub(crate) searching: tokio::sync::Mutex<()>,
@@ -298,6 +301,7 @@ impl House {
         let service = content_keys.service();
         let signer = read_signer(&setup.dir.join(SIGNER_FILE), &service, &log.to_string()).await?;
         let deployment_signer = deployment_signer(&setup, &service, log).await?;
+        let limits = Arc::new(Limits::load(&tenant, Arc::clone(&setup.clock)).await?);
         let house = Self {
             key_path: setup.key_path(),
             dir: setup.dir,
@@ -323,6 +327,8 @@ impl House {
             births: Births::default(),
             refused: AtomicU64::new(0),
             denied: Denials::default(),
+            limits,
+            room: Room::default(),
             readings: Readings::default(),
             searching: tokio::sync::Mutex::default(),
             reviews: Reviews::default(),

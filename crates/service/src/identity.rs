@@ -9,7 +9,7 @@ use ledger::{Actor, ActorKind, ApiKeyId, Entry, Event, Hash, Receipt, Time};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use store::{ApiKeyRow, Effect, KeyRole};
 use zeroize::Zeroizing;
 
@@ -76,7 +76,7 @@ pub enum KeyError {
 #[derive(Clone, Debug)]
 pub struct Principal {
     key: ApiKeyId,
-    owner: String,
+    owner: Arc<str>,
     purpose: Option<String>,
     role: KeyRole,
 }
@@ -106,7 +106,7 @@ type Counted = BTreeMap<(ApiKeyId, &'static str), (Actor, u64)>;
 pub(crate) struct Denials(Mutex<Counted>);
 
 impl Denials {
-    fn add(&self, (key, reason): (ApiKeyId, &'static str), actor: Actor, count: u64) {
+    pub(crate) fn add(&self, (key, reason): (ApiKeyId, &'static str), actor: Actor, count: u64) {
         let mut denials = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         denials.entry((key, reason)).or_insert((actor, 0)).1 += count;
     }
@@ -121,6 +121,11 @@ impl Principal {
     #[must_use]
     pub const fn key(&self) -> ApiKeyId {
         self.key
+    }
+
+    /// Whoever answers for its use.
+    pub(crate) fn owner(&self) -> Arc<str> {
+        Arc::clone(&self.owner)
     }
 
     /// The one purpose that the key may be used for.
@@ -138,7 +143,7 @@ impl Principal {
     /// The identity that records name.
     #[must_use]
     pub fn actor(&self) -> Actor {
-        Actor { kind: ActorKind::ApiKey, id: self.key.to_string(), name: self.owner.clone() }
+        Actor { kind: ActorKind::ApiKey, id: self.key.to_string(), name: self.owner.to_string() }
     }
 }
 
@@ -174,7 +179,7 @@ impl House {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(Unauthenticated);
         };
-        let (owner, purpose) = (row.owner.clone(), row.purpose.clone());
+        let (owner, purpose) = (row.owner.as_str().into(), row.purpose.clone());
         Ok(Principal { key: row.id, owner, purpose, role: row.role })
     }
 

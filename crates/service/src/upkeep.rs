@@ -252,6 +252,7 @@ impl House {
     async fn follow_calendar(&self) {
         let purged = self.tenant.purge_surrogates(self.clock.now()).await;
         log_failure("forgetting surrogates", purged.map_err(Error::from));
+        log_failure("forgetting what was spent", self.purge_spent().await);
         log_failure("disposing of agreements", self.retire_agreements().await);
         let applied = self.apply_retention().await;
         // Records go after what they commit to, and not while that could not go.

@@ -257,7 +257,7 @@ impl Limit {
 #[derive(Debug, Default)]
 pub struct Limits {
     currency: Option<Currency>,
-    limits: BTreeMap<Slug, Limit>,
+    all: BTreeMap<Slug, Limit>,
     prices: BTreeMap<(Slug, Name), Price>,
     has_budgets: bool,
 }
@@ -271,13 +271,13 @@ impl Limits {
 
     /// Every limit, in order of id.
     pub fn iter(&self) -> impl Iterator<Item = &Limit> {
-        self.limits.values()
+        self.all.values()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.limits.is_empty()
+        self.all.is_empty()
     }
 
     /// Whether there is one of a day or a month.
@@ -335,7 +335,7 @@ impl Limits {
                 Ok((word::<Slug>("id", &raw.id)?, ()))
             },
         )?;
-        let limits = super::each(
+        let all = super::each(
             "limit",
             raw_limits,
             |raw| &raw.id,
@@ -345,13 +345,13 @@ impl Limits {
                 Ok((limit.id.clone(), limit))
             },
         )?;
-        let mut measures = limits.values().flat_map(|limit| limit.bounds.iter().map(|it| it.0));
+        let mut measures = all.values().flat_map(|limit| limit.bounds.iter().map(|it| it.0));
         let has_budgets = measures.clone().any(Measure::is_budget);
         if currency.is_none() && (!prices.is_empty() || measures.any(Measure::is_money)) {
             let problem = "say in which currency the amounts of this file are";
             return Err(file(Fault::new("currency", problem)));
         }
-        Ok(Self { currency, limits, prices, has_budgets })
+        Ok(Self { currency, all, prices, has_budgets })
     }
 }
 

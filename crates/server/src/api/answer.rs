@@ -71,7 +71,8 @@ fn path(destination: &str, about: &About) -> String {
     }
 }
 
-fn put(headers: &mut HeaderMap, name: &'static str, value: String) {
+/// Adds a header.
+pub(super) fn put(headers: &mut HeaderMap, name: &'static str, value: String) {
     // Ids, labels and numbers are plain ASCII; a value that is not is left out.
     if let Ok(value) = HeaderValue::try_from(value) {
         headers.insert(HeaderName::from_static(name), value);

@@ -1,8 +1,10 @@
 //! Asking a model, in every dialect.
 
 use super::answer::{describe, no_store};
+use super::body;
 use super::error::{ApiError, Family};
 use super::frame::Framing;
+use super::limits::{self, OfRoute};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -12,20 +14,11 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 use gate::rules::Api;
 use gate::{Code, Outcome};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use phi::Text;
 use providers::Addressed;
-use service::{Converse, Ended, House, Principal, Started, Step, Streamed};
+use service::{Converse, Ended, House, Limited, Principal, Started, Step, Streamed};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::timeout;
-
-/// The largest request. A context of a million model tokens is about 4 MiB of English.
-const MAX_REQUEST_BYTES: usize = 4 << 20;
-
-/// How long a caller may take to send its request.
-const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 type Asked = (State<Arc<House>>, Extension<Principal>, Request);
 
@@ -136,8 +129,8 @@ async fn ask(api: Api, addressed: Addressed, asked: Asked) -> Response {
         return ApiError::of(Code::InvalidRequest, "Send the request's body without an encoding.")
             .respond(family);
     }
-    let body = match read(body).await {
-        Ok(body) => body,
+    let (body, place) = match body::read(&house, &principal, body).await {
+        Ok(read) => read,
         Err(error) => return error.respond(family),
     };
     let header = |name| text(&parts.headers, name);
@@ -150,9 +143,10 @@ async fn ask(api: Api, addressed: Addressed, asked: Asked) -> Response {
         conversation: header("x-bulla-conversation").map(Text::new),
         patient: header("x-bulla-patient").map(Text::new),
     };
-    match house.converse(converse).await {
+    match house.converse(converse, place).await {
         Started::Ended(ended) => whole(ended, family),
         Started::Streamed(streamed) => streaming(streamed, Framing::of(api)),
+        Started::Limited(limited) => limited_by(*limited, family),
     }
 }
 
@@ -161,17 +155,19 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
-pub(super) async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
-    let collected = timeout(REQUEST_TIMEOUT, Limited::new(body, MAX_REQUEST_BYTES).collect()).await;
-    match collected {
-        Ok(Ok(collected)) => Ok(collected.to_bytes().into()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(ApiError::of(Code::TooLarge, "A request has at most 4 MiB."))
-        }
-        Ok(Err(_)) | Err(_) => {
-            Err(ApiError::of(Code::InvalidRequest, "The request did not arrive whole."))
-        }
+/// A request that a limit refused. Unless it was only counted, it is an exchange that is over.
+fn limited_by(limited: Limited, family: Family) -> Response {
+    let Limited { over, route, ended } = limited;
+    let mut response = match &ended {
+        Some(Ended { released: None, .. }) => ApiError::unrecorded().respond(family),
+        Some(Ended { released: Some(_), .. }) | None => limits::refused(&over, family),
+    };
+    if let Some(Ended { exchange, released }) = ended {
+        let recorded = released.as_ref().map(|it| (&it.0, &it.2));
+        describe(response.headers_mut(), exchange, recorded);
     }
+    response.extensions_mut().insert(OfRoute(route));
+    response
 }
 
 /// An exchange that is over before anything was shown.
@@ -192,6 +188,7 @@ fn whole(ended: Ended, family: Family) -> Response {
         ApiError::of_outcome(&outcome).unwrap_or_else(ApiError::unrecorded).respond(family)
     };
     describe(response.headers_mut(), exchange, Some((&about, &receipt)));
+    response.extensions_mut().insert(OfRoute(about.route));
     response
 }
 
@@ -214,5 +211,6 @@ fn streaming(streamed: Streamed, framing: Framing) -> Response {
     no_store(response.headers_mut(), framing.content_type());
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     describe(response.headers_mut(), about.exchange, Some((&about, &receipt)));
+    response.extensions_mut().insert(OfRoute(about.route));
     response
 }

@@ -4,7 +4,7 @@
 //! a patient is PHI.
 
 use super::answer::no_store;
-use super::ask::read;
+use super::body;
 use super::error::ApiError;
 use axum::Extension;
 use axum::extract::{Request, State};
@@ -171,8 +171,8 @@ pub(super) async fn search(
     Extension(reader): Extension<Principal>,
     request: Request,
 ) -> Response {
-    let body = match read(request.into_body()).await {
-        Ok(body) => body,
+    let (body, _place) = match body::read(&house, &reader, request.into_body()).await {
+        Ok(read) => read,
         Err(error) => return error.into_response(),
     };
     // What the parser says of a body would repeat it.

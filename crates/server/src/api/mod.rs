@@ -3,9 +3,11 @@
 
 mod answer;
 mod ask;
+mod body;
 mod error;
 mod frame;
 mod health;
+mod limits;
 mod log;
 
 use axum::Router;
@@ -139,8 +141,12 @@ async fn authenticate(
             if let Err(denied) = house.permit(&principal, right) {
                 return ApiError::denied(denied.code, right).respond(family);
             }
-            request.extensions_mut().insert(principal);
-            next.run(request).await
+            request.extensions_mut().insert(principal.clone());
+            let mut response = next.run(request).await;
+            if right == Right::Ask {
+                limits::describe(&house, &principal, &mut response);
+            }
+            response
         }
         Err(_) => ApiError::of(
             Code::InvalidApiKey,

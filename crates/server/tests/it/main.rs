@@ -36,6 +36,7 @@ mod forgotten;
 mod full_disk;
 mod keys;
 mod killed;
+mod limits;
 mod looking;
 mod offline;
 mod python;

@@ -16,6 +16,7 @@ mod copies;
 mod feeds;
 mod forgetting;
 mod keys;
+mod limits;
 mod looking;
 mod pruning;
 mod time;

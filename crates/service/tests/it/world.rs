@@ -232,7 +232,8 @@ impl World {
             conversation: conversation.map(phi::Text::from),
             patient: patient.map(phi::Text::from),
         };
-        let Started::Ended(ended) = self.house.converse(request).await else {
+        let place = self.house.enter(&request.principal).await.unwrap();
+        let Started::Ended(ended) = self.house.converse(request, place).await else {
             panic!("no stream was asked for");
         };
         let (_, outcome, receipt) = *ended.released.expect("recorded");
