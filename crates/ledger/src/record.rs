@@ -307,7 +307,8 @@ pub enum Event {
     AccessDenied {
         /// Whose key it is.
         actor: Actor,
-        /// Why, from a short list: `role_not_allowed`, `reader_not_allowed`.
+        /// Why, from a short list: `role_not_allowed`, `reader_not_allowed`, `rate_limited`,
+        /// `budget_exceeded`, `overloaded`.
         reason: String,
         /// How many requests, since the record of this kind before.
         count: u64,

@@ -117,6 +117,12 @@ impl Denials {
 }
 
 impl Principal {
+    /// A caller for a test of something else.
+    #[cfg(test)]
+    pub(crate) fn caller(key: ApiKeyId, owner: &str) -> Self {
+        Self { key, owner: owner.into(), purpose: None, role: KeyRole::Caller }
+    }
+
     /// The API key.
     #[must_use]
     pub const fn key(&self) -> ApiKeyId {

@@ -1,8 +1,10 @@
 //! Limits as a caller meets them, over many connections, a killed server and too little room.
 
-use crate::house::{House, Serving, check_refusal, user};
+use crate::house::{Done, House, Serving, check_refusal, user};
+use crate::python::python;
 use crate::rules::Rules;
 use ledger::Event;
+use std::process::Command;
 use std::time::Duration;
 use testkit::client::{Client, Request, Response};
 use testkit::upstream::{Reply, Upstream};
@@ -13,7 +15,7 @@ use tokio::time::Instant;
 const MAX_REQUEST_BYTES: usize = 4 << 20;
 
 /// What all requests together may have.
-const HELD_BYTES: usize = 128 << 20;
+const HELD_BYTES: usize = 64 << 20;
 
 fn limit(more: &str) -> String {
     format!("[[limit]]\nid = \"each\"\n{more}\n")
@@ -201,4 +203,39 @@ async fn requests_wait_for_room_and_are_refused_when_there_is_none() {
         .events()
         .any(|event| matches!(event, Event::AccessDenied { reason, .. } if reason == "overloaded"));
     assert!(denied, "who found no room is counted");
+}
+
+/// Two exchanges where one may be at once: the client of whoever comes second waits and tries again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the Python client; cargo xtask test runs it"]
+async fn the_official_openai_client_waits_as_it_is_told_and_does_not_try_a_spent_budget_again() {
+    let upstream = Upstream::start(Reply::echo().starting_after(Duration::from_millis(1500))).await;
+    let price = "[[price]]\nid = \"one\"\ndestination = \"cloud\"\nmodel = \"stand-in\"\n\
+                 prompt = \"1\"\ncompletion = \"1\"\n";
+    let rules = Rules::cloud(&upstream).with("schema = 1", "schema = 1\ncurrency = \"USD\"");
+    let busy = rules.clone().and(&limit("per = \"key\"\nconcurrent = 1"));
+    let house = House::with(&busy);
+    let serving = house.serve();
+    let run = |mode: &str| {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/python/limits.py");
+        let mut client = Command::new(python());
+        client.arg(script).args(["--base-url", &format!("http://{}/v1", serving.address)]);
+        client.args(["--api-key", &house.key, "--model", "stand-in", "--expect", mode]);
+        tokio::task::spawn_blocking(move || Done::of(&mut client).ok())
+    };
+    let said = run("wait").await.unwrap();
+    assert!(said.contains("\"retries\": [0, 1]") || said.contains("\"retries\": [0, 2]"), "{said}");
+
+    let spent = rules.and(price).and(&limit("per = \"key\"\nmoney_per_day = \"0\""));
+    house.apply(&spent).ok();
+    serving.follows(2).await;
+    let said = run("spent").await.unwrap();
+    assert!(said.contains("budget_exceeded"), "{said}");
+    drop(serving);
+    let log = house.log();
+    let refused = log.outcomes().into_values();
+    let spent = refused.filter(|it| it.code.as_deref() == Some("budget_exceeded")).count();
+    assert_eq!(spent, 1, "it was tried once");
+    assert!(!log.events().any(|it| matches!(it, Event::AccessDenied { reason, .. }
+        if reason == "budget_exceeded")));
 }

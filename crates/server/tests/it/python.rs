@@ -51,7 +51,7 @@ fn every_line_of_a_feed_is_what_the_public_schemas_say() {
 
 /// What a program that uses the package would have to be told.
 #[expect(clippy::disallowed_methods, reason = "the test's only word from its runner")]
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let python = std::env::var("BULLA_TEST_PYTHON");
     python.expect("BULLA_TEST_PYTHON names the Python; `cargo xtask test` sets it").into()
 }

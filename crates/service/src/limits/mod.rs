@@ -365,3 +365,6 @@ impl State {
         self.tidy_at = SUBJECTS.max(self.subjects.len().saturating_mul(2));
     }
 }
+
+#[cfg(test)]
+mod tests;

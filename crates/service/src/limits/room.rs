@@ -15,10 +15,10 @@ use tokio::time::timeout;
 /// checks and auditors get an answer while every place is taken.
 const MAX_EXCHANGES: usize = 2048;
 
-/// Bytes of bodies that are held at once, until their exchange ended. A body costs several times its bytes
-/// while it is taken apart, treated and sealed (docs/limits.md has the figure), so this is what keeps a
-/// machine with 2 GiB alive; it is room for 32 of the largest requests, or 2048 of 64 KiB.
-const HELD_BYTES: usize = 128 << 20;
+/// Bytes of bodies that are held at once, until their exchange ended. While a body is taken apart, scanned,
+/// treated and sealed it costs up to 17 times its bytes (docs/limits.md), so this is about one GiB: room for
+/// 16 of the largest requests, which keep 16 cores busy, or for 1024 of 64 KiB.
+const HELD_BYTES: usize = 64 << 20;
 
 /// How long a request waits for room: long enough for a burst to pass, shorter than any client waits.
 const WAIT: Duration = Duration::from_secs(2);
