@@ -486,7 +486,7 @@ fn no_error_repeats_a_value_of_the_file() {
         ("sees = \"content\"", "sees = "),
         ("boundary = \"inside\"", "boundary = "),
         ("agreement = \"baa-examplecloud\"", "agreement = "),
-        ("dialect = \"openai\"", "dialect = "),
+        ("dialect = \"openai_compatible\"", "dialect = "),
         ("url = \"https://api.examplecloud.example/v1\"", "url = "),
         ("credential = \"none\"", "credential = "),
         ("hops = [\"clinic-model\"]", "hops = "),

@@ -51,6 +51,8 @@ fn body(text: &str) -> Value {
 
 async fn start(world: &World, principal: &Principal, body: &Value) -> Started {
     let request = Converse {
+        api: gate::rules::Api::ChatCompletions,
+        addressed: providers::Addressed::default(),
         principal: principal.clone(),
         body: body.to_string().into_bytes(),
         purpose: None,
@@ -246,7 +248,9 @@ async fn a_place_among_those_at_once_is_free_when_the_exchange_ended_however_it_
         let place = house.enter(&caller).await.unwrap();
         let body = body("hello").to_string().into_bytes();
         let (purpose, conversation, patient) = (None, None, None);
-        let request = Converse { principal: caller, body, purpose, conversation, patient };
+        let (api, addressed) = (gate::rules::Api::ChatCompletions, providers::Addressed::default());
+        let request =
+            Converse { principal: caller, api, addressed, body, purpose, conversation, patient };
         house.converse(request, place).await
     };
     let mut callers = Vec::new();
