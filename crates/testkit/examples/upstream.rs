@@ -13,12 +13,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 use testkit::upstream::canned::{Canned, Says, Settings};
 use testkit::upstream::{
-    Arguments, Call, Captured, Cut, Fault, Pieces, Reply, Source, Split, Upstream,
+    Arguments, Block, Call, Captured, Citation, Cut, Fault, Pieces, Reply, Source, Split, Upstream,
 };
 
 const USAGE: &str = "\
 usage: upstream [--port N] [--canned | --canned-surrogate] [--first-ms N] [--gap-ms N]
-                [--script echo|echo-all|tools|parallel-tools|refusal|text=TEXT]
+                [--script echo|echo-all|tools|parallel-tools|refusal|everything|text=TEXT]
                 [--chars N] [--split-bytes N] [--reasoning] [--ascii]
                 [--fault hang|hang=N|cut=N|reset=N|end=N|garbage=N|broken-json=N|error=N|
                          huge=BYTES|endless=N|status=N|redirect=URL|html|gzip|content-type]
@@ -137,10 +137,24 @@ fn script(name: &str) -> Option<Reply> {
         ("echo-all", "") => Some(Reply::echo_all()),
         ("tools", "") => Some(Reply::calls(calls)),
         ("parallel-tools", "") => Some(Reply::interleaved_calls(calls)),
+        ("everything", "") => Some(Reply::blocks(everything(calls))),
         ("refusal", "") => Some(Reply::refusal("I cannot help with that.")),
         ("text", text) => Some(Reply::text(text)),
         _ => None,
     }
+}
+
+/// A block of every kind but a refusal.
+fn everything(calls: Vec<Call>) -> Vec<Block> {
+    let fixed = |text: &str| Source::Fixed(text.to_owned());
+    let citation = Citation { title: fixed("Chart"), cited: fixed("BP 132/84") };
+    let said = [
+        Block::Thinking(Source::LastUser, "c2lnbmVkLWJ5LW1vZGVs".to_owned()),
+        Block::Redacted("c2VhbGVkLWJ5LW1vZGVs".to_owned()),
+        Block::Text(Source::LastUser),
+        Block::Cited(fixed("The pressure is normal."), citation),
+    ];
+    said.into_iter().chain(calls.into_iter().map(Block::Call)).collect()
 }
 
 fn fault_named(name: &str) -> Option<Fault> {

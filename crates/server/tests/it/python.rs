@@ -7,7 +7,9 @@ use gate::rules::LineFormat;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::Command;
-use testkit::upstream::{Arguments, Call, Captured, Reply, Script, Source, Upstream};
+use testkit::upstream::{
+    Arguments, Block, Call, Captured, Citation, Reply, Script, Source, Upstream,
+};
 use testkit::{notes, records};
 
 /// Every kind of record in every format, as the Python script wants it.
@@ -134,4 +136,50 @@ async fn the_official_openai_client_works_unchanged() {
     }
     assert!(bulla().arg("--version").output().unwrap().status.success());
     house.log();
+}
+
+/// A block of every kind but a refusal.
+fn everything() -> Reply {
+    let fixed = |text: &str| Source::Fixed(text.to_owned());
+    let citation = Citation { title: fixed("Chart"), cited: fixed("BP 132/84") };
+    let note = Arguments::Fields(vec![("note".to_owned(), Source::LastUser)]);
+    Reply::blocks(vec![
+        Block::Thinking(Source::LastUser, "c2lnbmVkLWJ5LW1vZGVs".to_owned()),
+        Block::Redacted("c2VhbGVkLWJ5LW1vZGVs".to_owned()),
+        Block::Text(Source::LastUser),
+        Block::Cited(fixed("The pressure is normal."), citation),
+        Block::Call(Call::new("look_up", Arguments::Surrogates)),
+        Block::Call(Call::new("save", note)),
+    ])
+}
+
+/// The judge of the stand-in: the clients of OpenAI, Anthropic, Google and Amazon, unchanged.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs the Python clients; cargo xtask test runs it"]
+async fn the_official_clients_read_what_the_stand_in_says_in_every_dialect() {
+    let python = python();
+    let upstream = Upstream::start(everything()).await;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/python/standin.py");
+    let mut client = Command::new(python);
+    client.arg(script).arg(format!("http://{}", upstream.address()));
+    let output = tokio::task::spawn_blocking(move || client.output().unwrap()).await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let wrong = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}{wrong}");
+    let checks = said.lines().filter(|line| line.contains("\"ok\": true")).count();
+    assert!(checks >= 50 && !said.contains("\"ok\": false"), "{said}");
+    // What each client shows for its credential.
+    let sent = |path: &str, header: &str| {
+        let captured = upstream.captured();
+        let request = captured.iter().find(|it| it.path.contains(path)).unwrap();
+        request.header(header).unwrap_or_else(|| panic!("{path} without {header}")).to_owned()
+    };
+    assert_eq!(sent("/v1/responses", "authorization"), "Bearer key-of-the-test");
+    assert_eq!(sent("/v1/messages", "x-api-key"), "key-of-the-test");
+    assert_eq!(sent("/v1/messages", "anthropic-version"), "2023-06-01");
+    assert_eq!(sent(":generateContent", "x-goog-api-key"), "key-of-the-test");
+    assert!(
+        sent("/converse", "authorization").starts_with("AWS4-HMAC-SHA256 Credential=AKIATEST/")
+    );
+    assert!(!sent("/converse", "x-amz-date").is_empty());
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use testkit::client::{Response, chat, streamed};
 use testkit::notes::{self, Note};
 use testkit::people::{DESMOND, MARISOL, SOLVEIG};
-use testkit::upstream::{Arguments, Call, Captured, Pieces, Reply, Source, Upstream};
+use testkit::upstream::{Arguments, Block, Call, Captured, Pieces, Reply, Source, Upstream};
 
 fn check_clean(note: &Note, captured: &Captured) {
     let left: Vec<_> = note.planted.iter().filter(|it| captured.holds(&it.value)).collect();
@@ -292,7 +292,7 @@ async fn text_that_looks_like_a_surrogate_stays_what_it_is() {
 #[tokio::test]
 async fn refusals_and_thoughts_are_restored_like_any_text() {
     let note = notes::second_patient();
-    let refusal = Reply::say(testkit::upstream::Say::Refusal(Source::LastUser));
+    let refusal = Reply::blocks(vec![Block::Refusal(Source::LastUser)]);
     let thinking = Reply::text("Yes.").with_reasoning(Source::LastUser);
     let upstream = Upstream::start(Reply::echo()).await;
     let house = House::with(&Rules::cloud(&upstream));

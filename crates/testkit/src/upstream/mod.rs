@@ -1,27 +1,45 @@
-//! A stand-in for an OpenAI-compatible model server, on loopback.
+//! A stand-in for a model server of any dialect, on loopback.
 //!
 //! A [`Script`] says what it answers; a [`Reply`] is one answer, with the way its bytes are cut and
-//! the fault it shows. Every request is kept as it arrived, so that a test can read what left.
+//! the fault it shows. It is written once, as [`Block`]s, and played in the dialect of whichever
+//! request comes. Every request is kept as it arrived, so that a test can read what left.
 //!
 //! - `mod`: the server and what it captured.
 //! - [`reply`](Reply): what to say, how to cut it, how to fail.
-//! - `openai`: the shapes of the OpenAI chat API.
+//! - [`tokens`](Tokens): what stands for a value in a prompt, and places for it in a script.
+//! - `asked`: what a request asks for, whatever its [`Dialect`].
+//! - `said`: what a reply says to it.
+//! - `chat`, `responses`, `legacy`, `messages`, `converse`, `gemini`: the shapes of the dialects.
+//! - `eventstream`: Amazon's binary framing.
 //! - `wire`: turns an answer into timed pieces of bytes.
 //! - [`tls`]: certificates, right and wrong ones.
 //! - [`canned`]: a server with next to no cost of its own, for the bench.
 
+pub(crate) mod asked;
 pub mod canned;
-mod openai;
+mod chat;
+mod converse;
+pub(crate) mod eventstream;
+mod gemini;
+mod legacy;
+mod messages;
 mod reply;
+mod responses;
+mod said;
 pub mod tls;
+mod tokens;
 mod wire;
 
+pub use asked::Dialect;
 pub use canned::Canned;
-pub use openai::surrogates_in;
+pub use chat::surrogates_in;
 pub use reply::{
-    Arguments, Call, Cut, Fault, Framing, Pieces, Reply, Say, Script, Source, Split, Tools,
+    Arguments, Block, Call, Citation, Cut, Fault, Framing, Pieces, Reply, Script, Source, Split,
+    Tools,
 };
+pub use said::{Feature, carries};
 pub use tls::{Authority, Flaw};
+pub use tokens::Tokens;
 
 use crate::task;
 use bytes::{Bytes, BytesMut};

@@ -1,6 +1,7 @@
 //! What a scripted model says, how its bytes are cut, and how it fails.
 
 use super::Captured;
+use super::tokens::Tokens;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +56,10 @@ pub enum Source {
     Surrogates,
     /// This text.
     Fixed(String),
+    /// This text with places that are filled from the prompt: `{0}` is its first token, `{1}` its
+    /// second, `{0 cut}`, `{0 lower}` and `{0 changed}` mangled forms of it, `{user}` what the user
+    /// said last, `{all}` everything that was said.
+    Template(String),
 }
 
 /// The arguments of a tool call.
@@ -66,6 +71,8 @@ pub enum Arguments {
     Surrogates,
     /// This text, whether or not it is JSON.
     Raw(Source),
+    /// This document; its keys and texts are templates.
+    Json(serde_json::Value),
 }
 
 /// One tool call.
@@ -94,15 +101,31 @@ pub enum Tools {
     Interleaved,
 }
 
-/// What the model says.
+/// Where a text comes from, as models that read documents say it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Say {
+pub struct Citation {
+    /// The title of the document.
+    pub title: Source,
+    /// What stands there.
+    pub cited: Source,
+}
+
+/// One block of an answer, in the order in which it is said. Each dialect writes it in its own form;
+/// what a dialect has no form for is left out there ([`super::carries`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Block {
     /// Text.
     Text(Source),
-    /// A refusal, in the field of that name.
+    /// Text that cites a document.
+    Cited(Source, Citation),
+    /// What was thought, with the signature of the model server over it (empty: none).
+    Thinking(Source, String),
+    /// What was thought and is shown to nobody: text of the model server's own.
+    Redacted(String),
+    /// A tool call.
+    Call(Call),
+    /// A refusal, in the field or with the reason that the dialect has for it.
     Refusal(Source),
-    /// Tool calls, after a text if there is one.
-    Calls(Option<Source>, Vec<Call>, Tools),
 }
 
 /// How content is cut into deltas.
@@ -227,8 +250,9 @@ pub enum Fault {
 /// One answer of the model.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    pub(crate) say: Say,
-    pub(crate) reasoning: Option<Source>,
+    pub(crate) blocks: Vec<Block>,
+    pub(crate) order: Tools,
+    pub(crate) tokens: Tokens,
     pub(crate) logprobs: bool,
     pub(crate) finish: Option<String>,
     pub(crate) pieces: Pieces,
@@ -247,13 +271,14 @@ impl Default for Reply {
 }
 
 impl Reply {
-    /// Says this, in deltas of four characters (so that a surrogate spans several), each event in
-    /// one write, without a fault.
+    /// Says these blocks, in deltas of four characters (so that a surrogate spans several), each event
+    /// in one write, without a fault.
     #[must_use]
-    pub fn say(say: Say) -> Self {
+    pub fn blocks(blocks: Vec<Block>) -> Self {
         Self {
-            say,
-            reasoning: None,
+            blocks,
+            order: Tools::InTurn,
+            tokens: Tokens::bulla(),
             logprobs: false,
             finish: None,
             pieces: Pieces::Chars(4),
@@ -269,37 +294,37 @@ impl Reply {
     /// The text of the last user message.
     #[must_use]
     pub fn echo() -> Self {
-        Self::say(Say::Text(Source::LastUser))
+        Self::blocks(vec![Block::Text(Source::LastUser)])
     }
 
     /// The texts of all messages, joined by ` | `.
     #[must_use]
     pub fn echo_all() -> Self {
-        Self::say(Say::Text(Source::AllMessages))
+        Self::blocks(vec![Block::Text(Source::AllMessages)])
     }
 
     /// This text.
     #[must_use]
     pub fn text(text: &str) -> Self {
-        Self::say(Say::Text(Source::Fixed(text.to_owned())))
+        Self::blocks(vec![Block::Text(Source::Fixed(text.to_owned()))])
     }
 
     /// This refusal.
     #[must_use]
     pub fn refusal(text: &str) -> Self {
-        Self::say(Say::Refusal(Source::Fixed(text.to_owned())))
+        Self::blocks(vec![Block::Refusal(Source::Fixed(text.to_owned()))])
     }
 
     /// These tool calls, one after the other.
     #[must_use]
     pub fn calls(calls: Vec<Call>) -> Self {
-        Self::say(Say::Calls(None, calls, Tools::InTurn))
+        Self::blocks(calls.into_iter().map(Block::Call).collect())
     }
 
     /// These tool calls, their pieces interleaved.
     #[must_use]
     pub fn interleaved_calls(calls: Vec<Call>) -> Self {
-        Self::say(Say::Calls(None, calls, Tools::Interleaved))
+        Self::calls(calls).interleaved()
     }
 
     /// An echo with this fault.
@@ -314,10 +339,23 @@ impl Reply {
         Self { fault, ..self }
     }
 
-    /// Thinks aloud first, in `reasoning_content`.
+    /// Thinks aloud first, in `reasoning_content` of chat completions.
     #[must_use]
-    pub fn with_reasoning(self, source: Source) -> Self {
-        Self { reasoning: Some(source), ..self }
+    pub fn with_reasoning(mut self, source: Source) -> Self {
+        self.blocks.insert(0, Block::Thinking(source, String::new()));
+        self
+    }
+
+    /// Streams a piece of each tool call in turn, where the dialect can.
+    #[must_use]
+    pub fn interleaved(self) -> Self {
+        Self { order: Tools::Interleaved, ..self }
+    }
+
+    /// Takes this for what stands for a value in a prompt.
+    #[must_use]
+    pub fn seeing(self, tokens: Tokens) -> Self {
+        Self { tokens, ..self }
     }
 
     /// Sends log probabilities although the request may not ask for them.
@@ -326,7 +364,8 @@ impl Reply {
         Self { logprobs: true, ..self }
     }
 
-    /// Ends for this reason: `length`, `content_filter`.
+    /// Ends for this reason, in the words of chat completions: `length`, `content_filter`. The other
+    /// dialects say it in theirs.
     #[must_use]
     pub fn with_finish(self, reason: &str) -> Self {
         Self { finish: Some(reason.to_owned()), ..self }
@@ -368,11 +407,46 @@ impl Reply {
         Self { first_after, ..self }
     }
 
-    /// The bytes of the body that a request with this JSON body would get, faults left out.
+    /// The bytes of the body that a chat request with this JSON body would get, faults left out.
     ///
     /// Its length tells how many places there are at which the stream can be cut.
     #[must_use]
     pub fn body(&self, request: &serde_json::Value) -> Vec<u8> {
-        super::wire::events(self, request, 0).concat()
+        self.body_at("/v1/chat/completions", request).unwrap_or_default()
+    }
+
+    /// The bytes of the body that a request to this path would get, faults left out; none when no
+    /// model server has that path.
+    #[must_use]
+    pub fn body_at(&self, path: &str, request: &serde_json::Value) -> Option<Vec<u8>> {
+        let route = super::asked::Route::of("POST", path, request)?;
+        let asked = super::asked::Asked::new(route, request, self.tokens.clone());
+        Some(super::wire::events(self, &asked, 0).concat())
+    }
+
+    /// The same with the mangled forms of tokens (`{0 cut}`) written out, as a captured request gives
+    /// them: they stand for nothing, so they are the same in whatever is delivered.
+    pub(crate) fn settled(&self, captured: &Captured) -> Self {
+        let request = captured.json();
+        let Some(asked) = super::asked::Asked::of(captured, &request, self.tokens.clone()) else {
+            return self.clone();
+        };
+        let text = |source: &Source| match source {
+            Source::Template(template) => Source::Template(asked.settled(template)),
+            Source::LastUser | Source::AllMessages | Source::Surrogates | Source::Fixed(_) => {
+                source.clone()
+            }
+        };
+        let block = |block: &Block| match block {
+            Block::Text(source) => Block::Text(text(source)),
+            Block::Cited(source, citation) => {
+                let (title, cited) = (text(&citation.title), text(&citation.cited));
+                Block::Cited(text(source), Citation { title, cited })
+            }
+            Block::Thinking(source, signature) => Block::Thinking(text(source), signature.clone()),
+            Block::Refusal(source) => Block::Refusal(text(source)),
+            Block::Redacted(_) | Block::Call(_) => block.clone(),
+        };
+        Self { blocks: self.blocks.iter().map(block).collect(), ..self.clone() }
     }
 }

@@ -1,8 +1,9 @@
 //! Turns an answer into timed pieces of bytes, with its fault.
 
-use super::Captured;
-use super::openai::{Asked, chunks, completion};
-use super::reply::{Cut, Fault, Framing, Reply, Source, Split};
+use super::asked::{Asked, Dialect};
+use super::eventstream::{self, crc32};
+use super::reply::{Cut, Fault, Framing, Pieces, Reply, Source, Split};
+use super::{Captured, chat, converse, gemini, legacy, messages, responses};
 use bytes::Bytes;
 use hyper::Response;
 use hyper::body::{Body, Frame};
@@ -143,12 +144,11 @@ pub(super) fn answer(
     reset: &Arc<AtomicBool>,
 ) -> Option<Response<Pieced>> {
     let request = captured.json();
-    let asked = Asked::new(&request);
     let path = captured.path.split('?').next().unwrap_or_default();
-    let page = match (captured.method.as_str(), path) {
-        ("POST", "/v1/chat/completions") => chat(reply, &asked, captured.number)?,
-        ("GET", "/v1/models") => Page::json(200, &models()),
-        _ => Page::json(404, &error("no such route", "invalid_request_error", "not_found")),
+    let page = match Asked::of(captured, &request, reply.tokens.clone()) {
+        Some(asked) => answered(reply, &asked, captured.number)?,
+        None if captured.method == "GET" && path == "/v1/models" => Page::json(200, &models()),
+        None => Page::json(404, &error("no such route", "invalid_request_error", "not_found")),
     };
     let mut response = Response::builder().status(page.status);
     for (name, value) in page.headers {
@@ -187,19 +187,87 @@ fn error(message: &str, kind: &str, code: &str) -> Value {
     json!({ "error": { "message": message, "type": kind, "param": null, "code": code } })
 }
 
-/// An error whose message repeats the prompt, as careless servers do.
+/// An error whose message repeats the prompt, as careless servers do, in the shape of the dialect.
 fn telling_error(asked: &Asked<'_>, status: u16) -> Value {
     let prompt = asked.text(&Source::AllMessages);
-    let (kind, code) = match status {
-        401 => ("invalid_request_error", "invalid_api_key"),
-        429 => ("rate_limit_error", "rate_limit_exceeded"),
-        400..=499 => ("invalid_request_error", "bad_request"),
-        _ => ("server_error", "internal_error"),
-    };
-    error(&format!("failed while answering: {prompt}"), kind, code)
+    let message = format!("failed while answering: {prompt}");
+    match asked.route.dialect {
+        Dialect::Messages | Dialect::CountTokens => {
+            let kind = match status {
+                401 => "authentication_error",
+                429 => "rate_limit_error",
+                400..=499 => "invalid_request_error",
+                _ => "api_error",
+            };
+            json!({ "type": "error", "error": { "type": kind, "message": message },
+                    "request_id": "req_standin" })
+        }
+        Dialect::Converse => json!({ "message": message }),
+        Dialect::Gemini => {
+            let word = match status {
+                401 => "UNAUTHENTICATED",
+                429 => "RESOURCE_EXHAUSTED",
+                400..=499 => "INVALID_ARGUMENT",
+                _ => "INTERNAL",
+            };
+            json!({ "error": { "code": status, "message": message, "status": word } })
+        }
+        Dialect::Chat | Dialect::Responses | Dialect::Completions | Dialect::Embeddings => {
+            let (kind, code) = match status {
+                401 => ("invalid_request_error", "invalid_api_key"),
+                429 => ("rate_limit_error", "rate_limit_exceeded"),
+                400..=499 => ("invalid_request_error", "bad_request"),
+                _ => ("server_error", "internal_error"),
+            };
+            error(&message, kind, code)
+        }
+    }
 }
 
-fn chat(reply: &Reply, asked: &Asked<'_>, number: usize) -> Option<Page> {
+/// The same error as an event of a stream.
+fn error_event(asked: &Asked<'_>, sent: usize) -> Event {
+    let error = telling_error(asked, 500);
+    let message = error.pointer("/error/message").cloned().unwrap_or_default();
+    match asked.route.dialect {
+        Dialect::Responses => Event::typed(json!({ "type": "error", "code": "server_error",
+            "message": message, "param": null, "sequence_number": sent })),
+        Dialect::Messages | Dialect::CountTokens => Event::typed(error),
+        Dialect::Converse => {
+            Event { name: Some("internalServerException".to_owned()), exception: true, data: error }
+        }
+        Dialect::Chat | Dialect::Completions | Dialect::Embeddings | Dialect::Gemini => {
+            Event::unnamed(error)
+        }
+    }
+}
+
+/// One event of a stream.
+pub(super) struct Event {
+    name: Option<String>,
+    /// Bedrock sends an exception in place of an event.
+    exception: bool,
+    data: Value,
+}
+
+impl Event {
+    /// An event that has no name.
+    pub(super) fn unnamed(data: Value) -> Self {
+        Self { name: None, exception: false, data }
+    }
+
+    /// An event with a name of its own.
+    pub(super) fn named(name: &str, data: Value) -> Self {
+        Self { name: Some(name.to_owned()), exception: false, data }
+    }
+
+    /// An event that is named as its member `type` says.
+    pub(super) fn typed(data: Value) -> Self {
+        let name = data.get("type").and_then(Value::as_str).map(str::to_owned);
+        Self { name, exception: false, data }
+    }
+}
+
+fn answered(reply: &Reply, asked: &Asked<'_>, number: usize) -> Option<Page> {
     match &reply.fault {
         Fault::HangBeforeHeaders => return None,
         Fault::Status { status, retry_after } => {
@@ -233,9 +301,17 @@ fn chat(reply: &Reply, asked: &Asked<'_>, number: usize) -> Option<Page> {
 }
 
 fn spoken(reply: &Reply, asked: &Asked<'_>, number: usize) -> Page {
-    let mut content_type =
-        if asked.streamed() { "text/event-stream; charset=utf-8" } else { "application/json" };
-    let mut headers = vec![("x-request-id", format!("req_standin{number:010}"))];
+    let mut content_type = content_type(asked);
+    let id = match asked.route.dialect {
+        Dialect::Messages | Dialect::CountTokens => "request-id",
+        Dialect::Converse => "x-amzn-requestid",
+        Dialect::Chat
+        | Dialect::Responses
+        | Dialect::Completions
+        | Dialect::Embeddings
+        | Dialect::Gemini => "x-request-id",
+    };
+    let mut headers = vec![(id, format!("req_standin{number:010}"))];
     if asked.streamed() {
         headers.push(("cache-control", "no-cache".to_owned()));
     }
@@ -266,15 +342,70 @@ fn announced(reply: &Reply, events: &[Vec<u8>], ending: &[Step]) -> Option<usize
     }
 }
 
-/// The framed events of an answer without its fault; a JSON body is one event.
-pub(super) fn events(reply: &Reply, request: &Value, number: usize) -> Vec<Vec<u8>> {
-    let asked = Asked::new(request);
-    if !asked.streamed() {
-        return vec![written(reply, &completion(reply, &asked, number)).into_bytes()];
+fn content_type(asked: &Asked<'_>) -> &'static str {
+    match asked.route.dialect {
+        _ if !asked.streamed() => "application/json",
+        Dialect::Converse => "application/vnd.amazon.eventstream",
+        Dialect::Gemini if !asked.route.events => "application/json",
+        Dialect::Chat
+        | Dialect::Responses
+        | Dialect::Completions
+        | Dialect::Embeddings
+        | Dialect::Messages
+        | Dialect::CountTokens
+        | Dialect::Gemini => "text/event-stream; charset=utf-8",
     }
-    let chunks = chunks(reply, &asked, number);
-    let texts = chunks.iter().map(|chunk| written(reply, chunk));
-    texts.chain(["[DONE]".to_owned()]).map(|text| framed(reply, &text)).collect()
+}
+
+/// The framed events of an answer without its fault; a JSON body is one event.
+pub(super) fn events(reply: &Reply, asked: &Asked<'_>, number: usize) -> Vec<Vec<u8>> {
+    if !asked.streamed() {
+        return vec![written(reply, &whole(reply, asked, number)).into_bytes()];
+    }
+    let events = streamed(reply, asked, number);
+    if asked.route.dialect == Dialect::Gemini && !asked.route.events {
+        return listed(reply, &events);
+    }
+    let mut framed: Vec<Vec<u8>> = events.iter().map(|it| self::framed(reply, asked, it)).collect();
+    if matches!(asked.route.dialect, Dialect::Chat | Dialect::Completions) {
+        framed.push(line(reply, None, "[DONE]"));
+    }
+    framed
+}
+
+fn whole(reply: &Reply, asked: &Asked<'_>, number: usize) -> Value {
+    match asked.route.dialect {
+        Dialect::Chat => chat::whole(reply, asked, number),
+        Dialect::Responses => responses::whole(reply, asked, number),
+        Dialect::Completions => legacy::whole(reply, asked, number),
+        Dialect::Embeddings => legacy::embeddings(asked),
+        Dialect::Messages => messages::whole(reply, asked, number),
+        Dialect::CountTokens => messages::count(reply, asked),
+        Dialect::Converse => converse::whole(reply, asked),
+        Dialect::Gemini => gemini::whole(reply, asked, number),
+    }
+}
+
+fn streamed(reply: &Reply, asked: &Asked<'_>, number: usize) -> Vec<Event> {
+    let unnamed = |chunks: Vec<Value>| chunks.into_iter().map(Event::unnamed).collect();
+    match asked.route.dialect {
+        Dialect::Chat => unnamed(chat::chunks(reply, asked, number)),
+        Dialect::Completions => unnamed(legacy::chunks(reply, asked, number)),
+        Dialect::Gemini => unnamed(gemini::chunks(reply, asked, number)),
+        Dialect::Responses => responses::events(reply, asked, number),
+        Dialect::Messages => messages::events(reply, asked, number),
+        Dialect::Converse => converse::events(reply, asked),
+        Dialect::Embeddings | Dialect::CountTokens => Vec::new(),
+    }
+}
+
+/// Gemini's stream without `alt=sse`: a JSON array that comes in pieces.
+fn listed(reply: &Reply, events: &[Event]) -> Vec<Vec<u8>> {
+    let piece = |(at, event): (usize, &Event)| {
+        let before = if at == 0 { "[" } else { ",\r\n" };
+        format!("{before}{}", written(reply, &event.data)).into_bytes()
+    };
+    events.iter().enumerate().map(piece).chain([b"]".to_vec()]).collect()
 }
 
 fn written(reply: &Reply, value: &Value) -> String {
@@ -295,22 +426,43 @@ fn written(reply: &Reply, value: &Value) -> String {
     escaped
 }
 
-fn framed(reply: &Reply, data: &str) -> Vec<u8> {
-    match reply.framing {
-        Framing::Plain => format!("data: {data}\n\n"),
-        Framing::Crlf => format!("data: {data}\r\n\r\n"),
-        Framing::Tight => format!("data:{data}\n\n"),
-        Framing::Comments => format!(": keep-alive\n\ndata: {data}\n\n"),
+/// An event as it stands on the wire of its dialect.
+fn framed(reply: &Reply, asked: &Asked<'_>, event: &Event) -> Vec<u8> {
+    let data = written(reply, &event.data);
+    let name = event.name.as_deref();
+    if asked.route.dialect != Dialect::Converse {
+        return line(reply, name, &data);
     }
-    .into_bytes()
+    let kind = if event.exception { "exception" } else { "event" };
+    let naming = if event.exception { ":exception-type" } else { ":event-type" };
+    let headers = [
+        (naming, name.unwrap_or_default()),
+        (":content-type", "application/json"),
+        (":message-type", kind),
+    ];
+    eventstream::message(&headers, data.as_bytes())
+}
+
+/// A server-sent event (WHATWG HTML section 9.2).
+fn line(reply: &Reply, name: Option<&str>, data: &str) -> Vec<u8> {
+    let (blank, end) = match reply.framing {
+        Framing::Plain | Framing::Comments => (" ", "\n"),
+        Framing::Crlf => (" ", "\r\n"),
+        Framing::Tight => ("", "\n"),
+    };
+    let comment = match reply.framing {
+        Framing::Comments => ": keep-alive\n\n",
+        Framing::Plain | Framing::Crlf | Framing::Tight => "",
+    };
+    let name = name.map(|name| format!("event:{blank}{name}{end}")).unwrap_or_default();
+    format!("{comment}{name}data:{blank}{data}{end}{end}").into_bytes()
 }
 
 /// The events with the fault worked in, and what happens after the last of them.
 fn faulty(reply: &Reply, asked: &Asked<'_>, number: usize) -> (Vec<Vec<u8>>, Vec<Step>) {
-    let request = asked.body();
-    let mut events = events(reply, request, number);
+    let mut events = events(reply, asked, number);
     let frame = |text: &str| {
-        if asked.streamed() { framed(reply, text) } else { text.as_bytes().to_vec() }
+        if asked.streamed() { line(reply, None, text) } else { text.as_bytes().to_vec() }
     };
     // What was said before the fault: whole events of a stream, half of a JSON body.
     let before = |after: usize| -> Vec<Vec<u8>> {
@@ -331,7 +483,11 @@ fn faulty(reply: &Reply, asked: &Asked<'_>, number: usize) -> (Vec<Vec<u8>>, Vec
         }
         Fault::Error { after } => {
             let mut sent = if asked.streamed() { before(*after) } else { Vec::new() };
-            sent.push(frame(&telling_error(asked, 500).to_string()));
+            sent.push(if asked.streamed() {
+                framed(reply, asked, &error_event(asked, sent.len()))
+            } else {
+                telling_error(asked, 500).to_string().into_bytes()
+            });
             (sent, vec![Step::Cut(Cut::End)])
         }
         Fault::Endless { after } => {
@@ -348,18 +504,20 @@ fn faulty(reply: &Reply, asked: &Asked<'_>, number: usize) -> (Vec<Vec<u8>>, Vec
             (events, Vec::new())
         }
         Fault::Huge { after, bytes } => {
-            let huge = Reply::text(&"a".repeat(*bytes)).in_pieces(super::Pieces::Whole);
-            let mut inflated = self::events(&huge, request, number);
+            let huge = Reply::text(&"a".repeat(*bytes)).in_pieces(Pieces::Whole);
+            let mut inflated = self::events(&huge, asked, number);
             if !asked.streamed() {
                 return (inflated, Vec::new());
             }
-            // The second event of a stream is its first content.
-            events.insert((*after).min(events.len()), inflated.swap_remove(1));
+            // The longest event of a stream is the first that has it all.
+            let longest = inflated.iter().map(Vec::len).max().unwrap_or(0);
+            inflated.retain(|event| event.len() == longest);
+            events.insert((*after).min(events.len()), inflated.swap_remove(0));
             (events, Vec::new())
         }
         Fault::TalkAfterDone if asked.streamed() => {
-            let more = chunks(&reply.clone().in_pieces(super::Pieces::Whole), asked, number);
-            events.extend(more.get(1).map(|chunk| frame(&chunk.to_string())));
+            let again = reply.clone().in_pieces(Pieces::Whole);
+            events.extend(self::events(&again, asked, number).into_iter().nth(1));
             (events, Vec::new())
         }
         Fault::None
@@ -427,14 +585,6 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
-            if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 }
-        })
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -445,12 +595,6 @@ mod tests {
             assert_eq!(cut(b"abcdef", &[place, place, 2]).concat(), b"abcdef");
         }
         assert_eq!(cut(b"abcdef", &[2, 4]), [b"ab", b"cd", b"ef"]);
-    }
-
-    #[test]
-    fn the_checksum_is_that_of_gzip() {
-        // The check value of CRC-32/ISO-HDLC.
-        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
     }
 
     #[test]
