@@ -8,6 +8,7 @@
 //!   of what was planted.
 //! - [`upstream`]: a model server that says what a script tells it, keeps what it was sent, and
 //!   fails in the ways real ones fail.
+//! - [`conformance`]: vectors for any gateway that takes identifiers out and puts them back.
 //! - [`authority`]: a time-stamping authority made with OpenSSL, which proves nothing to anybody.
 //! - [`keys`]: key services that encrypt with keys of their own, and can be told to fail.
 //! - [`bucket`]: object storage that writes nothing over anything, and fails when told to.
@@ -20,6 +21,7 @@ pub mod authority;
 pub mod bucket;
 pub mod client;
 pub mod clock;
+pub mod conformance;
 pub mod disk;
 pub mod entropy;
 pub mod keys;
