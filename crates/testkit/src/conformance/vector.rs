@@ -148,6 +148,7 @@ enum RawBlock {
     Text { text: String },
     Thinking { thinking: String, signature: String },
     Redacted { redacted: String },
+    Json { json: Value },
     Call { call: String, arguments: Value },
     Refusal { refusal: String },
 }
@@ -316,6 +317,7 @@ impl RawBlock {
                 Block::Thinking(text(thinking), signature.clone())
             }
             Self::Redacted { redacted } => Block::Redacted(redacted.clone()),
+            Self::Json { json } => Block::Text(Source::Json(json.clone())),
             Self::Call { call, arguments } => {
                 Block::Call(Call::new(call, Arguments::Json(arguments.clone())))
             }

@@ -234,6 +234,7 @@ impl<'a> Asked<'a> {
             }
             Source::Surrogates => self.tokens().join(" "),
             Source::Template(template) => self.filled(template),
+            Source::Json(document) => self.filled_json(document).to_string(),
         }
     }
 

@@ -60,6 +60,8 @@ pub enum Source {
     /// second, `{0 cut}`, `{0 lower}` and `{0 changed}` mangled forms of it, `{user}` what the user
     /// said last, `{all}` everything that was said.
     Template(String),
+    /// This document as text; its keys and texts are templates.
+    Json(serde_json::Value),
 }
 
 /// The arguments of a tool call.
@@ -433,9 +435,11 @@ impl Reply {
         };
         let text = |source: &Source| match source {
             Source::Template(template) => Source::Template(asked.settled(template)),
-            Source::LastUser | Source::AllMessages | Source::Surrogates | Source::Fixed(_) => {
-                source.clone()
-            }
+            Source::LastUser
+            | Source::AllMessages
+            | Source::Surrogates
+            | Source::Fixed(_)
+            | Source::Json(_) => source.clone(),
         };
         let block = |block: &Block| match block {
             Block::Text(source) => Block::Text(text(source)),
