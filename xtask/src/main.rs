@@ -1,4 +1,4 @@
-//! Development commands: `cargo xtask demo`, `test`, `tidy`, `bench`, `eval`, `mutants`.
+//! Development commands: `cargo xtask demo`, `test`, `tidy`, `bench`, `eval`, `conformance`, `mutants`.
 #![expect(clippy::print_stdout, reason = "a command line tool for developers talks on stdout")]
 
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use crate::process::{Stop, Trouble};
 use crate::screen::{Screen, Style};
 
 mod bench;
+mod conformance;
 mod demo;
 mod eval;
 mod mutants;
@@ -42,6 +43,8 @@ enum Task {
     Bench(bench::Options),
     /// Measure what the detector finds, on the fixtures and on public corpora.
     Eval(eval::Options),
+    /// Ask a gateway in every dialect, and see whether the right value comes back to the right place.
+    Conformance(conformance::Options),
     /// Change the gate and the ledger line by line, and see whether a test notices (slow).
     Mutants(mutants::Options),
 }
@@ -65,6 +68,7 @@ fn run(task: Task, screen: Screen, stop: &Stop) -> Result<(), Trouble> {
         Task::Tidy => tidy::run(screen),
         Task::Bench(options) => bench::run(&options, stop),
         Task::Eval(options) => eval::run(&options, screen, stop),
+        Task::Conformance(options) => conformance::run(&options, screen, stop),
         Task::Mutants(options) => mutants::run(&options, stop),
     }
 }

@@ -265,6 +265,28 @@ pub(crate) fn output(command: &mut Command) -> Result<String, Trouble> {
     Err(Trouble(format!("{name} failed: {}\n{}", ended.status, said.trim_end())))
 }
 
+/// Runs a program to its end and returns its standard output and its exit code; its errors go to ours.
+///
+/// # Errors
+/// When it does not start, a signal ended it, or the stop is asked for.
+pub(crate) fn output_and_code(
+    command: &mut Command,
+    stop: &Stop,
+) -> Result<(String, i32), Trouble> {
+    let name = name(command);
+    let mut running = Running::start(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
+    let out = running.child.stdout.take();
+    let reader = std::thread::Builder::new().name("output".into()).spawn(move || {
+        let mut text = String::new();
+        // What is no text is not shown; the exit code says whether it went well.
+        out.map_or(Ok(0), |mut out| out.read_to_string(&mut text)).map(|_| text)
+    })?;
+    let status = running.wait(stop)?;
+    let text = reader.join().map_err(|_| Trouble(format!("{name} could not be read")))??;
+    let code = status.code().ok_or_else(|| Trouble(format!("{name} failed: {status}")))?;
+    Ok((text, code))
+}
+
 /// Drops terminal escapes of the form `ESC [ ... letter`.
 fn without_escapes(line: &str) -> String {
     let mut text = String::with_capacity(line.len());

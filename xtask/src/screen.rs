@@ -61,6 +61,11 @@ impl Screen {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn plain() -> Self {
+        Self { colour: false, live: false, width: PLAIN_WIDTH }
+    }
+
     /// Whether output goes to a terminal that can move its cursor.
     pub(crate) fn is_live(self) -> bool {
         self.live

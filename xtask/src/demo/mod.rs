@@ -17,8 +17,8 @@ use crate::{target_folder, tools};
 mod authority;
 mod client;
 mod note;
-mod product;
-mod rules;
+pub(crate) mod product;
+pub(crate) mod rules;
 mod walk;
 mod weights;
 
@@ -68,6 +68,7 @@ pub(crate) fn run(options: &Options, screen: Screen, stop: &Stop) -> Result<(), 
         bulla: target_folder("debug").join("bulla"),
         verify: target_folder("debug").join("bulla-verify"),
         data: scratch.path.join("data"),
+        shown: true,
     };
     let authority = Authority::start(&scratch.path, stop)?;
     let mut walk = walk::Walk {

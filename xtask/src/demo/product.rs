@@ -19,23 +19,27 @@ const LOG_LINES: usize = 20;
 
 /// What the auditor's program says about a log.
 #[derive(Debug)]
-pub(super) struct Verdict {
-    pub(super) good: bool,
-    pub(super) text: String,
+pub(crate) struct Verdict {
+    pub(crate) good: bool,
+    pub(crate) text: String,
 }
 
 /// The programs and the folder of one demo.
 #[derive(Debug)]
-pub(super) struct Product {
-    pub(super) bulla: PathBuf,
-    pub(super) verify: PathBuf,
-    pub(super) data: PathBuf,
+pub(crate) struct Product {
+    pub(crate) bulla: PathBuf,
+    pub(crate) verify: PathBuf,
+    pub(crate) data: PathBuf,
+    /// Whether each command is printed before it runs.
+    pub(crate) shown: bool,
 }
 
 impl Product {
     /// Runs `bulla` with these arguments, after printing them, and returns its output.
-    pub(super) fn bulla<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Result<String, Trouble> {
-        show("bulla", arguments);
+    pub(crate) fn bulla<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Result<String, Trouble> {
+        if self.shown {
+            show("bulla", arguments);
+        }
         output(Command::new(&self.bulla).args(arguments))
     }
 
@@ -43,7 +47,7 @@ impl Product {
     ///
     /// # Errors
     /// When the bundle cannot be checked at all.
-    pub(super) fn verify(&self, bundle: &Path, trust: &Path) -> Result<Verdict, Trouble> {
+    pub(crate) fn verify(&self, bundle: &Path, trust: &Path) -> Result<Verdict, Trouble> {
         let arguments = [bundle.as_os_str(), OsStr::new("--trust"), trust.as_os_str()];
         show("bulla-verify", &arguments);
         let ended = Command::new(&self.verify).args(arguments).stdin(Stdio::null()).output()?;
@@ -59,7 +63,7 @@ impl Product {
     }
 
     /// The data directory as an argument.
-    pub(super) fn data(&self) -> &OsStr {
+    pub(crate) fn data(&self) -> &OsStr {
         self.data.as_os_str()
     }
 }
@@ -79,22 +83,22 @@ fn show<A: AsRef<OsStr>>(program: &str, arguments: &[A]) {
 
 /// A model file and the program that serves it.
 #[derive(Debug)]
-pub(super) struct LocalModel {
-    pub(super) file: PathBuf,
-    pub(super) program: PathBuf,
-    pub(super) port: u16,
+pub(crate) struct LocalModel {
+    pub(crate) file: PathBuf,
+    pub(crate) program: PathBuf,
+    pub(crate) port: u16,
 }
 
 /// The running server; it ends when this is dropped.
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     log: PathBuf,
     running: Running,
 }
 
 impl Server {
     /// Starts `bulla serve` and waits until it is ready.
-    pub(super) fn start(
+    pub(crate) fn start(
         product: &Product,
         model: Option<&LocalModel>,
         log: PathBuf,
@@ -111,7 +115,9 @@ impl Server {
             arguments.extend([OsStr::new("--local-model-bin"), model.program.as_os_str()]);
             arguments.extend([OsStr::new("--local-model-port"), port.as_ref()]);
         }
-        show("bulla", &arguments);
+        if product.shown {
+            show("bulla", &arguments);
+        }
         let mut command = Command::new(&product.bulla);
         command.args(arguments).stdin(Stdio::null());
         command.stdout(File::create(&log)?).stderr(File::options().append(true).open(&log)?);
@@ -145,7 +151,7 @@ impl Server {
 
     /// # Errors
     /// When the server has ended by itself.
-    pub(super) fn still_runs(&mut self) -> Result<(), Trouble> {
+    pub(crate) fn still_runs(&mut self) -> Result<(), Trouble> {
         match self.running.ended()? {
             None => Ok(()),
             Some(status) => {
@@ -165,7 +171,7 @@ impl Server {
     ///
     /// # Errors
     /// When it does not end in time or not in order.
-    pub(super) fn end(self) -> Result<(), Trouble> {
+    pub(crate) fn end(self) -> Result<(), Trouble> {
         let status = self.running.end()?;
         if status.success() {
             Ok(())
@@ -177,6 +183,6 @@ impl Server {
 
 /// A free port of loopback. Another program may take it before it is used; the
 /// demo then fails with that program's error.
-pub(super) fn free_port() -> Result<u16, Trouble> {
+pub(crate) fn free_port() -> Result<u16, Trouble> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

@@ -27,7 +27,7 @@ pub(super) enum Agreement {
 }
 
 /// The organisation of the demo.
-pub(super) const ORGANISATION: &str = "Lakeside Family Clinic (synthetic)";
+pub(crate) const ORGANISATION: &str = "Lakeside Family Clinic (synthetic)";
 /// The model name that callers use.
 pub(super) const MODEL: &str = "demo";
 

@@ -23,6 +23,7 @@ mod broken_upstream;
 mod callers;
 mod command;
 mod concurrent;
+mod conformance;
 mod content_modes;
 mod conversation;
 mod copies;
