@@ -56,19 +56,16 @@ pub(crate) fn run(options: &Options, screen: Screen, stop: &Stop) -> Result<(), 
     process::run(cargo().args(build), stop)?;
     let mut command = Command::new(target_folder("debug").join("examples").join("conformance"));
     let house = if options.bulla { Some(house::House::start(&options.model, stop)?) } else { None };
-    match &house {
-        Some(house) => {
-            command.args(["--url", &house.url, "--key", &house.key]);
-            command.args(["--upstream-port", &house.upstream.port().to_string()]);
+    if let Some(house) = &house {
+        command.args(["--url", &house.url, "--key", &house.key]);
+        command.args(["--upstream-port", &house.upstream.port().to_string()]);
+    } else {
+        if !options.upstream_listen.ip().is_loopback() {
+            return Err(Trouble::new("the scripted model server listens on loopback only"));
         }
-        None => {
-            if !options.upstream_listen.ip().is_loopback() {
-                return Err(Trouble::new("the scripted model server listens on loopback only"));
-            }
-            command.args(["--url", options.url.as_deref().unwrap_or_default()]);
-            command.args(["--key", options.key.as_deref().unwrap_or_default()]);
-            command.args(["--upstream-port", &options.upstream_listen.port().to_string()]);
-        }
+        command.args(["--url", options.url.as_deref().unwrap_or_default()]);
+        command.args(["--key", options.key.as_deref().unwrap_or_default()]);
+        command.args(["--upstream-port", &options.upstream_listen.port().to_string()]);
     }
     command.args(["--model", &options.model]);
     for (name, value) in [
