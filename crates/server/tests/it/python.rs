@@ -175,8 +175,8 @@ async fn the_official_clients_read_what_the_stand_in_says_in_every_dialect() {
         request.header(header).unwrap_or_else(|| panic!("{path} without {header}")).to_owned()
     };
     assert_eq!(sent("/v1/responses", "authorization"), "Bearer key-of-the-test");
-    assert_eq!(sent("/v1/messages", "x-api-key"), "key-of-the-test");
-    assert_eq!(sent("/v1/messages", "anthropic-version"), "2023-06-01");
+    assert_eq!(sent("/v1/messages", "authorization"), "Bearer key-of-the-test");
+    assert_eq!(sent("/v1/messages", "anthropic-version"), "2026-10-21");
     assert_eq!(sent(":generateContent", "x-goog-api-key"), "key-of-the-test");
     assert!(
         sent("/converse", "authorization").starts_with("AWS4-HMAC-SHA256 Credential=AKIATEST/")
