@@ -20,6 +20,8 @@ pub(crate) struct About {
     created: i64,
     /// Whether the last event of a stream counts tokens.
     pub(crate) counts: bool,
+    /// What the answer says again of the request.
+    pub(crate) said_again: Vec<(Text, Json)>,
 }
 
 impl About {
@@ -57,6 +59,7 @@ impl Reading {
             model: word(request.model().expose()),
             created: now.as_micros() / 1_000_000,
             counts: request.counts(),
+            said_again: request.said_again().to_vec(),
         };
         Self { asked: request.api(), escape: request.escape(), about }
     }

@@ -31,6 +31,7 @@ pub struct Request {
     escape: Escape,
     counts: bool,
     answer_tokens: Option<u64>,
+    said_again: Vec<(Text, Json)>,
 }
 
 /// What a caller asked, and its text beside it.
@@ -79,9 +80,11 @@ impl Request {
             json.member("stream_options").and_then(|options| options.member("include_usage"));
         let counts = matches!(counts, Some(Json::Bool(true)));
         let answer_tokens = answer_tokens(api, &json);
+        let said_again = said_again(api, &json);
         let mut parts = Parts::new();
         let shape = walk(json, rule, "the request", &mut parts)?;
-        let request = Arc::new(Self { api, shape, model, stream, escape, counts, answer_tokens });
+        let request =
+            Arc::new(Self { api, shape, model, stream, escape, counts, answer_tokens, said_again });
         let draft: Arc<dyn Draft> = Arc::<Self>::clone(&request);
         let prompt = Prompt { draft, parts: parts.into_vec(), written };
         Ok(Asked { request, prompt })
@@ -115,6 +118,11 @@ impl Request {
     #[must_use]
     pub const fn escape(&self) -> Escape {
         self.escape
+    }
+
+    /// What an answer says again of the request, in dialects whose answers do.
+    pub(crate) fn said_again(&self) -> &[(Text, Json)] {
+        &self.said_again
     }
 
     /// Whether the last event of a stream is to count tokens.
@@ -216,6 +224,33 @@ fn table(api: Api) -> (&'static Rule, &'static [&'static str]) {
         Api::Converse => (&bedrock::CONVERSE, &["messages"]),
         Api::GenerateContent => (&google::GENERATE, &["contents"]),
     }
+}
+
+/// The members of a request for a response that the response says again.
+fn said_again(api: Api, json: &Json) -> Vec<(Text, Json)> {
+    const MEMBERS: [&str; 14] = [
+        "instructions",
+        "max_output_tokens",
+        "max_tool_calls",
+        "metadata",
+        "parallel_tool_calls",
+        "reasoning",
+        "safety_identifier",
+        "temperature",
+        "text",
+        "tool_choice",
+        "tools",
+        "top_p",
+        "truncation",
+        "user",
+    ];
+    if api != Api::Responses {
+        return Vec::new();
+    }
+    MEMBERS
+        .into_iter()
+        .filter_map(|name| json.member(name).map(|value| (Text::from(name), value.clone())))
+        .collect()
 }
 
 /// The most tokens that an answer may have, as the caller says.

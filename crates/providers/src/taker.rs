@@ -5,7 +5,7 @@
 //! scanned, whatever its name, except the words of the dialect and what the model signed.
 
 use gate::prompt::{AnswerPart, Lane};
-use gate::shape::{Json, Key, Shape, Word};
+use gate::shape::{Json, Key, PartId, Shape, Word};
 use ledger::Usage;
 use phi::Text;
 use phi::surrogate::Escape;
@@ -43,6 +43,11 @@ impl Taker {
         Self { tongue, content_escape, again: false, parts: Vec::new() }
     }
 
+    /// How members are read.
+    pub(crate) const fn tongue(&self) -> &'static Tongue {
+        self.tongue
+    }
+
     /// What follows only says again what was said before.
     pub(crate) const fn again(&mut self, again: bool) {
         self.again = again;
@@ -68,6 +73,41 @@ impl Taker {
                     .collect(),
             ),
         }
+    }
+
+    /// Takes out what only says again what the caller said: every piece stays as it is.
+    pub(crate) fn take_again(&mut self, json: Json) -> Shape {
+        match json {
+            Json::Null => Shape::Null,
+            Json::Bool(value) => Shape::Bool(value),
+            Json::Number(number) => Shape::Number(number),
+            Json::Text(text) => self.as_it_is(text),
+            Json::List(items) => {
+                Shape::List(items.into_iter().map(|item| self.take_again(item)).collect())
+            }
+            Json::Map(members) => Shape::Map(
+                members
+                    .into_iter()
+                    .map(|(key, value)| {
+                        let value = self.take_again(value);
+                        let key = match Word::parse(key.expose()) {
+                            Some(word) => Key::Word(word),
+                            None => Key::Part(self.part_as_it_is(key)),
+                        };
+                        (key, value)
+                    })
+                    .collect(),
+            ),
+        }
+    }
+
+    fn as_it_is(&mut self, text: Text) -> Shape {
+        Shape::Part(self.part_as_it_is(text))
+    }
+
+    fn part_as_it_is(&mut self, text: Text) -> PartId {
+        self.parts.push(AnswerPart { lane: None, restore: None, last: true, again: true, text });
+        self.parts.len() - 1
     }
 
     fn take_text(&mut self, text: Text, name: &str) -> Shape {

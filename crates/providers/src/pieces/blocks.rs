@@ -1,7 +1,8 @@
 //! Saying an answer as Bedrock's Converse and as Gemini's `generateContent`.
 
 use super::{
-    At, Choice, Form, Kind, Piece, Saying, Why, arguments, call_id, event, tail, whole_text,
+    At, Choice, Form, Kind, Piece, Said, Saying, Why, arguments, as_signed, call_id, event, tail,
+    whole_text,
 };
 use crate::reading::About;
 use crate::taker::{Taker, member, word};
@@ -29,6 +30,10 @@ fn one(name: &str, value: Shape) -> Shape {
 }
 
 impl Form for Converse {
+    fn one_by_one(&self) -> bool {
+        true
+    }
+
     fn whole(
         &mut self,
         choices: Vec<Choice>,
@@ -40,7 +45,7 @@ impl Form for Converse {
         let choice = choices.into_iter().next()?;
         let blocks = (0..)
             .zip(choice.blocks)
-            .map(|(block, (kind, text))| {
+            .map(|(block, Said { kind, text, signature })| {
                 if let Kind::Call { id, name } = kind {
                     let id = call_id(taker, id, At { choice: choice.index, block }, about);
                     let name = taker.take(Json::Text(name), "name");
@@ -48,7 +53,8 @@ impl Form for Converse {
                     return tool_use(id, name, Some(input));
                 }
                 let text = whole_text(taker, &kind, text, escape);
-                converse_text(&kind, text)
+                let signature = signature.map(|signature| as_signed(taker, signature));
+                converse_text(&kind, text, signature)
             })
             .collect();
         let message = Shape::Map(vec![
@@ -83,6 +89,12 @@ impl Form for Converse {
             }
             (Piece::End(at), _) => {
                 vec![event(Some("contentBlockStop"), Shape::Map(vec![block(at)]), taker)]
+            }
+            (Piece::Sign(at, signature), _) => {
+                let signature = one("signature", as_signed(&mut taker, signature));
+                let delta = one("reasoningContent", signature);
+                let shape = Shape::Map(vec![block(at), member("delta", delta)]);
+                vec![event(Some("contentBlockDelta"), shape, taker)]
             }
             (Piece::Begin(..) | Piece::Say(..) | Piece::Finish { .. }, _) => Vec::new(),
         }
@@ -119,7 +131,7 @@ impl Form for Generate {
         let candidates = choices
             .into_iter()
             .map(|choice| {
-                let said = choice.blocks.into_iter().map(|(kind, text)| {
+                let said = choice.blocks.into_iter().map(|Said { kind, text, .. }| {
                     if let Kind::Call { name, .. } = kind {
                         let name = taker.take(Json::Text(name), "name");
                         return function_call(name, arguments(taker, text));
@@ -152,7 +164,7 @@ impl Form for Generate {
                 let shape = generate_envelope(vec![last], None, saying.about);
                 vec![event(None, Shape::Map(shape), taker)]
             }
-            (Piece::Begin(..) | Piece::Say(..) | Piece::End(_), _) => Vec::new(),
+            (Piece::Begin(..) | Piece::Say(..) | Piece::Sign(..) | Piece::End(_), _) => Vec::new(),
         }
     }
 
@@ -181,7 +193,7 @@ fn stop_reason(why: Why) -> Shape {
         Why::StopSequence => "stop_sequence",
         Why::Length => "max_tokens",
         Why::Calls => "tool_use",
-        Why::Filter => "content_filtered",
+        Why::Filter | Why::Refusal => "content_filtered",
     })
 }
 
@@ -200,9 +212,11 @@ fn tool_use(id: Shape, name: Shape, input: Option<Shape>) -> Shape {
     one("toolUse", Shape::Map(call))
 }
 
-fn converse_text(kind: &Kind, text: Shape) -> Shape {
+fn converse_text(kind: &Kind, text: Shape, signature: Option<Shape>) -> Shape {
     if matches!(kind, Kind::Reasoning) {
-        one("reasoningContent", one("reasoningText", one("text", text)))
+        let mut said = vec![member("text", text)];
+        said.extend(signature.map(|signature| member("signature", signature)));
+        one("reasoningContent", one("reasoningText", Shape::Map(said)))
     } else {
         one("text", text)
     }
@@ -225,7 +239,7 @@ fn finish_reason(why: Why) -> Shape {
     word(match why {
         Why::Stop | Why::StopSequence | Why::Calls => "STOP",
         Why::Length => "MAX_TOKENS",
-        Why::Filter => "SAFETY",
+        Why::Filter | Why::Refusal => "SAFETY",
     })
 }
 

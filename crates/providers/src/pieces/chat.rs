@@ -1,7 +1,7 @@
 //! Saying an answer as a chat completion of OpenAI.
 
 use super::{
-    At, Choice, Form, Kind, Piece, Saying, Why, call_id, event, nothing, tail, whole_text,
+    At, Choice, Form, Kind, Piece, Said, Saying, Why, call_id, event, nothing, tail, whole_text,
 };
 use crate::reading::About;
 use crate::taker::{Taker, member, word};
@@ -30,7 +30,7 @@ fn envelope(object: &str, about: &About) -> Vec<(Key, Shape)> {
 
 fn finish_reason(why: Why) -> Shape {
     word(match why {
-        Why::Stop | Why::StopSequence => "stop",
+        Why::Stop | Why::StopSequence | Why::Refusal => "stop",
         Why::Length => "length",
         Why::Calls => "tool_calls",
         Why::Filter => "content_filter",
@@ -97,7 +97,7 @@ impl Form for Completion {
             .map(|choice| {
                 let mut texts: BTreeMap<&str, (Kind, String)> = BTreeMap::new();
                 let mut calls = Vec::new();
-                for (block, (kind, text)) in (0..).zip(choice.blocks) {
+                for (block, Said { kind, text, .. }) in (0..).zip(choice.blocks) {
                     match kind {
                         Kind::Call { id, name } => {
                             let at = At { choice: choice.index, block };
@@ -170,7 +170,7 @@ impl Form for Completion {
                 events.push(chunk(choice, Vec::new(), finish_reason(why), taker, saying));
                 events
             }
-            (Piece::Say(..) | Piece::End(_), _) => Vec::new(),
+            (Piece::Say(..) | Piece::Sign(..) | Piece::End(_), _) => Vec::new(),
         }
     }
 

@@ -1,8 +1,8 @@
 //! Saying an answer as a message of Anthropic.
 
 use super::{
-    At, Choice, Form, Kind, Piece, Saying, Why, arguments, call_id, event, nothing, tail,
-    whole_text,
+    At, Choice, Form, Kind, Piece, Said, Saying, Why, arguments, as_signed, call_id, event,
+    nothing, tail, whole_text,
 };
 use crate::reading::About;
 use crate::taker::{Taker, member, word};
@@ -19,7 +19,7 @@ fn stop_reason(why: Why) -> Shape {
         Why::StopSequence => "stop_sequence",
         Why::Length => "max_tokens",
         Why::Calls => "tool_use",
-        Why::Filter => "refusal",
+        Why::Filter | Why::Refusal => "refusal",
     })
 }
 
@@ -51,6 +51,10 @@ fn typed(kind: &str, rest: Vec<(Key, Shape)>) -> Shape {
 }
 
 impl Form for Message {
+    fn one_by_one(&self) -> bool {
+        true
+    }
+
     fn whole(
         &mut self,
         choices: Vec<Choice>,
@@ -61,7 +65,7 @@ impl Form for Message {
         let escape = taker.restore("text")?;
         let choice = choices.into_iter().next()?;
         let mut content = Vec::new();
-        for (block, (kind, text)) in (0..).zip(choice.blocks) {
+        for (block, Said { kind, text, signature }) in (0..).zip(choice.blocks) {
             let at = At { choice: 0, block };
             content.push(match kind {
                 Kind::Text | Kind::Refusal => {
@@ -70,7 +74,7 @@ impl Form for Message {
                 }
                 Kind::Reasoning => {
                     let text = whole_text(taker, &kind, text, escape);
-                    let signature = nothing(taker);
+                    let signature = as_signed(taker, signature.unwrap_or_default());
                     typed(
                         "thinking",
                         vec![member("thinking", text), member("signature", signature)],
@@ -122,6 +126,13 @@ impl Form for Message {
             (Piece::Say(at, text), Some(kind)) => {
                 let hole = saying.piece(&mut taker, at, kind, text);
                 vec![event(Some("content_block_delta"), delta(at, kind, hole), taker)]
+            }
+            (Piece::Sign(at, signature), _) => {
+                let signature = as_signed(&mut taker, signature);
+                let delta = typed("signature_delta", vec![member("signature", signature)]);
+                let rest = vec![index(at), member("delta", delta)];
+                let shape = typed("content_block_delta", rest);
+                vec![event(Some("content_block_delta"), shape, taker)]
             }
             (Piece::End(at), _) => {
                 let shape = typed("content_block_stop", vec![index(at)]);

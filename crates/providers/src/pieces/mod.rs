@@ -22,6 +22,7 @@ use gate::shape::{Json, Shape, Word};
 use ledger::Usage;
 use phi::Text;
 use phi::surrogate::Escape;
+use std::collections::VecDeque;
 
 /// One thing that a model says or does.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(crate) enum Piece {
     Begin(At, Kind),
     /// Text of a block, or of the arguments of a call.
     Say(At, Text),
+    /// The model's signature under a block.
+    Sign(At, Text),
     /// The block is whole.
     End(At),
     /// The choice is whole.
@@ -59,6 +62,8 @@ pub(crate) enum Why {
     Length,
     Calls,
     Filter,
+    /// The model itself refused.
+    Refusal,
 }
 
 /// Says pieces in the dialect of whoever asked.
@@ -70,6 +75,9 @@ pub(crate) struct Sink {
     begun: bool,
     why: Why,
     open: Vec<(At, Kind)>,
+    /// Pieces of later blocks, in dialects whose blocks come one after the other.
+    waiting: Vec<Piece>,
+    waiting_bytes: usize,
     form: Box<dyn Form>,
 }
 
@@ -83,6 +91,11 @@ trait Form: std::fmt::Debug + Send {
         about: &About,
         taker: &mut Taker,
     ) -> Option<Shape>;
+
+    /// Whether a block must end before the next one begins.
+    fn one_by_one(&self) -> bool {
+        false
+    }
 
     /// The events before the first piece.
     fn open(&mut self, _: &Saying<'_>) -> Vec<StreamEvent> {
@@ -112,7 +125,17 @@ impl Sink {
             }
         };
         let about = about.clone();
-        Self { tongue, escape, about, begun: false, why: Why::Stop, open: Vec::new(), form }
+        Self {
+            tongue,
+            escape,
+            about,
+            begun: false,
+            why: Why::Stop,
+            open: Vec::new(),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            form,
+        }
     }
 
     /// A whole answer of these pieces.
@@ -130,33 +153,70 @@ impl Sink {
     /// The events that say these pieces.
     pub(crate) fn take(&mut self, pieces: Vec<Piece>) -> Result<Vec<StreamEvent>, UpstreamFailure> {
         let mut events = Vec::new();
-        for piece in pieces {
-            if !std::mem::replace(&mut self.begun, true) {
-                let saying = Saying::new(self.tongue, self.escape, &self.about);
-                events.extend(self.form.open(&saying));
+        let mut next = VecDeque::from(pieces);
+        while let Some(piece) = next.pop_front() {
+            if self.must_wait(&piece) {
+                self.wait(piece)?;
+                continue;
             }
-            let saying = Saying::new(self.tongue, self.escape, &self.about);
-            match &piece {
-                Piece::Begin(at, kind) => self.open.push((*at, kind.clone())),
-                Piece::End(at) => {
-                    let open = self.open.iter().position(|(open, _)| open == at);
-                    if let Some((at, kind)) = open.map(|open| self.open.remove(open)) {
-                        events.push(self.form.tail(at, &kind, &saying));
-                    }
-                }
-                Piece::Finish { why, .. } => self.why = *why,
-                Piece::Say(..) => {}
+            let ends = matches!(piece, Piece::End(_));
+            self.say(piece, &mut events)?;
+            if ends && !self.waiting.is_empty() {
+                // What waited comes before what is left.
+                let waited = std::mem::take(&mut self.waiting);
+                self.waiting_bytes = 0;
+                waited.into_iter().rev().for_each(|piece| next.push_front(piece));
             }
-            let kind = match &piece {
-                Piece::Say(at, _) => {
-                    let open = self.open.iter().find(|(open, _)| open == at);
-                    Some(open.map(|(_, kind)| kind).ok_or(UpstreamFailure::Garbage)?)
-                }
-                Piece::Begin(..) | Piece::End(_) | Piece::Finish { .. } => None,
-            };
-            events.extend(self.form.say(piece, kind, &saying));
         }
         Ok(events)
+    }
+
+    /// Whether a piece is of a block that may not begin yet.
+    fn must_wait(&self, piece: &Piece) -> bool {
+        let at = match piece {
+            Piece::Begin(at, _) | Piece::Say(at, _) | Piece::Sign(at, _) | Piece::End(at) => at,
+            Piece::Finish { .. } => return false,
+        };
+        self.form.one_by_one() && self.open.first().is_some_and(|(open, _)| open != at)
+    }
+
+    fn wait(&mut self, piece: Piece) -> Result<(), UpstreamFailure> {
+        if let Piece::Say(_, text) | Piece::Sign(_, text) = &piece {
+            self.waiting_bytes += text.len();
+            // The gate has not seen it yet, so its limit is held here.
+            if self.waiting_bytes > gate::stream::MAX_ANSWER_BYTES {
+                return Err(UpstreamFailure::TooLarge);
+            }
+        }
+        self.waiting.push(piece);
+        Ok(())
+    }
+
+    fn say(&mut self, piece: Piece, events: &mut Vec<StreamEvent>) -> Result<(), UpstreamFailure> {
+        let saying = Saying::new(self.tongue, self.escape, &self.about);
+        if !std::mem::replace(&mut self.begun, true) {
+            events.extend(self.form.open(&saying));
+        }
+        match &piece {
+            Piece::Begin(at, kind) => self.open.push((*at, kind.clone())),
+            Piece::End(at) => {
+                let open = self.open.iter().position(|(open, _)| open == at);
+                if let Some((at, kind)) = open.map(|open| self.open.remove(open)) {
+                    events.push(self.form.tail(at, &kind, &saying));
+                }
+            }
+            Piece::Finish { why, .. } => self.why = *why,
+            Piece::Say(..) | Piece::Sign(..) => {}
+        }
+        let kind = match &piece {
+            Piece::Say(at, _) | Piece::Sign(at, _) => {
+                let open = self.open.iter().find(|(open, _)| open == at);
+                Some(open.map(|(_, kind)| kind).ok_or(UpstreamFailure::Garbage)?)
+            }
+            Piece::Begin(..) | Piece::End(_) | Piece::Finish { .. } => None,
+        };
+        events.extend(self.form.say(piece, kind, &saying));
+        Ok(())
     }
 
     /// The events after the last piece.
@@ -199,23 +259,20 @@ impl<'a> Saying<'a> {
         Taker::new(self.tongue, self.escape)
     }
 
-    /// How values are written into the text of a block.
-    fn restore(&self, kind: &Kind) -> Escape {
-        match kind {
-            Kind::Text => self.escape,
-            Kind::Call { .. } => Escape::Json,
-            Kind::Refusal | Kind::Reasoning => Escape::Plain,
-        }
+    /// How values are written into the text of a block. Reasoning stays as it came where its signature
+    /// goes with it.
+    fn restore(&self, kind: &Kind) -> Option<Escape> {
+        restore(kind, self.escape, self.tongue)
     }
 
     /// The hole of the next piece of a block's text.
     fn piece(&self, taker: &mut Taker, at: At, kind: &Kind, text: Text) -> Shape {
-        taker.part(text, Some(self.restore(kind)), Some(lane(at)), false)
+        taker.part(text, self.restore(kind), Some(lane(at)), false)
     }
 
     /// The hole of what is left of a block's text.
     fn rest(&self, taker: &mut Taker, at: At, kind: &Kind) -> Shape {
-        taker.part(Text::default(), Some(self.restore(kind)), Some(lane(at)), true)
+        taker.part(Text::default(), self.restore(kind), Some(lane(at)), true)
     }
 }
 
@@ -241,33 +298,47 @@ fn tail(name: Option<&str>, shape: Shape, taker: Taker) -> StreamEvent {
 /// A choice whose pieces are together.
 struct Choice {
     index: u64,
-    blocks: Vec<(Kind, Text)>,
+    blocks: Vec<Said>,
     why: Why,
+}
+
+/// A whole block.
+struct Said {
+    kind: Kind,
+    text: Text,
+    signature: Option<Text>,
 }
 
 fn gathered(pieces: Vec<Piece>) -> Vec<Choice> {
     let mut choices: Vec<Choice> = Vec::new();
-    let mut open: Vec<(At, Kind, String)> = Vec::new();
+    let mut open: Vec<(At, Said)> = Vec::new();
     for piece in pieces {
         match piece {
             Piece::Begin(at, kind) => {
                 if !choices.iter().any(|choice| choice.index == at.choice) {
                     choices.push(Choice { index: at.choice, blocks: Vec::new(), why: Why::Stop });
                 }
-                open.push((at, kind, String::new()));
+                open.push((at, Said { kind, text: Text::default(), signature: None }));
             }
             Piece::Say(at, text) => {
-                if let Some((_, _, said)) = open.iter_mut().find(|(open, _, _)| *open == at) {
-                    said.push_str(text.expose());
+                if let Some((_, said)) = open.iter_mut().find(|(open, _)| *open == at) {
+                    let mut joined = std::mem::take(&mut said.text).into_exposed();
+                    joined.push_str(text.expose());
+                    said.text = Text::new(joined);
+                }
+            }
+            Piece::Sign(at, signature) => {
+                if let Some((_, said)) = open.iter_mut().find(|(open, _)| *open == at) {
+                    said.signature = Some(signature);
                 }
             }
             Piece::End(at) => {
-                if let Some(found) = open.iter().position(|(open, _, _)| *open == at) {
-                    let (_, kind, said) = open.remove(found);
+                if let Some(found) = open.iter().position(|(open, _)| *open == at) {
+                    let (_, said) = open.remove(found);
                     if let Some(choice) =
                         choices.iter_mut().find(|choice| choice.index == at.choice)
                     {
-                        choice.blocks.push((kind, Text::new(said)));
+                        choice.blocks.push(said);
                     }
                 }
             }
@@ -306,6 +377,11 @@ fn call_id(taker: &mut Taker, id: Option<Text>, at: At, about: &About) -> Shape 
     }
 }
 
+/// What a model signed or sealed, or its signature.
+fn as_signed(taker: &mut Taker, text: Text) -> Shape {
+    taker.part(text, None, None, true)
+}
+
 /// An empty text, as a block begins with.
 fn nothing(taker: &mut Taker) -> Shape {
     taker.part(Text::default(), None, None, true)
@@ -313,10 +389,16 @@ fn nothing(taker: &mut Taker) -> Shape {
 
 /// A text that is whole in itself.
 fn whole_text(taker: &mut Taker, kind: &Kind, text: Text, escape: Escape) -> Shape {
-    let restore = match kind {
-        Kind::Text => escape,
-        Kind::Call { .. } => Escape::Json,
-        Kind::Refusal | Kind::Reasoning => Escape::Plain,
-    };
-    taker.part(text, Some(restore), None, true)
+    let restore = restore(kind, escape, taker.tongue());
+    taker.part(text, restore, None, true)
+}
+
+/// How values are written into the text of a block.
+fn restore(kind: &Kind, escape: Escape, tongue: &Tongue) -> Option<Escape> {
+    match kind {
+        Kind::Text => Some(escape),
+        Kind::Call { .. } => Some(Escape::Json),
+        Kind::Refusal => Some(Escape::Plain),
+        Kind::Reasoning => (!tongue.signed.contains(&"signature")).then_some(Escape::Plain),
+    }
 }

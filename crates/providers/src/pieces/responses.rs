@@ -1,6 +1,6 @@
 //! Saying an answer as a response of OpenAI.
 
-use super::{At, Choice, Form, Kind, Piece, Saying, Why, call_id, event, nothing, tail};
+use super::{At, Choice, Form, Kind, Piece, Said, Saying, Why, call_id, event, nothing, tail};
 use crate::reading::About;
 use crate::taker::{Taker, member, word};
 use gate::prompt::StreamEvent;
@@ -28,6 +28,7 @@ fn envelope(
     why: Option<Why>,
     usage: Option<Usage>,
     about: &About,
+    taker: &mut Taker,
 ) -> Shape {
     let reason = why.map_or(Shape::Null, |why| {
         let reason = if why == Why::Filter { "content_filter" } else { "max_output_tokens" };
@@ -40,16 +41,28 @@ fn envelope(
         member("status", word(status)),
         member("error", Shape::Null),
         member("incomplete_details", reason),
-        member("instructions", Shape::Null),
-        member("metadata", Shape::Map(Vec::new())),
         member("model", about.model()),
         member("output", Shape::List(output)),
-        member("parallel_tool_calls", Shape::Bool(true)),
-        member("temperature", Shape::Null),
-        member("tool_choice", word("auto")),
-        member("tools", Shape::List(Vec::new())),
-        member("top_p", Shape::Null),
     ];
+    let defaults = [
+        ("instructions", Shape::Null),
+        ("metadata", Shape::Map(Vec::new())),
+        ("parallel_tool_calls", Shape::Bool(true)),
+        ("temperature", Shape::Null),
+        ("tool_choice", word("auto")),
+        ("tools", Shape::List(Vec::new())),
+        ("top_p", Shape::Null),
+    ];
+    let given = |name: &str| about.said_again.iter().any(|(key, _)| key.expose() == name);
+    for (name, value) in defaults {
+        if !given(name) {
+            shape.push(member(name, value));
+        }
+    }
+    // The caller's own words: there is nothing in them to restore, and they were scanned.
+    for (name, value) in &about.said_again {
+        shape.push(member(name.expose(), taker.take_again(value.clone())));
+    }
     shape.extend(usage.map(|usage| {
         let count = |count: u64| Shape::Number(count.into());
         let detail = |name, count| Shape::Map(vec![member(name, count)]);
@@ -68,7 +81,7 @@ fn envelope(
 /// Whether the response is whole, and why it is not.
 const fn ended(why: Why) -> (&'static str, Option<Why>) {
     match why {
-        Why::Stop | Why::StopSequence | Why::Calls => ("completed", None),
+        Why::Stop | Why::StopSequence | Why::Calls | Why::Refusal => ("completed", None),
         Why::Length | Why::Filter => ("incomplete", Some(why)),
     }
 }
@@ -86,7 +99,7 @@ fn item_id(at: At, kind: &Kind, about: &About) -> Shape {
 fn part(kind: &Kind, text: Shape) -> Shape {
     let (name, field) = match kind {
         Kind::Refusal => ("refusal", "refusal"),
-        Kind::Reasoning => ("reasoning_text", "text"),
+        Kind::Reasoning => ("summary_text", "text"),
         Kind::Text | Kind::Call { .. } => ("output_text", "text"),
     };
     let mut shape = vec![member("type", word(name)), member(field, text)];
@@ -113,8 +126,7 @@ fn item(at: At, kind: &Kind, text: Option<Shape>, about: &About, taker: &mut Tak
         Kind::Reasoning => vec![
             member("type", word("reasoning")),
             id,
-            member("summary", Shape::List(Vec::new())),
-            member("content", Shape::List(text.map(|text| part(kind, text)).into_iter().collect())),
+            member("summary", Shape::List(text.map(|text| part(kind, text)).into_iter().collect())),
         ],
         Kind::Call { id: call, name } => {
             let arguments = text.unwrap_or_else(|| nothing(taker));
@@ -141,8 +153,7 @@ impl Response {
             taker.again(true);
             taker
         };
-        let whole =
-            |taker: &mut Taker| taker.part(said.clone(), Some(saying.restore(kind)), None, true);
+        let whole = |taker: &mut Taker| taker.part(said.clone(), saying.restore(kind), None, true);
         let field = match kind {
             Kind::Refusal => "refusal",
             Kind::Call { .. } => "arguments",
@@ -156,7 +167,7 @@ impl Response {
             let mut taker = again();
             let mut rest = place(at, kind, saying.about);
             rest.push(member("part", part(kind, whole(&mut taker))));
-            events.push(numbered("response.content_part.done", rest, taker));
+            events.push(numbered(&format!("{}.done", part_stem(kind)), rest, taker));
         }
         let mut taker = again();
         let text = whole(&mut taker);
@@ -178,20 +189,22 @@ impl Form for Response {
         let escape = taker.restore("text")?;
         let choice = choices.into_iter().next()?;
         let mut output = Vec::new();
-        for (block, (kind, text)) in (0..).zip(choice.blocks) {
+        for (block, Said { kind, text, .. }) in (0..).zip(choice.blocks) {
             let text = super::whole_text(taker, &kind, text, escape);
             output.push(item(At { choice: 0, block }, &kind, Some(text), about, taker));
         }
         let (status, why) = ended(choice.why);
-        Some(envelope(status, output, why, usage, about))
+        Some(envelope(status, output, why, usage, about, taker))
     }
 
     fn open(&mut self, saying: &Saying<'_>) -> Vec<StreamEvent> {
         ["response.created", "response.in_progress"]
             .into_iter()
             .map(|name| {
-                let response = envelope("in_progress", Vec::new(), None, None, saying.about);
-                numbered(name, vec![member("response", response)], saying.taker())
+                let mut taker = saying.taker();
+                let response =
+                    envelope("in_progress", Vec::new(), None, None, saying.about, &mut taker);
+                numbered(name, vec![member("response", response)], taker)
             })
             .collect()
     }
@@ -208,7 +221,7 @@ impl Form for Response {
                     let empty = part(&kind, nothing(&mut taker));
                     let mut rest = place(at, &kind, saying.about);
                     rest.push(member("part", empty));
-                    events.push(numbered("response.content_part.added", rest, taker));
+                    events.push(numbered(&format!("{}.added", part_stem(&kind)), rest, taker));
                 }
                 self.items.push(Item { at, kind, said: Text::default() });
                 events
@@ -225,7 +238,7 @@ impl Form for Response {
                 vec![numbered(&format!("{}.delta", stem(kind)), rest, taker)]
             }
             (Piece::End(at), _) => self.end(at, saying),
-            (Piece::Say(..) | Piece::Finish { .. }, _) => Vec::new(),
+            (Piece::Say(..) | Piece::Sign(..) | Piece::Finish { .. }, _) => Vec::new(),
         }
     }
 
@@ -245,12 +258,12 @@ impl Form for Response {
             .items
             .iter()
             .map(|Item { at, kind, said }| {
-                let text = taker.part(said.clone(), Some(saying.restore(kind)), None, true);
+                let text = taker.part(said.clone(), saying.restore(kind), None, true);
                 item(*at, kind, Some(text), saying.about, &mut taker)
             })
             .collect();
         let (status, why) = ended(why);
-        let response = envelope(status, output, why, usage, saying.about);
+        let response = envelope(status, output, why, usage, saying.about, &mut taker);
         let name = format!("response.{status}");
         vec![numbered(&name, vec![member("response", response)], taker)]
     }
@@ -264,7 +277,8 @@ fn index(at: At) -> (Key, Shape) {
 fn place(at: At, kind: &Kind, about: &About) -> Vec<(Key, Shape)> {
     let mut place = vec![member("item_id", item_id(at, kind, about)), index(at)];
     if !matches!(kind, Kind::Call { .. }) {
-        place.push(member("content_index", Shape::Number(0_u64.into())));
+        let index = if matches!(kind, Kind::Reasoning) { "summary_index" } else { "content_index" };
+        place.push(member(index, Shape::Number(0_u64.into())));
     }
     if matches!(kind, Kind::Text) {
         place.push(member("logprobs", Shape::List(Vec::new())));
@@ -272,11 +286,18 @@ fn place(at: At, kind: &Kind, about: &About) -> Vec<(Key, Shape)> {
     place
 }
 
+const fn part_stem(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Reasoning => "response.reasoning_summary_part",
+        Kind::Text | Kind::Refusal | Kind::Call { .. } => "response.content_part",
+    }
+}
+
 const fn stem(kind: &Kind) -> &'static str {
     match kind {
         Kind::Text => "response.output_text",
         Kind::Refusal => "response.refusal",
-        Kind::Reasoning => "response.reasoning_text",
+        Kind::Reasoning => "response.reasoning_summary_text",
         Kind::Call { .. } => "response.function_call_arguments",
     }
 }

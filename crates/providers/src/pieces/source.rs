@@ -25,6 +25,8 @@ pub(crate) struct Source {
     done: bool,
     /// The choices that called a tool.
     called: BTreeSet<u64>,
+    /// The choices in which the model refused.
+    refused: BTreeSet<u64>,
 }
 
 /// What a model server calls a block.
@@ -47,6 +49,7 @@ impl Source {
             finished: false,
             done: false,
             called: BTreeSet::new(),
+            refused: BTreeSet::new(),
         }
     }
 
@@ -157,6 +160,9 @@ impl Source {
         if *next > MAX_BLOCKS {
             return Err(UpstreamFailure::TooLarge);
         }
+        if matches!(kind, Kind::Refusal) {
+            self.refused.insert(choice);
+        }
         self.open.insert((choice, name), at);
         pieces.push(Piece::Begin(at, kind));
         Ok(at)
@@ -213,7 +219,9 @@ impl Source {
             let why = choice.member("finish_reason").and_then(Json::as_text).map(Text::expose);
             if let Some(why) = why.filter(|why| !why.is_empty()) {
                 self.end_all(index, pieces);
-                pieces.push(Piece::Finish { choice: index, why: finish_reason(why) });
+                let refused = why == "stop" && self.refused.contains(&index);
+                let why = if refused { Why::Refusal } else { finish_reason(why) };
+                pieces.push(Piece::Finish { choice: index, why });
             }
         }
         Ok(())
@@ -277,11 +285,11 @@ impl Source {
                 let input = block.member("input").map(Json::to_text);
                 (Kind::Call { id: text("id"), name }, input)
             }
-            // What only its own vendor can read is of no use in another dialect.
             _ => return Ok(()),
         };
         let at = self.begin(0, Name::Number(u64::MAX), kind, pieces)?;
         pieces.extend(said.map(|said| Piece::Say(at, said)));
+        pieces.extend(text("signature").map(|signature| Piece::Sign(at, signature)));
         self.open.clear();
         pieces.push(Piece::End(at));
         Ok(())
@@ -321,8 +329,10 @@ impl Source {
                 let said = ["text", "partial_json", "thinking"]
                     .into_iter()
                     .find_map(|name| delta.member(name).and_then(Json::as_text));
-                if let (Some(at), Some(text)) = (self.open.get(&(0, name)), said) {
-                    pieces.push(Piece::Say(*at, text.clone()));
+                let signature = delta.member("signature").and_then(Json::as_text);
+                if let Some(at) = self.open.get(&(0, name)) {
+                    pieces.extend(said.map(|text| Piece::Say(*at, text.clone())));
+                    pieces.extend(signature.map(|text| Piece::Sign(*at, text.clone())));
                 }
             }
             "content_block_stop" => {
@@ -353,21 +363,30 @@ impl Source {
         pieces: &mut Vec<Piece>,
     ) -> Result<(), UpstreamFailure> {
         let text = |json: &Json, name: &str| json.member(name).and_then(Json::as_text).cloned();
+        let mut signature = None;
         let (kind, said) = if let Some(said) = text(block, "text") {
             (Kind::Text, Some(said))
         } else if let Some(call) = block.member("toolUse") {
             let name = text(call, "name").ok_or(UpstreamFailure::Garbage)?;
             let input = call.member("input").map(Json::to_text);
             (Kind::Call { id: text(call, "toolUseId"), name }, input)
-        } else if let Some(reasoning) =
-            block.member("reasoningContent").and_then(|r| r.member("reasoningText"))
-        {
+        } else if let Some(reasoning) = block.member("reasoningContent") {
+            // What only its own vendor can read is of no use in another dialect.
+            let Some(reasoning) = reasoning.member("reasoningText") else { return Ok(()) };
+            signature = text(reasoning, "signature");
             (Kind::Reasoning, text(reasoning, "text"))
+        } else if let Some(Json::List(cited)) =
+            block.member("citationsContent").and_then(|cited| cited.member("content"))
+        {
+            let said: Vec<Text> = cited.iter().filter_map(|part| text(part, "text")).collect();
+            let said: String = said.iter().map(Text::expose).collect();
+            (Kind::Text, Some(Text::new(said)))
         } else {
             return Ok(());
         };
         let at = self.begin(0, Name::Number(u64::MAX), kind, pieces)?;
         pieces.extend(said.map(|said| Piece::Say(at, said)));
+        pieces.extend(signature.map(|signature| Piece::Sign(at, signature)));
         self.open.clear();
         pieces.push(Piece::End(at));
         Ok(())
@@ -399,6 +418,16 @@ impl Source {
                     (None, Some(text)) => (Kind::Reasoning, Some(text)),
                     (None, None) => (Kind::Text, input),
                 };
+                let reasoned = |name| {
+                    let reasoning = delta.member("reasoningContent")?;
+                    reasoning.member(name).and_then(Json::as_text).cloned()
+                };
+                if let (Some(signature), Some(at)) =
+                    (reasoned("signature"), self.open.get(&(0, block.clone())))
+                {
+                    pieces.push(Piece::Sign(*at, signature));
+                    return Ok(());
+                }
                 let Some(said) = said.and_then(Json::as_text) else { return Ok(()) };
                 let at = match self.open.get(&(0, block.clone())) {
                     Some(at) => *at,

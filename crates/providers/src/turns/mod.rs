@@ -50,6 +50,8 @@ pub(crate) struct Conversation<'s> {
     top_k: Option<&'s Shape>,
     stop: Vec<&'s Shape>,
     format: Option<Format<'s>>,
+    /// How many answers are asked for, if it was said.
+    choices: Option<&'s Shape>,
     stream: bool,
 }
 
@@ -68,8 +70,23 @@ struct Turn<'s> {
 #[derive(Debug)]
 enum Block<'s> {
     Text(&'s Shape),
-    Call { id: Cow<'s, Shape>, name: &'s Shape, arguments: &'s Shape },
-    Result { id: Cow<'s, Shape>, name: Option<&'s Shape>, content: Vec<&'s Shape>, failed: bool },
+    /// Reasoning that the model signed. Only the dialects in which the same vendor's models are spoken
+    /// to have words for it; elsewhere nothing is lost without it.
+    Reasoning {
+        text: &'s Shape,
+        signature: &'s Shape,
+    },
+    Call {
+        id: Cow<'s, Shape>,
+        name: &'s Shape,
+        arguments: &'s Shape,
+    },
+    Result {
+        id: Cow<'s, Shape>,
+        name: Option<&'s Shape>,
+        content: Vec<&'s Shape>,
+        failed: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -119,6 +136,10 @@ impl<'s> Conversation<'s> {
 
     /// Says it in the words of another interface.
     pub(crate) fn write(&self, api: Api, dialect: Dialect) -> Result<Shape, NoWords> {
+        let single = matches!(api, Api::Messages | Api::Converse);
+        if single && self.wants_several() {
+            return Err(NoWords::of("n"));
+        }
         match api {
             Api::ChatCompletions => self.to_chat(dialect),
             Api::Messages => self.to_messages(),
@@ -135,7 +156,7 @@ impl<'s> Conversation<'s> {
         let mut called: Vec<(Cow<'s, Shape>, &'s Shape)> = Vec::new();
         for block in self.turns.iter_mut().flat_map(|turn| &mut turn.blocks) {
             match block {
-                Block::Text(_) => {}
+                Block::Text(_) | Block::Reasoning { .. } => {}
                 Block::Call { id, name, .. } => called.push((id.clone(), *name)),
                 Block::Result { id, name, .. } => {
                     let call = called.iter().rev().find(|(other, _)| same(other, id, parts));
@@ -143,6 +164,12 @@ impl<'s> Conversation<'s> {
                 }
             }
         }
+    }
+
+    /// Whether more than one answer is asked for.
+    fn wants_several(&self) -> bool {
+        let one = |shape: &Shape| matches!(shape, Shape::Number(n) if n.as_u64() == Some(1));
+        self.choices.is_some_and(|choices| !one(choices))
     }
 
     fn say(&mut self, role: Role, block: Block<'s>) {

@@ -74,7 +74,7 @@ pub(super) fn chat(shape: &Shape) -> Read<Conversation<'_>> {
                 }
             }
             "tool_choice" => conversation.choice = Some(choice(value, get(value, "function"))?),
-            "n" if matches!(value, Shape::Number(n) if n.as_u64() == Some(1)) => {}
+            "n" => conversation.choices = Some(value),
             "model" | "stream" | "stream_options" | "user" | "metadata" | "store"
             | "safety_identifier" | "prompt_cache_key" | "service_tier" => {}
             _ if is_off(value) => {}
@@ -180,7 +180,15 @@ pub(super) fn responses(shape: &Shape) -> Read<Conversation<'_>> {
                 }
             }
             "tool_choice" => conversation.choice = Some(choice(value, Some(value))?),
-            "model" | "stream" | "stream_options" | "user" | "metadata" | "store" | "include"
+            "include" => {
+                let asked = value.items().iter().filter_map(Shape::word);
+                if let Some(other) =
+                    asked.into_iter().find(|it| *it != "reasoning.encrypted_content")
+                {
+                    return Err(NoWords::of(other));
+                }
+            }
+            "model" | "stream" | "stream_options" | "user" | "metadata" | "store"
             | "safety_identifier" | "prompt_cache_key" | "service_tier" | "truncation"
             | "reasoning" => {}
             _ if is_off(value) => {}
@@ -282,7 +290,14 @@ fn message_blocks<'s>(conversation: &mut Conversation<'s>, message: &'s Shape) -
     for block in blocks {
         match get(block, "type").and_then(Shape::word) {
             Some("text") => conversation.say(role, Block::Text(need(block, "text")?)),
-            Some("thinking" | "redacted_thinking") => {}
+            Some("thinking") => {
+                if let (Some(text), Some(signature)) =
+                    (get(block, "thinking"), get(block, "signature"))
+                {
+                    conversation.say(role, Block::Reasoning { text, signature });
+                }
+            }
+            Some("redacted_thinking") => {}
             Some("tool_use") => {
                 let id = Cow::Borrowed(need(block, "id")?);
                 let (name, arguments) = (need(block, "name")?, need(block, "input")?);
@@ -381,7 +396,15 @@ fn converse_block<'s>(
                 let failed = get(value, "status").and_then(Shape::word) == Some("error");
                 conversation.say(role, Block::Result { id, name: None, content, failed });
             }
-            "reasoningContent" | "cachePoint" => {}
+            "reasoningContent" => {
+                if let Some(said) = get(value, "reasoningText")
+                    && let (Some(text), Some(signature)) =
+                        (get(said, "text"), get(said, "signature"))
+                {
+                    conversation.say(role, Block::Reasoning { text, signature });
+                }
+            }
+            "cachePoint" => {}
             other => return Err(NoWords::of(other)),
         }
     }
@@ -454,7 +477,7 @@ fn generation<'s>(conversation: &mut Conversation<'s>, value: &'s Shape) -> Read
                 conversation.format =
                     Some(Format::Schema { name: None, schema: value, strict: None });
             }
-            "candidateCount" if matches!(value, Shape::Number(n) if n.as_u64() == Some(1)) => {}
+            "candidateCount" => conversation.choices = Some(value),
             "thinkingConfig" | "responseModalities" => {}
             _ if is_off(value) => {}
             other => return Err(NoWords::of(other)),

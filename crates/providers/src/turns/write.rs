@@ -100,6 +100,7 @@ impl Conversation<'_> {
             .maybe("temperature", self.temperature)
             .maybe("top_p", self.top_p)
             .maybe("top_k", self.top_k)
+            .maybe("n", self.choices)
             .list("stop", cloned(&self.stop))
             .list("tools", self.tools.iter().map(chat_tool).collect());
         if let Some(choice) = &self.choice {
@@ -252,8 +253,9 @@ impl Conversation<'_> {
             .turns
             .iter()
             .map(|turn| {
+                let said = |block: &&Block<'_>| !matches!(block, Block::Reasoning { .. });
                 let parts: Vec<Shape> =
-                    turn.blocks.iter().map(generate_part).collect::<Result<_, _>>()?;
+                    turn.blocks.iter().filter(said).map(generate_part).collect::<Result<_, _>>()?;
                 let role = match turn.role {
                     Role::User => word("user"),
                     Role::Assistant => word("model"),
@@ -272,6 +274,7 @@ impl Conversation<'_> {
             .maybe("temperature", self.temperature)
             .maybe("topP", self.top_p)
             .maybe("topK", self.top_k)
+            .maybe("candidateCount", self.choices)
             .list("stopSequences", cloned(&self.stop));
         if let Some(format) = &self.format {
             generation = generation.with("responseMimeType", word("application/json"));
@@ -334,6 +337,7 @@ fn chat_user(blocks: &[Block<'_>], messages: &mut Vec<Shape>) -> Result<(), NoWo
                     .with("content", chat_content(content))
                     .done(),
             ),
+            Block::Reasoning { .. } => {}
             Block::Call { .. } => return Err(NoWords::of("a call by the user")),
         }
     }
@@ -360,6 +364,7 @@ fn chat_assistant(blocks: &[Block<'_>]) -> Written {
                     .with("function", function);
                 calls.push(call.done());
             }
+            Block::Reasoning { .. } => {}
             Block::Result { .. } => return Err(NoWords::of("a result by the model")),
         }
     }
@@ -398,6 +403,11 @@ fn chat_format(format: &Format<'_>) -> Shape {
 fn message_block(block: &Block<'_>) -> Written {
     Ok(match block {
         Block::Text(text) => typed(&as_text(text)),
+        Block::Reasoning { text, signature } => object()
+            .with("type", word("thinking"))
+            .with("thinking", (*text).clone())
+            .with("signature", (*signature).clone())
+            .done(),
         Block::Call { id, name, arguments: given } => object()
             .with("type", word("tool_use"))
             .with("id", id.clone().into_owned())
@@ -426,6 +436,14 @@ fn message_tool(tool: &Tool<'_>) -> Shape {
 fn converse_block(block: &Block<'_>) -> Written {
     Ok(match block {
         Block::Text(text) => object().with("text", as_text(text)).done(),
+        Block::Reasoning { text, signature } => {
+            let said = object()
+                .with("text", (*text).clone())
+                .with("signature", (*signature).clone())
+                .done();
+            let said = object().with("reasoningText", said).done();
+            object().with("reasoningContent", said).done()
+        }
         Block::Call { id, name, arguments: given } => {
             let call = object()
                 .with("toolUseId", id.clone().into_owned())
@@ -467,6 +485,7 @@ fn converse_tool(tool: &Tool<'_>) -> Shape {
 
 fn generate_part(block: &Block<'_>) -> Written {
     Ok(match block {
+        Block::Reasoning { .. } => return Err(NoWords::of("thinking")),
         Block::Text(text) => object().with("text", as_text(text)).done(),
         Block::Call { name, arguments: given, .. } => {
             let call = object().with("name", (*name).clone()).with("args", arguments(given)?);

@@ -65,6 +65,7 @@ pub const ROUTES: &[Route] = &[
     }),
     Route::asks("/model/{model}/{how}", Family::Bedrock, || post(ask::converse)),
     Route::asks("/v1beta/models/{call}", Family::Google, || post(ask::generate)),
+    Route::asks("/v1/models/{*model}", Family::Google, || post(ask::generate)),
     Route::reads("/v1/models", Access::Caller, || get(health::models)),
     Route::reads("/v1/models/{*model}", Access::Caller, || get(health::model)),
     Route::reads("/log/checkpoint", Access::Auditor, || get(log::checkpoint)),

@@ -21,6 +21,8 @@ fn request(method: &str, path: &str) -> Request {
         ("{model}/{how}", "stand-in/converse"),
         ("{call}", "stand-in:generateContent"),
     ];
+    let generates = method == "POST" && path.starts_with("/v1/models/");
+    let path = if generates { "/v1/models/stand-in:generateContent" } else { path };
     let path = named.iter().fold(path.to_owned(), |path, (hole, value)| path.replace(hole, value));
     let said = MARISOL.name;
     let body = match path.as_str() {
@@ -146,7 +148,6 @@ async fn other_methods_and_other_routes_do_not_exist() {
         "/v1",
         "/v1/",
         "/v1/files",
-        "/v1/models/",
         "/v1beta/models",
         "/openai/v1",
         "/v1/../v1/models",
