@@ -13,6 +13,7 @@ pub(crate) mod name;
 mod outside;
 mod oversight;
 mod retention;
+mod traces;
 
 use crate::agreement::{Agreement, Evidence, RawAgreement, RawEvidence, Registry};
 use crate::path::{CoveredBy, CoveredPath, Features, Gap, Hop, Path, RawHop, Role};
@@ -34,6 +35,7 @@ pub use name::{Day, Malformed, Name, Slug, Title};
 pub use outside::{TimeAuthority, Witness};
 pub use oversight::{Oversight, Reviews};
 pub use retention::{Decision, Retention};
+pub use traces::{CoveredCollector, Traces};
 
 use content::RawContent;
 use copy::RawCopy;
@@ -43,6 +45,7 @@ use limit::{RawLimit, RawPrice};
 use outside::{RawAnchoring, RawAuthority, RawWitness};
 use oversight::{RawLog, RawReview};
 use retention::RawRetention;
+use traces::RawTraces;
 
 /// Largest governed file in bytes: some thousand objects. Larger ones are generated, and a person
 /// who answers for the file could not read them.
@@ -132,6 +135,7 @@ pub struct Rules {
     feeds: BTreeMap<Slug, Feed>,
     copies: BTreeMap<Slug, LogCopy>,
     limits: Limits,
+    traces: Option<Traces>,
     /// Every object as written, for [`Rules::diff`].
     objects: BTreeMap<String, toml::Value>,
 }
@@ -169,6 +173,7 @@ impl Rules {
         let assembly = Assembly { organisation: organisation.as_ref(), hosting, hops };
         let feeds = assembly.feeds(&raw.feed)?;
         let copies = assembly.copies(&raw.copy)?;
+        let traces = assembly.traces(raw.traces.as_ref())?;
         let destinations = assembly.destinations(&raw.destination)?;
         let routes = routes(&raw.route, &destinations)?;
         let limits =
@@ -191,6 +196,7 @@ impl Rules {
             feeds,
             copies,
             limits,
+            traces,
             objects: objects(table),
         })
     }
@@ -310,6 +316,12 @@ impl Rules {
     #[must_use]
     pub const fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Where traces of exchanges go; absent when nobody gets any.
+    #[must_use]
+    pub const fn traces(&self) -> Option<&Traces> {
+        self.traces.as_ref()
     }
 
     pub(crate) const fn policy(&self) -> &Policy {
@@ -524,6 +536,14 @@ impl Assembly<'_> {
         )
     }
 
+    fn traces(&self, raw: Option<&RawTraces>) -> Result<Option<Traces>, RulesError> {
+        let Some(raw) = raw else { return Ok(None) };
+        let (organisation, hosting) = (self.organisation.cloned(), self.hosting.clone());
+        let read =
+            self.hop(&raw.hop).and_then(|hop| Traces::parse(raw, hop, organisation, hosting));
+        read.map(Some).map_err(|fault| RulesError::object("traces", fault))
+    }
+
     fn hop(&self, id: &str) -> Result<Arc<Hop>, Fault> {
         let hop = self.hops.get(id).map(Arc::clone);
         hop.ok_or_else(|| Fault::new("hop", "there is no [[hop]] with this id"))
@@ -694,6 +714,7 @@ struct RawRules {
     limit: Vec<RawLimit>,
     #[serde(default)]
     price: Vec<RawPrice>,
+    traces: Option<RawTraces>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -266,7 +266,11 @@ impl RawFeed {
 }
 
 /// An address must be a registered host of the hop: 45 CFR 164.312(e)(1).
-fn registered(field: &'static str, endpoint: Endpoint, hop: &Hop) -> Result<Endpoint, Fault> {
+pub(super) fn registered(
+    field: &'static str,
+    endpoint: Endpoint,
+    hop: &Hop,
+) -> Result<Endpoint, Fault> {
     if !hop.hosts().contains(endpoint.authority()) {
         return Err(Fault::new(field, "its host is not among the \"hosts\" of the hop"));
     }

@@ -69,7 +69,7 @@ fn the_manual_holds_the_schema_that_is_in_force_and_names_every_key() {
     keys.extend(["terminated", "ca_file", "document_sha256", "abuse_review"]);
     keys.extend(["roots_file", "archive_file", "policies", "every_seconds", "key"]);
     keys.extend(["format", "syslog", "webhook", "file", "cert_file", "key_file", "secret"]);
-    keys.extend(["authorization", "currency", "per", "of", "requests_per_minute"]);
+    keys.extend(["authorization", "one_in", "currency", "per", "of", "requests_per_minute"]);
     keys.extend(["tokens_per_minute", "tokens_per_day", "concurrent", "money_per_day"]);
     keys.extend(["money_per_month", "prompt", "completion"]);
     for key in keys {
@@ -90,7 +90,7 @@ fn a_key_that_nobody_knows_is_refused_with_its_line() {
         "[hosting]",
         "[hostign]",
         &expect![
-            "line 19: unknown field `hostign`, expected one of `schema`, `organisation`, `hosting`, `purpose`, `agreement`, `evidence`, `hop`, `destination`, `route`, `policy`, `cedar`, `anchoring`, `content`, `retention`, `log`, `review`, `authority`, `witness`, `feed`, `copy`, `currency`, `limit`, `price`"
+            "line 19: unknown field `hostign`, expected one of `schema`, `organisation`, `hosting`, `purpose`, `agreement`, `evidence`, `hop`, `destination`, `route`, `policy`, `cedar`, `anchoring`, `content`, `retention`, `log`, `review`, `authority`, `witness`, `feed`, `copy`, `currency`, `limit`, `price`, `traces`"
         ],
     );
     check(
