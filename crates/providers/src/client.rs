@@ -12,7 +12,7 @@ use crate::sse;
 use futures_util::{Stream, StreamExt as _};
 use gate::path::Endpoint;
 use gate::prompt::{Answer, StreamEvent};
-use gate::rules::{CoveredFeed, FeedTarget};
+use gate::rules::{CoveredCollector, CoveredFeed, FeedTarget};
 use gate::{Outbound, UpstreamFailure};
 use ledger::Time;
 use phi::Text;
@@ -225,12 +225,24 @@ impl Providers {
         for (name, value) in headers {
             request = request.header(*name, value);
         }
-        if let Some(Secret(secret)) = authorization {
-            let mut value = HeaderValue::from_str(secret.as_str())
-                .map_err(|_| UpstreamFailure::NoCredential)?;
-            value.set_sensitive(true);
-            request = request.header(AUTHORIZATION, value);
-        }
+        Ok(exchange(with_authorization(request, authorization)?, OUTSIDE).await?.0)
+    }
+
+    /// Posts traces, in JSON, to a collector that is covered at this moment; returns the status.
+    ///
+    /// # Errors
+    /// [`UpstreamFailure`]. Every status is an answer.
+    pub async fn post_traces(
+        &self,
+        covered: &CoveredCollector<'_>,
+        sender: &Sender,
+        authorization: Option<&Secret>,
+        traces: Vec<u8>,
+    ) -> Result<u16, UpstreamFailure> {
+        let endpoint = covered.endpoint();
+        let client = self.client(endpoint, sender)?;
+        let request = client.post(endpoint.to_string()).header(CONTENT_TYPE, "application/json");
+        let request = with_authorization(request.body(traces), authorization)?;
         Ok(exchange(request, OUTSIDE).await?.0)
     }
 
@@ -252,6 +264,18 @@ impl Providers {
         clients.insert(key, client.clone());
         Ok(client)
     }
+}
+
+/// Adds a header `authorization` whose whole value is the secret.
+fn with_authorization(
+    request: reqwest::RequestBuilder,
+    authorization: Option<&Secret>,
+) -> Result<reqwest::RequestBuilder, UpstreamFailure> {
+    let Some(Secret(secret)) = authorization else { return Ok(request) };
+    let value = HeaderValue::from_str(secret.as_str());
+    let mut value = value.map_err(|_| UpstreamFailure::NoCredential)?;
+    value.set_sensitive(true);
+    Ok(request.header(AUTHORIZATION, value))
 }
 
 fn trusting(authority_pem: Option<Vec<u8>>) -> Sender {

@@ -1,7 +1,11 @@
 //! The listener: plain HTTP on this machine only, TLS 1.2 or 1.3 everywhere else.
 
+use crate::api::Peer;
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
@@ -124,7 +128,7 @@ impl Listener {
                 () = &mut stop => break,
                 accepted = async { (place.await, self.socket.accept().await) } => accepted,
             };
-            let (Ok(place), Ok((stream, _))) = accepted else {
+            let (Ok(place), Ok((stream, peer))) = accepted else {
                 // Out of file descriptors: wait for some to come back.
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
@@ -133,8 +137,8 @@ impl Listener {
             if stream.set_nodelay(true).is_err() {
                 continue;
             }
-            let connection =
-                serve_connection(stream, self.tls.clone(), router.clone(), graceful.watcher());
+            let (tls, router, peer) = (self.tls.clone(), router.clone(), Peer(peer));
+            let connection = serve_connection(stream, tls, router, peer, graceful.watcher());
             tasks.spawn(async move {
                 connection.await;
                 drop(place);
@@ -151,13 +155,14 @@ async fn serve_connection(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
     router: Router,
+    peer: Peer,
     watcher: Watcher,
 ) {
     match tls {
-        None => serve_stream(stream, router, watcher).await,
+        None => serve_stream(stream, router, peer, watcher).await,
         Some(acceptor) => {
             match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => serve_stream(stream, router, watcher).await,
+                Ok(Ok(stream)) => serve_stream(stream, router, peer, watcher).await,
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
             }
@@ -165,15 +170,20 @@ async fn serve_connection(
     }
 }
 
-async fn serve_stream<S>(stream: S, router: Router, watcher: Watcher)
+async fn serve_stream<S>(stream: S, router: Router, peer: Peer, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HANDSHAKE_TIMEOUT)
         .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, "a connection ended early");
     }

@@ -49,6 +49,9 @@ pub enum ApplyError {
         /// What is not covered.
         gap: Gap,
     },
+    /// The collector of traces is not covered, so nothing may be sent there.
+    #[error("traces: {0}")]
+    Traces(Gap),
     /// The house failed.
     #[error(transparent)]
     House(#[from] Error),
@@ -69,6 +72,9 @@ impl House {
         for copy in rules.copies() {
             copy.cover(rules.registry(), self.clock.now())
                 .map_err(|gap| ApplyError::Copy { copy: copy.id().to_owned(), gap })?;
+        }
+        if let Some(traces) = rules.traces() {
+            traces.cover(rules.registry(), self.clock.now()).map_err(ApplyError::Traces)?;
         }
         let sha256 = rules.sha256();
         let before = self.tenant.configuration().await.map_err(Error::from)?;

@@ -4,6 +4,7 @@ use crate::house::{House, InForce};
 use crate::identity::Principal;
 use crate::keys::{Held, KeysError};
 use crate::limits::{Hold, LimitReached, Limited, Passage, Place};
+use crate::telemetry::{TraceParent, Watch};
 use gate::exchange::{
     Caller, Ended as Over, Exchange, Question, Scanned, Seal, StreamEnd, Streaming, World,
     surrogate_binding,
@@ -64,6 +65,8 @@ pub struct Converse {
     pub conversation: Option<Text>,
     /// The caller's own reference of the patient.
     pub patient: Option<Text>,
+    /// The trace that the caller wants continued.
+    pub traceparent: Option<TraceParent>,
 }
 
 /// What a surface can answer with.
@@ -165,22 +168,28 @@ type Birth = OwnedMutexGuard<()>;
 /// what the exchange spends with its records.
 struct Recorder<'a> {
     tenant: &'a store::Tenant,
+    watch: &'a Watch<'a>,
     birth: Mutex<Option<Birth>>,
     hold: Mutex<Hold>,
 }
 
 impl Journal for Recorder<'_> {
     async fn append(&self, entry: Entry) -> Result<Receipt, Unrecorded> {
+        let noted = self.watch.note(&entry.event);
         let hold = || self.hold.lock().unwrap_or_else(PoisonError::into_inner);
         let mut turn = hold().turn(&entry.event);
-        let receipt = self.tenant.append_with(entry, turn.effects()).await?;
+        let receipt = self.tenant.append_with(entry, turn.effects()).await;
+        self.watch.recorded(noted, &receipt);
+        let receipt = receipt?;
         hold().recorded(&turn);
         drop(self.birth.lock().unwrap_or_else(PoisonError::into_inner).take());
         Ok(receipt)
     }
 
     async fn keep(&self, window: ledger::Blob) -> Result<(), Unrecorded> {
-        self.tenant.keep(window).await
+        self.tenant.keep(window).await?;
+        self.watch.window();
+        Ok(())
     }
 }
 
@@ -212,8 +221,9 @@ impl House {
         request: Converse,
         mut tell: oneshot::Sender<Started>,
     ) {
-        let hold = Mutex::new(Hold::none());
-        let recorder = Recorder { tenant: &self.tenant, birth: Mutex::new(None), hold };
+        let watch = self.watch(exchange, request.traceparent);
+        let (birth, hold) = (Mutex::new(None), Mutex::new(Hold::none()));
+        let recorder = Recorder { tenant: &self.tenant, watch: &watch, birth, hold };
         let world = World { journal: &recorder, clock: &*self.clock, entropy: &*self.entropy };
         let ready = match self.prepare(exchange, request).await {
             Prepared::Sealed(ready) => ready,
@@ -275,7 +285,8 @@ impl House {
 
     /// Everything that is known before the text is looked at.
     async fn prepare(&self, exchange: ExchangeId, request: Converse) -> Prepared {
-        let Converse { principal, api, addressed, body, purpose, conversation, patient } = request;
+        let Converse { principal, api, addressed, body, purpose, conversation, patient, .. } =
+            request;
         let in_force = self.in_force.load_full();
         let (written, read) = match String::from_utf8(body) {
             Ok(text) => {
@@ -445,7 +456,8 @@ impl House {
         let Routed { in_force, prompt, route, request } = routed;
         let exchange = question.id;
         let asker = caller.clone();
-        let scanned = self.scan(caller, question, seal, prompt)?;
+        let watch = world.journal.watch;
+        let scanned = watch.scan(|| self.scan(caller, question, seal, prompt))?;
         let decided = in_force.rules.route(&route).map(|route| {
             let ask = Ask {
                 caller: &asker.actor.id,
@@ -468,6 +480,7 @@ impl House {
         let Some(wire) = in_force.wires.get(decision.destination().id()) else {
             return Err(departed.end(Err(UpstreamFailure::NoCredential), &self.detector));
         };
+        watch.left();
         let now = self.clock.now();
         let reading = Reading::new(&request, exchange, now);
         let sent = self.providers.send(outbound, wire, &reading, now);
@@ -476,6 +489,7 @@ impl House {
             () = tell.closed() => return Err(departed.abandon()),
             reply = sent => reply,
         };
+        watch.answered();
         Ok(match reply {
             Ok(Reply::Stream(stream)) => {
                 let upstream_request = stream.upstream_request().map(str::to_owned);

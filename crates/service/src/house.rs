@@ -8,6 +8,7 @@ use crate::keys::{Keys, KeysError};
 use crate::limits::{Limits, Room};
 use crate::review::Reviews;
 use crate::tasks::Tasks;
+use crate::telemetry::Telemetry;
 use crate::tiles::Readings;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use gate::rules::Rules;
@@ -157,6 +158,10 @@ impl Live {
         LiveGuard { live: self, exchange }
     }
 
+    pub(crate) fn count(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
+    }
+
     pub(crate) fn holds(&self, exchange: ExchangeId) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&exchange)
     }
@@ -207,6 +212,7 @@ pub struct House {
     /// Held while somebody searches the log.
     pub(crate) searching: tokio::sync::Mutex<()>,
     pub(crate) reviews: Reviews,
+    pub(crate) telemetry: Telemetry,
     tried: tokio::sync::Mutex<Option<(Instant, Readiness)>>,
 }
 
@@ -302,6 +308,7 @@ impl House {
         let signer = read_signer(&setup.dir.join(SIGNER_FILE), &service, &log.to_string()).await?;
         let deployment_signer = deployment_signer(&setup, &service, log).await?;
         let limits = Arc::new(Limits::load(&tenant, Arc::clone(&setup.clock)).await?);
+        let telemetry = Telemetry::new(setup.clock.now());
         let house = Self {
             key_path: setup.key_path(),
             dir: setup.dir,
@@ -332,6 +339,7 @@ impl House {
             readings: Readings::default(),
             searching: tokio::sync::Mutex::default(),
             reviews: Reviews::default(),
+            telemetry,
             tried: tokio::sync::Mutex::default(),
         };
         house.reload().await?;
@@ -456,10 +464,14 @@ impl House {
             let anchored = timeout(STOP_TIMEOUT, self.anchor()).await;
             (anchored, timeout(STOP_TIMEOUT, Box::pin(self.finish_copies())).await)
         };
-        let ((anchored, copied), delivered) = tokio::join!(
+        let ((anchored, copied), delivered, traced) = tokio::join!(
             Box::pin(anchor_and_copy),
             timeout(STOP_TIMEOUT, Box::pin(self.finish_feeds())),
+            timeout(STOP_TIMEOUT, Box::pin(self.send_traces())),
         );
+        if !matches!(traced, Ok(Ok(()))) {
+            tracing::warn!("the last traces are lost: the collector does not take them");
+        }
         if copied.is_err() {
             tracing::warn!("the last records are not copied; the next start copies them");
         }

@@ -62,8 +62,8 @@ pub enum KeyError {
     #[error("the purpose is not one that the configuration in force defines; apply one that does")]
     Purpose,
     /// Only prompts have a purpose.
-    #[error("an auditor's key sends no prompts, so it has no purpose")]
-    AuditorPurpose,
+    #[error("a key of this role sends no prompts, so it has no purpose")]
+    NoPurpose,
     /// No key of that name is in force.
     #[error("no API key of that name is in force")]
     Unknown,
@@ -88,6 +88,8 @@ pub enum Right {
     Ask,
     /// To read the log.
     ReadLog,
+    /// To read the figures of operation.
+    ReadFigures,
 }
 
 /// The key is in force, and not for that.
@@ -183,6 +185,7 @@ impl House {
         let keys = self.keys.load();
         let Some(row) = keys.find(secret, self.clock.now()) else {
             self.refused.fetch_add(1, Ordering::Relaxed);
+            self.telemetry.meter().request_refused(Code::InvalidApiKey);
             return Err(Unauthenticated);
         };
         let (owner, purpose) = (row.owner.as_str().into(), row.purpose.clone());
@@ -195,7 +198,9 @@ impl House {
     /// [`Denied`].
     pub fn permit(&self, principal: &Principal, right: Right) -> Result<(), Denied> {
         let code = match (right, principal.role) {
-            (Right::Ask, KeyRole::Caller) => return Ok(()),
+            (Right::Ask, KeyRole::Caller) | (Right::ReadFigures, KeyRole::Monitor) => {
+                return Ok(());
+            }
             (Right::ReadLog, KeyRole::Auditor) => {
                 // Fail closed: rules that cannot be read name no readers.
                 let in_force = self.in_force.load();
@@ -205,10 +210,11 @@ impl House {
                 }
                 Code::ReaderNotAllowed
             }
-            (Right::Ask, KeyRole::Auditor) | (Right::ReadLog, KeyRole::Caller) => {
-                Code::RoleNotAllowed
-            }
+            (Right::Ask, KeyRole::Auditor | KeyRole::Monitor)
+            | (Right::ReadLog, KeyRole::Caller | KeyRole::Monitor)
+            | (Right::ReadFigures, KeyRole::Caller | KeyRole::Auditor) => Code::RoleNotAllowed,
         };
+        self.telemetry.meter().request_refused(code);
         self.denied.add((principal.key, code.as_str()), principal.actor(), 1);
         Err(Denied { code })
     }
@@ -242,8 +248,8 @@ impl House {
         if !is_name(&owner) {
             return Err(KeyError::Owner);
         }
-        if role == KeyRole::Auditor && purpose.is_some() {
-            return Err(KeyError::AuditorPurpose);
+        if role != KeyRole::Caller && purpose.is_some() {
+            return Err(KeyError::NoPurpose);
         }
         if let Some(purpose) = &purpose {
             let known = self

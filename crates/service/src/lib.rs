@@ -24,6 +24,7 @@ mod rotation;
 mod search;
 mod status;
 mod tasks;
+mod telemetry;
 mod tiles;
 mod upkeep;
 
@@ -49,4 +50,5 @@ pub use search::{Found, MAX_FOUND, Search, SearchError};
 pub use status::{FeedState, Stamp, Status};
 pub use store::KeyRole;
 pub use tasks::Tasks;
+pub use telemetry::{METRICS, Metric, MetricKind, TraceParent};
 pub use tiles::{Level, Tile};

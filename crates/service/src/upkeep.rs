@@ -151,6 +151,7 @@ impl House {
             () = self.keep_anchored() => {}
             () = self.keep_delivering() => {}
             () = self.keep_copying() => {}
+            () = self.keep_tracing() => {}
             () = self.keep_keys() => {}
             () = self.keep_calendar() => {}
         }

@@ -21,6 +21,7 @@ mod checkpoints;
 mod connection;
 mod deployment;
 mod error;
+mod figures;
 mod folder;
 mod keys;
 mod number;
@@ -35,6 +36,7 @@ mod writer;
 
 pub use deployment::{AnchorRow, Deployment, LeafRow, StampRow};
 pub use error::{Error, StopReason};
+pub use figures::{Distribution, Histogram, WriterFigures};
 pub use folder::ServeLock;
 pub use keys::{Destruction, KeyStore};
 pub use pruning::Pruned;

@@ -14,7 +14,7 @@ pub struct TenantRow {
     pub created: Time,
 }
 
-/// What an API key is for. One key is never for both: whoever sends prompts does not read what the log
+/// What an API key is for. One key is never for two things: whoever sends prompts does not read what the log
 /// says of others (45 CFR 164.308(a)(4)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyRole {
@@ -23,6 +23,8 @@ pub enum KeyRole {
     Caller,
     /// It reads the log.
     Auditor,
+    /// It reads the figures of operation, and nothing else.
+    Monitor,
 }
 
 impl KeyRole {
@@ -32,13 +34,14 @@ impl KeyRole {
         match self {
             Self::Caller => "caller",
             Self::Auditor => "auditor",
+            Self::Monitor => "monitor",
         }
     }
 
     /// The role of a word.
     #[must_use]
     pub fn of(word: &str) -> Option<Self> {
-        [Self::Caller, Self::Auditor].into_iter().find(|role| role.as_str() == word)
+        [Self::Caller, Self::Auditor, Self::Monitor].into_iter().find(|role| role.as_str() == word)
     }
 }
 

@@ -4,6 +4,7 @@ use crate::checkpoints;
 use crate::connection::{self, Readers};
 use crate::deployment::{self, Deployment};
 use crate::error::{Error, StopReason};
+use crate::figures::WriterFigures;
 use crate::folder::{Folder, ServeLock};
 use crate::keys::KeyStore;
 use crate::rows::TenantRow;
@@ -123,6 +124,12 @@ impl Store {
     #[must_use]
     pub fn commits(&self) -> u64 {
         self.inner.queue.shared.commits()
+    }
+
+    /// What the writer did since it was opened, and what waits for it.
+    #[must_use]
+    pub fn figures(&self) -> WriterFigures {
+        self.inner.queue.figures()
     }
 
     /// A number that grows with each change of tenants, API keys or configuration, by whichever

@@ -8,6 +8,7 @@
 use crate::connection::BUSY_TIMEOUT;
 use crate::deployment::{NewAnchor, StampRow};
 use crate::error::{Error, Fault, StopReason};
+use crate::figures::{Counts, WriterFigures};
 use crate::folder::Turn;
 use crate::pruning;
 use crate::rows::{CheckpointRow, Effect, Forgotten, LogPosition, TenantRow};
@@ -24,6 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 /// Jobs that may wait. Beyond it senders wait: enough for every stream of a busy machine to have
 /// one window and one record under way, and no more memory than those streams hold anyway.
@@ -159,6 +161,7 @@ impl Job {
 pub(crate) struct Shared {
     stop: OnceLock<StopReason>,
     commits: AtomicU64,
+    counts: Counts,
 }
 
 impl Shared {
@@ -211,6 +214,16 @@ impl Queue {
             .spawn(move || writer.run(receiver))
             .map_err(Error::file("start the writer's thread"))?;
         Ok(Self { sender: Some(sender), thread: Some(thread), shared })
+    }
+
+    /// What was written, and what waits.
+    pub(crate) fn figures(&self) -> WriterFigures {
+        let taken = |sender: &mpsc::Sender<Job>| sender.max_capacity() - sender.capacity();
+        WriterFigures {
+            batches: self.shared.counts.batches.read(),
+            commits: self.shared.counts.commits.read(),
+            waiting: self.sender.as_ref().map_or(0, taken) as u64,
+        }
     }
 
     /// Hands in one job and waits until it is durable, or refused.
@@ -364,6 +377,7 @@ impl Writer {
 
     /// One transaction. When it fails nothing of it is kept, on the disk or in memory.
     fn attempt(&mut self, batch: &[Job]) -> Result<Vec<Answer>, Fault> {
+        let started = Instant::now();
         self.turn.take(BUSY_TIMEOUT);
         let begun = self.step(dialect::BEGIN, "beginning a transaction");
         self.turn.give_up();
@@ -374,6 +388,9 @@ impl Writer {
         });
         if answers.is_ok() {
             self.shared.commits.fetch_add(1, Ordering::Relaxed);
+            self.shared.counts.batches.add(batch.len() as u64);
+            let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.shared.counts.commits.add(micros);
             self.dirty.clear();
             self.governed = false;
             let bytes: usize = batch.iter().map(|job| job.bytes).sum();

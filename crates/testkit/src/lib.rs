@@ -14,6 +14,7 @@
 //! - [`bucket`]: object storage that writes nothing over anything, and fails when told to.
 //! - [`records`]: one record of every kind.
 //! - [`siem`]: receivers of the log, over syslog with TLS and over HTTP, which fail when told to.
+//! - [`collector`]: takes traces over OTLP, and reads them strictly.
 //! - [`client`]: an HTTP/1.1 caller that sees each event as it arrives and can walk away.
 //! - [`load`], [`proc`], [`disk`]: what the bench measures with.
 
@@ -21,6 +22,7 @@ pub mod authority;
 pub mod bucket;
 pub mod client;
 pub mod clock;
+pub mod collector;
 pub mod conformance;
 pub mod disk;
 pub mod entropy;

@@ -16,7 +16,7 @@ use gate::rules::Api;
 use gate::{Code, Outcome};
 use phi::Text;
 use providers::Addressed;
-use service::{Converse, Ended, House, Limited, Principal, Started, Step, Streamed};
+use service::{Converse, Ended, House, Limited, Principal, Started, Step, Streamed, TraceParent};
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -142,6 +142,7 @@ async fn ask(api: Api, addressed: Addressed, asked: Asked) -> Response {
         purpose: header("x-bulla-purpose"),
         conversation: header("x-bulla-conversation").map(Text::new),
         patient: header("x-bulla-patient").map(Text::new),
+        traceparent: header("traceparent").and_then(|text| TraceParent::parse(&text)),
     };
     match house.converse(converse, place).await {
         Started::Ended(ended) => whole(ended, family),

@@ -107,8 +107,9 @@ impl ApiError {
                 "The owner of this API key is not among the readers of the log that the \
                  configuration in force names."
             }
-            (_, Right::Ask) => "This API key reads the log. It sends no prompts.",
-            (_, Right::ReadLog) => "This API key sends prompts. It does not read the log.",
+            (_, Right::Ask) => "This API key sends no prompts.",
+            (_, Right::ReadLog) => "This API key does not read the log.",
+            (_, Right::ReadFigures) => "This API key does not read the metrics.",
         };
         Self::of(code, message)
     }

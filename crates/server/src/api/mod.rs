@@ -9,6 +9,7 @@ mod frame;
 mod health;
 mod limits;
 mod log;
+mod metrics;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -20,6 +21,7 @@ use axum::routing::{MethodRouter, get, post};
 use error::ApiError;
 pub use error::Family;
 use gate::Code;
+pub(crate) use metrics::Peer;
 use service::{House, Right};
 use std::sync::Arc;
 
@@ -32,6 +34,8 @@ pub enum Access {
     Caller,
     /// Whoever has an auditor's API key in force, and is one of the readers that the configuration names.
     Auditor,
+    /// Whoever asks from this machine itself, and whoever has a monitor's API key in force.
+    Monitor,
 }
 
 /// One route: declared once, so that the router and the test of access read the same table.
@@ -79,6 +83,7 @@ pub const ROUTES: &[Route] = &[
     },
     Route::reads("/healthz", Access::Public, || get(health::alive)),
     Route::reads("/readyz", Access::Public, || get(health::ready)),
+    Route::reads("/metrics", Access::Monitor, || get(metrics::metrics)),
 ];
 
 impl Route {
@@ -110,6 +115,7 @@ pub fn router(house: &Arc<House>) -> Router {
             Access::Public => None,
             Access::Caller => Some(Right::Ask),
             Access::Auditor => Some(Right::ReadLog),
+            Access::Monitor => Some(Right::ReadFigures),
         };
         if let Some(right) = right {
             let state = (Arc::clone(house), right, route.family);
@@ -137,7 +143,16 @@ async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match house.authenticate(shown(request.headers())) {
+    let monitor = right == Right::ReadFigures;
+    if monitor
+        && shown(request.headers()).is_none()
+        && metrics::is_local(request.extensions().get(), request.headers())
+    {
+        return next.run(request).await;
+    }
+    // Who shows no key is refused, and counted, as who shows a wrong one.
+    let authenticated = house.authenticate(shown(request.headers()).unwrap_or_default());
+    match authenticated {
         Ok(principal) => {
             if let Err(denied) = house.permit(&principal, right) {
                 return ApiError::denied(denied.code, right).respond(family);
@@ -161,8 +176,8 @@ async fn authenticate(
 /// Anthropic's, Azure's and Google's.
 const KEY_HEADERS: [&str; 3] = ["x-api-key", "api-key", "x-goog-api-key"];
 
-/// The API key that a request shows. Who shows none is refused, and counted, as who shows a wrong one.
-fn shown(headers: &HeaderMap) -> &str {
+/// The API key that a request shows.
+fn shown(headers: &HeaderMap) -> Option<&str> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let bearer = headers
         .get(AUTHORIZATION)
@@ -170,5 +185,7 @@ fn shown(headers: &HeaderMap) -> &str {
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, secret)| secret);
-    bearer.or_else(|| KEY_HEADERS.into_iter().find_map(text)).unwrap_or_default().trim()
+    // A header of another form shows a key too, if a wrong one.
+    let other = headers.contains_key(AUTHORIZATION).then_some("");
+    bearer.or_else(|| KEY_HEADERS.into_iter().find_map(text)).or(other).map(str::trim)
 }

@@ -28,7 +28,9 @@ impl Apply {
                     code: 2,
                     message: format!("{}: {error}. Nothing was changed.", self.file.display()),
                 },
-                error @ (ApplyError::Feed { .. } | ApplyError::Copy { .. }) => Failure {
+                error @ (ApplyError::Feed { .. }
+                | ApplyError::Copy { .. }
+                | ApplyError::Traces(_)) => Failure {
                     code: 2,
                     message: format!("{}: {error}. Nothing was changed.", self.file.display()),
                 },

@@ -29,7 +29,7 @@ struct Create {
     /// The person or program that answers for its use
     #[arg(long, value_name = "NAME")]
     owner: String,
-    /// What it is for: a caller sends prompts, an auditor reads the log
+    /// What it is for: a caller sends prompts, an auditor reads the log, a monitor the metrics
     #[arg(long, value_enum, default_value_t = Role::Caller)]
     role: Role,
     /// The one purpose that it may be used for; else each request names one
@@ -46,6 +46,8 @@ enum Role {
     Caller,
     /// Reads the log, and sends no prompts
     Auditor,
+    /// Reads the metrics alone
+    Monitor,
 }
 
 #[derive(Debug, Args)]
@@ -75,7 +77,7 @@ impl Key {
 fn failure(error: KeyError) -> Failure {
     match error {
         KeyError::House(error) => Failure::of_house(&error),
-        KeyError::Owner | KeyError::Purpose | KeyError::AuditorPurpose | KeyError::Unknown => {
+        KeyError::Owner | KeyError::Purpose | KeyError::NoPurpose | KeyError::Unknown => {
             Failure::usage(&error)
         }
     }
@@ -87,6 +89,7 @@ impl Create {
         let role = match self.role {
             Role::Caller => KeyRole::Caller,
             Role::Auditor => KeyRole::Auditor,
+            Role::Monitor => KeyRole::Monitor,
         };
         let Self { owner, purpose, days, .. } = self;
         let request = KeyRequest { owner, role, purpose, days };
@@ -115,7 +118,7 @@ impl List {
             };
             let purpose = match row.role {
                 KeyRole::Caller => row.purpose.as_deref().unwrap_or("any"),
-                KeyRole::Auditor => "none",
+                KeyRole::Auditor | KeyRole::Monitor => "none",
             };
             let (id, role, owner) = (row.id, row.role.as_str(), row.owner);
             say(format_args!("{id}  {state:36}  {role:7}  purpose {purpose:12}  {owner}"))?;

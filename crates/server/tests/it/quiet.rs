@@ -8,12 +8,16 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use testkit::client::{Client, Request};
+use testkit::collector::Collector;
 use testkit::notes;
 use testkit::people::{DESMOND, MARISOL};
 use testkit::upstream::{Arguments, Call, Cut, Fault, Reply, Source, Upstream};
 
 /// Values shorter than this, made of digits only, turn up by chance among random hexadecimal digits.
 const SHORT: usize = 8;
+
+/// The trace of a caller.
+const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// Everything planted anywhere below.
 fn planted() -> Vec<String> {
@@ -150,12 +154,27 @@ async fn searches(serving: &Serving, house: &House) {
 #[tokio::test]
 async fn no_identifier_stands_in_the_clear_in_any_file() {
     let upstream = Upstream::start(Reply::echo()).await;
-    let house = House::with(&Rules::cloud(&upstream).with("seconds = 20", "seconds = 1"));
+    let collector = Collector::start().await;
+    let rules = Rules::cloud(&upstream).with("seconds = 20", "seconds = 1");
+    let house = House::with(&rules.and(&collector.rules("Lakeside Family Clinic (synthetic)")));
     let house = house.logging("trace");
     let serving = house.serve();
     good_and_strange_requests(&serving, &house).await;
     failing_upstreams(&serving, &upstream).await;
     searches(&serving, &house).await;
+
+    // What goes to who watches the machine is looked at as the files are.
+    upstream.play(Reply::echo());
+    let traced = serving.request(&user(&notes::every_class().text)).header("baggage", MARISOL.name);
+    let traced = traced.header("traceparent", PARENT).header("tracestate", MARISOL.given);
+    assert_eq!(serving.call(&traced).await.status(), 200);
+    let spans = collector.wait_for(60).await;
+    assert!(spans.iter().any(|span| span.name == "chat stand-in"), "{spans:?}");
+    let bodies: Vec<String> = collector.requests().iter().map(|it| format!("{it:?}")).collect();
+    fs::write(house.path("traces.txt"), bodies.join("\n")).unwrap();
+    let metrics = serving.call(&Request::get("/metrics")).await.text();
+    assert!(metrics.contains("bulla_findings_total{class=\"NAME\",in=\"prompt\"}"), "{metrics}");
+    fs::write(house.path("metrics.txt"), metrics).unwrap();
 
     let bundle = house.fresh("bundle.tar");
     house.export(&bundle);

@@ -284,7 +284,7 @@ async fn an_auditors_key_has_a_role_and_no_purpose() {
         days: None,
     };
     let refused = world.house.create_key(request, operator()).await;
-    assert!(matches!(refused, Err(KeyError::AuditorPurpose)));
+    assert!(matches!(refused, Err(KeyError::NoPurpose)));
     world.auditor("Ada Example").await;
     let made: Vec<_> = world
         .events()

@@ -231,6 +231,7 @@ impl World {
             purpose: None,
             conversation: conversation.map(phi::Text::from),
             patient: patient.map(phi::Text::from),
+            traceparent: None,
         };
         let place = self.house.enter(&request.principal).await.unwrap();
         let Started::Ended(ended) = self.house.converse(request, place).await else {

@@ -183,6 +183,13 @@ impl<'a> Asked<'a> {
         Some(Self::new(route, body, tokens))
     }
 
+    /// What a request asks for at a path that no model server has: a chat completion.
+    pub(super) fn plain(body: &'a Value, tokens: Tokens) -> Self {
+        let model = "stand-in".to_owned();
+        let route = Route { dialect: Dialect::Chat, streamed: false, events: true, model };
+        Self::new(route, body, tokens)
+    }
+
     pub(super) fn streamed(&self) -> bool {
         self.route.streamed
     }

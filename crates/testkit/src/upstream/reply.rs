@@ -264,6 +264,7 @@ pub struct Reply {
     pub(crate) pause: Duration,
     pub(crate) first_after: Duration,
     pub(crate) fault: Fault,
+    pub(crate) anywhere: bool,
 }
 
 impl Default for Reply {
@@ -290,6 +291,7 @@ impl Reply {
             pause: Duration::ZERO,
             first_after: Duration::ZERO,
             fault: Fault::None,
+            anywhere: false,
         }
     }
 
@@ -339,6 +341,12 @@ impl Reply {
     #[must_use]
     pub fn with_fault(self, fault: Fault) -> Self {
         Self { fault, ..self }
+    }
+
+    /// Answers so at every path, not only where a model server does.
+    #[must_use]
+    pub fn anywhere(self) -> Self {
+        Self { anywhere: true, ..self }
     }
 
     /// Thinks aloud first, in `reasoning_content` of chat completions.

@@ -147,6 +147,10 @@ pub(super) fn answer(
     let path = captured.path.split('?').next().unwrap_or_default();
     let page = match Asked::of(captured, &request, reply.tokens.clone()) {
         Some(asked) => answered(reply, &asked, captured.number)?,
+        None if captured.method == "POST" && reply.anywhere => {
+            let asked = Asked::plain(&request, reply.tokens.clone());
+            answered(reply, &asked, captured.number)?
+        }
         None if captured.method == "GET" && path == "/v1/models" => Page::json(200, &models()),
         None => Page::json(404, &error("no such route", "invalid_request_error", "not_found")),
     };
