@@ -45,7 +45,13 @@ pub(crate) fn turn(set: &Mutex<BTreeSet<String>>, name: &str, on: bool) -> bool 
 }
 
 /// Why an outsider did not vouch, in a word for the log.
-struct Failing(&'static str);
+pub(crate) struct Failing(&'static str);
+
+impl Failing {
+    pub(crate) const fn reason(&self) -> &'static str {
+        self.0
+    }
+}
 
 impl House {
     /// Anchors the log where it grew: signs it, has it stamped and cosigned by whom the configuration
@@ -87,7 +93,7 @@ impl House {
             let Some(anchor) = self.store.own_log().unstamped(authority.id()).await? else {
                 continue;
             };
-            match self.stamp(authority, &anchor).await {
+            match self.stamp(authority, anchor.note.as_bytes()).await {
                 Ok(stamp) => self.keep_stamp(authority.id(), &anchor, stamp).await?,
                 Err(failing) => self.tell_failing(authority.id(), failing).await?,
             }
@@ -101,11 +107,11 @@ impl House {
         Ok(())
     }
 
-    /// Asks for a stamp over an anchor, and checks it as an auditor will.
-    async fn stamp(
+    /// Asks for a stamp over a message, mostly an anchor, and checks it as an auditor will.
+    pub(crate) async fn stamp(
         &self,
         authority: &TimeAuthority,
-        anchor: &AnchorRow,
+        message: &[u8],
     ) -> Result<StampRow, Failing> {
         let roots = read_pem(authority.roots_file()).ok_or(Failing("roots_unreadable"))?;
         let mut trusted = Authority::from_roots(&roots).map_err(|_| Failing("roots_unreadable"))?;
@@ -118,7 +124,6 @@ impl House {
             .map_err(|_| Failing("policies_malformed"))?;
         let mut nonce = [0; anchor::NONCE_BYTES];
         self.entropy.fill(&mut nonce);
-        let message = anchor.note.as_bytes();
         let request = Request::new(message, nonce);
         let body = request.as_bytes().to_vec();
         let kind = "application/timestamp-query";

@@ -380,6 +380,10 @@ impl House {
         self.signer.verifier_key()
     }
 
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// The tasks that shutdown waits for.
     #[must_use]
     pub const fn tasks(&self) -> &Tasks {

@@ -9,6 +9,7 @@ mod compare;
 mod configuration;
 mod converse;
 mod copying;
+mod doctor;
 mod export;
 mod feed;
 mod house;
@@ -35,6 +36,7 @@ pub use agreements::{
 pub use compare::{Likeness, Side};
 pub use configuration::{Applied, ApplyError};
 pub use converse::{Converse, Ended, Started, Step, Streamed};
+pub use doctor::{Check, Examination, Group, Mode, Network, Plan, State, examine};
 pub use export::{ExchangeContent, NotKept, ReadError, ReplyWindow};
 pub use feed::{PositionView, Until, write_line};
 pub use house::{Environment, Error, House, Readiness, Setup, Unready};

@@ -28,6 +28,8 @@ pub(crate) mod dialect {
     pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";
     /// Changes when another connection committed.
     pub(crate) const DATA_VERSION: &str = "PRAGMA data_version";
+    /// Everything but that indexes and tables agree; the first complaint, or `ok`.
+    pub(crate) const QUICK_CHECK: &str = "PRAGMA quick_check(1)";
     /// Copies the write-ahead log into the database as far as no reader is in the way.
     pub(crate) const CHECKPOINT_WAL: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 }

@@ -132,6 +132,20 @@ impl Store {
         self.inner.queue.figures()
     }
 
+    /// Has SQLite look through the whole database for damage; its first complaint, when it has one.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when it cannot be read at all.
+    pub async fn damage(&self) -> Result<Option<String>, Error> {
+        self.read(|connection| {
+            let found: String = connection
+                .query_row(dialect::QUICK_CHECK, [], |row| row.get(0))
+                .map_err(Error::database("looking for damage"))?;
+            Ok((found != "ok").then_some(found))
+        })
+        .await
+    }
+
     /// A number that grows with each change of tenants, API keys or configuration, by whichever
     /// process. Cheap enough to be asked four times a second: appends alone cost it one small read.
     ///

@@ -56,6 +56,12 @@ impl Oversight {
         self.readers.as_ref().is_none_or(|readers| readers.contains(owner))
     }
 
+    /// Whether the file says who may read the log; else whoever has an auditor's key may.
+    #[must_use]
+    pub const fn names_readers(&self) -> bool {
+        self.readers.is_some()
+    }
+
     /// How often activity is reviewed.
     #[must_use]
     pub const fn reviews(&self) -> &Reviews {

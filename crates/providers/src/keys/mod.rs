@@ -207,6 +207,12 @@ impl KeyService {
         }
     }
 
+    /// Whether something other than a file holds the key: another machine, a token.
+    #[must_use]
+    pub const fn is_outside(&self) -> bool {
+        matches!(self.renewal(), Renewal::ByService)
+    }
+
     /// Reads a key file: what it holds decides which service it is.
     ///
     /// A line that begins with the id of a key is a key itself; one that begins with

@@ -7,6 +7,7 @@ mod apply;
 mod audit;
 mod deid;
 mod dispose;
+mod doctor;
 mod draw;
 mod eval;
 mod init;
@@ -71,6 +72,7 @@ enum Command {
     Rotate(rotate::Rotate),
     Offboard(offboard::Offboard),
     Witness(witness::WitnessCommand),
+    Doctor(doctor::Doctor),
 }
 
 /// Reads one variable of the environment.
@@ -238,6 +240,7 @@ impl Cli {
                 Command::Rotate(rotate) => Box::pin(rotate.run(environment)).await,
                 Command::Offboard(offboard) => Box::pin(offboard.run(environment)).await,
                 Command::Witness(witness) => Box::pin(witness.run(environment)).await,
+                Command::Doctor(doctor) => Box::pin(doctor.run(environment)).await,
                 // Scanning, measuring and transforming need neither keys nor a runtime.
                 Command::Scan(scan) => scan.run(environment),
                 Command::Eval(eval) => eval.run(environment),

@@ -29,6 +29,7 @@ mod conversation;
 mod copies;
 mod credentials;
 mod deid;
+mod doctor;
 mod documents;
 mod eval;
 mod failed_sync;

@@ -175,6 +175,9 @@ async fn no_identifier_stands_in_the_clear_in_any_file() {
     let metrics = serving.call(&Request::get("/metrics")).await.text();
     assert!(metrics.contains("bulla_findings_total{class=\"NAME\",in=\"prompt\"}"), "{metrics}");
     fs::write(house.path("metrics.txt"), metrics).unwrap();
+    let doctor = house.run(&["doctor", "--json", "--listen", &serving.address.to_string()]);
+    assert!(doctor.out.contains("\"verdict\""), "{}", doctor.err);
+    fs::write(house.path("doctor.txt"), doctor.out).unwrap();
 
     let bundle = house.fresh("bundle.tar");
     house.export(&bundle);

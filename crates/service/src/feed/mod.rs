@@ -22,6 +22,7 @@ mod webhook;
 pub use deliver::PositionView;
 pub(crate) use deliver::{Feeds, wait};
 pub use read::Until;
+pub(crate) use sink::may_go;
 
 use gate::rules::LineFormat;
 use ledger::tree::leaf_hash;

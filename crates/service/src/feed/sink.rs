@@ -180,8 +180,8 @@ impl Connection {
     }
 }
 
-/// Whether a host that resolves to these addresses is one that the feed may use.
-fn may_go(endpoint: &Endpoint, found: &[SocketAddr]) -> bool {
+/// Whether a host that resolves to these addresses is one to which a connection may be made.
+pub(crate) fn may_go(endpoint: &Endpoint, found: &[SocketAddr]) -> bool {
     // Fail closed: one public address among private ones is enough to refuse.
     !endpoint.must_resolve_private()
         || found.iter().all(|address| gate::path::is_private(address.ip()))
