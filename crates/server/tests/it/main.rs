@@ -50,6 +50,7 @@ mod restore;
 mod routes;
 mod scan;
 mod splits;
+mod stopping;
 mod tls;
 mod traces;
 mod treatments;
