@@ -140,7 +140,8 @@ pub enum Event {
         /// From this moment on it is refused.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         expires: Option<Time>,
-        /// What it is for: `auditor`, who reads the log. Absent for a caller, who sends prompts.
+        /// What it is for: `auditor`, who reads the log; `monitor`, who reads the metrics. Absent for a
+        /// caller, who sends prompts.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         role: Option<String>,
     },
