@@ -51,7 +51,8 @@ impl House {
                     continue;
                 };
                 let model = target.model().as_str();
-                let features = Features { api: "chat.completions", model, modality: "text" };
+                let features =
+                    Features { api: destination.main_api().as_str(), model, modality: "text" };
                 let covered = in_force.rules.cover(destination, &features, now);
                 paths.push(PathView {
                     route: route.model().to_string(),

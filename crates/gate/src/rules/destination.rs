@@ -182,6 +182,13 @@ impl Destination {
         self.apis.contains(&api)
     }
 
+    /// The interface that conversations are held in, or the first that it has.
+    #[must_use]
+    pub fn main_api(&self) -> Api {
+        // Every destination has one; the order of the names puts conversations first.
+        self.apis.first().copied().unwrap_or(Api::ChatCompletions)
+    }
+
     /// The version of the interface that every request names, as Azure's deployments want it.
     #[must_use]
     pub const fn api_version(&self) -> Option<&Name> {

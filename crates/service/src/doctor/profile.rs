@@ -192,7 +192,8 @@ fn gaps(known: &Known<'_>) -> Vec<(String, gate::path::Gap)> {
             let id = target.destination().as_str();
             let Some(destination) = known.rules.destination(id) else { continue };
             let model = target.model().as_str();
-            let features = Features { api: "chat.completions", model, modality: "text" };
+            let features =
+                Features { api: destination.main_api().as_str(), model, modality: "text" };
             if let Err(gap) = known.rules.cover(destination, &features, known.now) {
                 gaps.push((id.to_owned(), gap));
             }

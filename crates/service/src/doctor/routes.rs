@@ -73,7 +73,8 @@ impl House {
         }
         let mut ends: Option<Time> = None;
         for model in models {
-            let features = Features { api: "chat.completions", model, modality: "text" };
+            let features =
+                Features { api: destination.main_api().as_str(), model, modality: "text" };
             let covered = match rules.cover(destination, &features, now) {
                 Ok(covered) => covered,
                 Err(gap) => {

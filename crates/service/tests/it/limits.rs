@@ -53,6 +53,7 @@ async fn start(world: &World, principal: &Principal, body: &Value) -> Started {
     let request = Converse {
         api: gate::rules::Api::ChatCompletions,
         addressed: providers::Addressed::default(),
+        traceparent: None,
         principal: principal.clone(),
         body: body.to_string().into_bytes(),
         purpose: None,
@@ -249,8 +250,16 @@ async fn a_place_among_those_at_once_is_free_when_the_exchange_ended_however_it_
         let body = body("hello").to_string().into_bytes();
         let (purpose, conversation, patient) = (None, None, None);
         let (api, addressed) = (gate::rules::Api::ChatCompletions, providers::Addressed::default());
-        let request =
-            Converse { principal: caller, api, addressed, body, purpose, conversation, patient };
+        let request = Converse {
+            principal: caller,
+            api,
+            addressed,
+            body,
+            purpose,
+            conversation,
+            patient,
+            traceparent: None,
+        };
         house.converse(request, place).await
     };
     let mut callers = Vec::new();

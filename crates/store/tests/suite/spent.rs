@@ -75,11 +75,13 @@ async fn what_is_spent_is_kept_with_its_record_or_not_at_all() {
     assert_eq!(since(&house.tenant, "2026-11-01").await, []);
 }
 
+/// More than any sum may become.
+const MOST: i64 = 1 << 62;
+
 #[tokio::test]
 async fn a_sum_that_is_too_large_stays_a_sum() {
     let house = House::new().await;
     add_key(&house.tenant).await;
-    const MOST: i64 = 1 << 62;
     for _ in 0..3 {
         spend(&house.tenant, vec![row("2026-11-26", MOST, MOST)]).await;
     }
