@@ -190,7 +190,7 @@ fn written_as_name(
             && !block.word_is(k, name::NO_VALUE)
     };
     // `Chest Pain` is none: some word is borne as a name, and some is no medical word.
-    let entries = || (first..end).map(|k| lexicon.word(block.str(k)));
+    let entries = || (first..end).map(|k| lexicon.word_at(block, k));
     let borne =
         entries().any(|e| e.given() >= 3 || e.surname() >= 3) && entries().any(|e| !e.is_medical());
     let after = block.at(end);
@@ -211,7 +211,7 @@ pub(crate) fn is_place_value(
     let mut named = block.at(first).kind == Kind::Digits && end > first + 1;
     for k in first..end {
         let token = block.at(k);
-        let entry = lexicon.word(block.str(k));
+        let entry = lexicon.word_at(block, k);
         if token.kind == Kind::Word
             && block.at(first).kind != Kind::Digits
             && entry.is_medical()

@@ -25,6 +25,11 @@ impl Lexicon {
         Self { words: fst::Map::new(WORDS).ok(), phrases: fst::Map::new(PHRASES).ok() }
     }
 
+    /// What is known of the word at a place of a block.
+    pub(crate) fn word_at(&self, block: &Block<'_>, i: usize) -> Entry {
+        block.entry(i, |word| self.word(word))
+    }
+
     /// What is known of a word.
     pub(crate) fn word(&self, word: &str) -> Entry {
         let Some(plain) = Plain::of(word) else { return Entry::default() };
@@ -43,7 +48,7 @@ impl Lexicon {
         let mut words = 0;
         while words < MAX_PHRASE_WORDS {
             let Some(plain) = Plain::of(block.str(i)) else { break };
-            if !phrase.push(plain.as_bytes()) {
+            if !phrase.push(plain.as_bytes()) || (words == 0 && !begins(map, plain.as_bytes())) {
                 break;
             }
             i += 1;
@@ -75,4 +80,16 @@ impl Lexicon {
         }
         found
     }
+}
+
+/// Whether anything in a list begins with these bytes: most words begin no phrase, and that shows after a
+/// few letters.
+fn begins(map: &fst::Map<&'static [u8]>, bytes: &[u8]) -> bool {
+    let automaton = map.as_fst();
+    let mut node = automaton.root();
+    for byte in bytes {
+        let Some(at) = node.find_input(*byte) else { return false };
+        node = automaton.node(node.transition_addr(at));
+    }
+    true
 }

@@ -1,6 +1,8 @@
 //! Cuts text into words, numbers and marks, and says what each word is a cue for.
 
 use super::cue::{self, Cues};
+use super::entry::Entry;
+use std::cell::Cell;
 
 /// What a token is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +106,8 @@ pub(crate) struct Block<'a> {
     pub(crate) text: &'a str,
     /// Its tokens, in order.
     tokens: Vec<Token>,
+    /// What the lists know of each word, once it was asked: several layers ask for the same word.
+    entries: Vec<Cell<Option<Entry>>>,
 }
 
 impl<'a> Block<'a> {
@@ -117,7 +121,18 @@ impl<'a> Block<'a> {
             }
             tokens.push(token);
         }
-        Self { text, tokens }
+        let entries = vec![Cell::new(None); tokens.len()];
+        Self { text, tokens, entries }
+    }
+
+    /// What the lists know of the word at a place; `look` is asked once for each place.
+    pub(super) fn entry(&self, i: usize, look: impl FnOnce(&str) -> Entry) -> Entry {
+        let Some(known) = self.entries.get(i) else { return Entry::default() };
+        known.get().unwrap_or_else(|| {
+            let entry = look(self.str(i));
+            known.set(Some(entry));
+            entry
+        })
     }
 
     /// Number of tokens.

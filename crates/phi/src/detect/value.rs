@@ -232,14 +232,14 @@ impl<'b, 'a> Read<'b, 'a> {
     fn file(&self, lexicon: &Lexicon, out: &mut Vec<Finding>) {
         let bytes = Bytes(self.block.text.as_bytes());
         let bears = |k: usize| {
-            let entry = lexicon.word(self.block.str(k));
+            let entry = lexicon.word_at(self.block, k);
             let name = entry.given() >= 3 || entry.surname() >= 3;
             self.block.at(k).kind == Kind::Word && name && !entry.is_medical()
         };
         // Two ordinary words are a name only with capitals: `Bell_Rose`, not `may_day`.
         let pair = |k: usize| {
             let capital = self.block.at(k).is_capital() && self.block.at(k + 2).is_capital();
-            let rare = |k: usize| lexicon.word(self.block.str(k)).word() < 5;
+            let rare = |k: usize| lexicon.word_at(self.block, k).word() < 5;
             bears(k) && bears(k + 2) && (capital || rare(k) || rare(k + 2))
         };
         let mut k = self.first;

@@ -103,7 +103,7 @@ pub(crate) fn in_field(
                 {
                     break;
                 }
-                let entry = lexicon.word(block.str(i));
+                let entry = lexicon.word_at(block, i);
                 let best = entry.given_odds().max(entry.surname_odds());
                 let written = token.case != Case::Lower || token.is(cue::PARTICLE);
                 // `Patient: Yeah, I can't`: who speaks, and what he says.

@@ -148,7 +148,7 @@ pub(super) fn unit(
     if token.case == Case::Lower && !lower {
         return None;
     }
-    let mut entry = lexicon.word(block.str(i));
+    let mut entry = lexicon.word_at(block, i);
     let (mut given, mut surname) = (entry.given_odds(), entry.surname_odds());
     let mut end = i + 1;
     // `Anne-Marie`, `Garcia-Lopez`: as good as the better half.
@@ -158,7 +158,7 @@ pub(super) fn unit(
         && (block.at(end + 1).is_capital() || (lower && block.at(end + 1).is_lower()))
         && end < i + 6
     {
-        let half = lexicon.word(block.str(end + 1));
+        let half = lexicon.word_at(block, end + 1);
         if half.is_medical() && half.given_odds().max(half.surname_odds()) < 0
             || half.is_abbreviation() && half.given() == 0 && half.surname() == 0
         {

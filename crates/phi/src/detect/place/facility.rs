@@ -62,7 +62,7 @@ pub(super) fn facility_start(block: &Block<'_>, lexicon: &Lexicon, head: usize) 
             break;
         }
         if token.is_capital() || token.case == Case::Initial {
-            let entry = lexicon.word(block.str(before));
+            let entry = lexicon.word_at(block, before);
             let borne = entry.given() >= 4 || entry.surname() >= 4;
             let verb = block.starts_sentence(before)
                 && !block.before(before, 2).is(cue::SAINT)
@@ -131,7 +131,7 @@ pub(super) fn facility_end(block: &Block<'_>, lexicon: &Lexicon, head: usize) ->
         }
         let more = token.is(cue::FACILITY | cue::FACILITY_TAIL);
         // `Hospital Pavia Hato Rey`: the word for it comes first.
-        let entry = lexicon.word(block.str(end));
+        let entry = lexicon.word_at(block, end);
         let first = block.word_is(head, &["hospital", "clinica"])
             && token.case == Case::Capital
             && block.word_is(head.wrapping_sub(1), &["at", "to", "from"])
@@ -146,7 +146,7 @@ pub(super) fn facility_end(block: &Block<'_>, lexicon: &Lexicon, head: usize) ->
         let of = block.word_is(end, &["of", "for", "at", "&"])
             && next.is_capital()
             && next.gap == Gap::Space;
-        let entry = lexicon.word(block.str(end + 1));
+        let entry = lexicon.word_at(block, end + 1);
         let subject = block.word_is(end, &["at", "for"]) && entry.is_medical();
         if !capital || !of || subject || next.is(cue::TITLE | cue::MONTH) {
             break;
@@ -182,7 +182,7 @@ pub(super) fn weak_facility(
     let before = block.before(first, 1);
     let at = block.word_is(first.wrapping_sub(1), &["at", "to", "from", "in", "by", "@"])
         && before.is_lower();
-    let entry = lexicon.word(block.str(first));
+    let entry = lexicon.word_at(block, first);
     let named = first < last
         && (entry.place() > 0
             || entry.given() >= 2
@@ -198,7 +198,7 @@ pub(super) fn weak_facility(
 /// `Children's Hospital Los Angeles`.
 pub(super) fn is_tail(block: &Block<'_>, lexicon: &Lexicon, i: usize) -> bool {
     let token = block.at(i);
-    let entry = lexicon.word(block.str(i));
+    let entry = lexicon.word_at(block, i);
     let town = entry.place() > 0
         || lexicon.phrase(block, i).is_some_and(|(_, e)| e.place() > 0)
         || lexicon.phrase(block, i.wrapping_sub(1)).is_some_and(|(e, p)| p.place() > 0 && e > i);
@@ -217,7 +217,7 @@ pub(super) fn town_after_comma(block: &Block<'_>, lexicon: &Lexicon, i: usize) -
         return (entry.place() > 0)
             .then(|| state_zip(block, end).filter(|_| block.at(end).is_mark(b',')).unwrap_or(end));
     }
-    let entry = lexicon.word(block.str(i + 1));
+    let entry = lexicon.word_at(block, i + 1);
     (entry.place() >= 2 && entry.given() < 6 && !block.at(i + 2).is_capital())
         .then(|| state_zip(block, i + 2).filter(|_| block.at(i + 2).is_mark(b',')).unwrap_or(i + 2))
 }

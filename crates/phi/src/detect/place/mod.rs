@@ -81,7 +81,7 @@ fn town(block: &Block<'_>, lexicon: &Lexicon, i: usize, out: &mut Vec<Finding>) 
         return Some(end);
     }
     let phrase = lexicon.phrase(block, i).filter(|_| token.case != Case::Initial);
-    let entry = lexicon.word(block.str(i));
+    let entry = lexicon.word_at(block, i);
     if let Some((end, entry)) = phrase {
         let titled = (i..end)
             .all(|k| !block.at(k).is_lower() || block.at(k).is(cue::JOINER | cue::PARTICLE));
@@ -108,7 +108,7 @@ fn town(block: &Block<'_>, lexicon: &Lexicon, i: usize, out: &mut Vec<Finding>) 
         {
             let tail = state_zip(block, end);
             let person =
-                lexicon.word(block.str(i)).given() >= 4 && !near && tail.is_none() && place < 3;
+                lexicon.word_at(block, i).given() >= 4 && !near && tail.is_none() && place < 3;
             if !person {
                 let percent = if tail.is_some() {
                     92
@@ -153,7 +153,7 @@ fn is_title_case_prose(block: &Block<'_>, lexicon: &Lexicon, i: usize, end: usiz
     let near = block.before(i, 1).is(cue::PLACE);
     !near
         && (i..end).all(|k| {
-            let e = lexicon.word(block.str(k));
+            let e = lexicon.word_at(block, k);
             e.word() >= 4 || e.is_medical() || block.at(k).kind != Kind::Word
         })
 }
@@ -177,7 +177,7 @@ fn saint(block: &Block<'_>, lexicon: &Lexicon, i: usize, out: &mut Vec<Finding>)
     if matches!(block.before(i, 1).kind, Kind::Mixed | Kind::Digits) {
         return None;
     }
-    let entry = lexicon.word(block.str(k));
+    let entry = lexicon.word_at(block, k);
     if entry.given() < 2
         && entry.surname() < 2
         && entry.place() == 0
@@ -246,7 +246,7 @@ fn with_state(
     // `John Smith, MD` and `Ann Lee, PA` are people.
     let credential = coded && block.at(state_at).is(cue::CREDENTIAL);
     // `Hope Best, MD`: an ordinary word is a town only after a word of place.
-    let ordinary = lexicon.word(block.str(k - 1)).word() >= 4 && !block.before(i, 1).is(cue::PLACE);
+    let ordinary = lexicon.word_at(block, k - 1).word() >= 4 && !block.before(i, 1).is(cue::PLACE);
     if credential && ordinary && !zipped {
         return None;
     }
@@ -254,13 +254,13 @@ fn with_state(
     if !coded && state(block, i) == Some(k) {
         return None;
     }
-    let known = (i..k).any(|j| lexicon.word(block.str(j)).place() > 0);
-    let person = lexicon.word(block.str(i)).given() >= 4 && k > i + 1;
+    let known = (i..k).any(|j| lexicon.word_at(block, j).place() > 0);
+    let person = lexicon.word_at(block, i).given() >= 4 && k > i + 1;
     if zipped || (known && !(credential && (person || block.before(i, 1).is(cue::TITLE)))) {
         let first = if zipped || person {
             i
         } else {
-            (i..k).find(|j| lexicon.word(block.str(*j)).place() > 0).unwrap_or(i)
+            (i..k).find(|j| lexicon.word_at(block, *j).place() > 0).unwrap_or(i)
         };
         push(block, first, end, if zipped { 92 } else { 82 }, "place.town", "state after it", out);
         return Some(end);

@@ -102,7 +102,7 @@ fn street_suffix(block: &Block<'_>, lexicon: &Lexicon, i: usize) -> Option<(usiz
                     break;
                 }
                 let ordinary = token.is_lower() && !token.is(cue::STREET | cue::DIRECTION);
-                let common = ordinary && lexicon.word(block.str(k)).word() > 5;
+                let common = ordinary && lexicon.word_at(block, k).word() > 5;
                 if token.is(cue::UNIT) && token.is_lower() || common {
                     break;
                 }
@@ -181,7 +181,7 @@ pub(super) fn town_tail(block: &Block<'_>, lexicon: &Lexicon, end: usize) -> Opt
         return Some(end);
     }
     let known = lexicon.phrase(block, first).is_some_and(|(_, e)| e.place() > 0)
-        || lexicon.word(block.str(first)).place() > 0;
+        || lexicon.word_at(block, first).place() > 0;
     (known && block.at(first).gap <= Gap::Space && block.before(first, 1).is_mark(b','))
         .then_some(k)
 }
@@ -205,8 +205,8 @@ pub(super) fn state_zip(block: &Block<'_>, i: usize) -> Option<usize> {
 pub(super) fn is_lower_town(block: &Block<'_>, lexicon: &Lexicon, i: usize) -> bool {
     block.at(i).is_lower()
         && block.at(i).gap <= Gap::Space
-        && lexicon.word(block.str(i)).place() > 0
-        && lexicon.word(block.str(i)).word() < 5
+        && lexicon.word_at(block, i).place() > 0
+        && lexicon.word_at(block, i).word() < 5
 }
 
 /// The end of the name or code of a state.
@@ -293,7 +293,7 @@ pub(super) fn street_alone(
     }
     if !full
         || first == last
-        || (block.starts_sentence(first) && lexicon.word(block.str(first)).word() > 4)
+        || (block.starts_sentence(first) && lexicon.word_at(block, first).word() > 4)
     {
         return None;
     }

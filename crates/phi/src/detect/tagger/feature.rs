@@ -83,7 +83,7 @@ impl Features {
             }
             match token.kind {
                 Kind::Word => {
-                    let entry = lexicon.word(block.str(i));
+                    let entry = lexicon.word_at(block, i);
                     word(block.str(i), token, entry, &mut push);
                     if i >= phrase_end
                         && token.case != Case::Lower
