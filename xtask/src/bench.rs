@@ -11,8 +11,9 @@ use std::process::Command;
 pub(crate) struct Options {
     /// `detector` alone: what a text of 1, 2, 4 and 8 times the size costs. `ledger [RECORDS]`: durable
     /// appends beside bare fdatasync and a hash chain in PostgreSQL, verification, and what the length of a
-    /// log costs. `postgres`: that hash chain alone. Else passed on to the measurement: `--quick`,
-    /// `--dir DIR`, `--json FILE`, `--pin`.
+    /// log costs. `postgres`: that hash chain alone. `gateway`, or nothing: exchanges through the whole
+    /// server; what follows is passed on to the measurement: `--quick`, `--pin`, `--dir DIR`,
+    /// `--json FILE`, and `--peers`, which installs `LiteLLM` under `target/peers` and measures it too.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
@@ -30,6 +31,10 @@ pub(crate) fn run(options: &Options, stop: &Stop) -> Result<(), Trouble> {
         Some("postgres") => return postgres::measure(stop),
         Some(_) | None => {}
     }
+    let rest = options.rest.strip_prefix(&["gateway".to_owned()]).unwrap_or(&options.rest);
+    if rest.iter().any(|option| option == "--peers") {
+        install_peers(stop)?;
+    }
     process::run(
         cargo().args(["build", "--locked", "--release", "-p", "server", "-p", "ledger", "--bins"]),
         stop,
@@ -40,8 +45,19 @@ pub(crate) fn run(options: &Options, stop: &Stop) -> Result<(), Trouble> {
     )?;
     let folder = target_folder("release");
     let mut bench = Command::new(folder.join("examples").join("bench"));
-    bench.arg("--bin-dir").arg(&folder).args(&options.rest);
+    bench.arg("--bin-dir").arg(&folder).args(rest);
     process::run(&mut bench, stop)
+}
+
+/// Installs `LiteLLM`'s proxy from the Python package index, once.
+fn install_peers(stop: &Stop) -> Result<(), Trouble> {
+    let folder = target_folder("peers").join("litellm");
+    if folder.join("bin").join("litellm").is_file() {
+        return Ok(());
+    }
+    process::run(Command::new("python3").args(["-m", "venv"]).arg(&folder), stop)?;
+    let mut pip = Command::new(folder.join("bin").join("pip"));
+    process::run(pip.args(["install", "--quiet", "litellm[proxy]"]), stop)
 }
 
 /// Measures whether the detector's cost grows as the text does.

@@ -1,7 +1,7 @@
 //! The detector alone: its speed, and the memory of its tables.
 
 use crate::prompt;
-use phi::{Detector, Part};
+use phi::{Detector, Layers, Part};
 use std::io;
 use testkit::proc;
 
@@ -15,6 +15,10 @@ pub(crate) struct Figures {
     pub(crate) short_bytes_per_second: f64,
     /// Bytes of the long prompt in a second of CPU time.
     pub(crate) long_bytes_per_second: f64,
+    /// The same by the rules alone, without the trained networks.
+    pub(crate) short_by_rules: f64,
+    /// The same by the rules alone.
+    pub(crate) long_by_rules: f64,
     /// What this process grew by when it built the tables and scanned both prompts.
     pub(crate) table_bytes: u64,
 }
@@ -27,17 +31,22 @@ pub(crate) fn measure() -> io::Result<Figures> {
     let pid = std::process::id();
     let before = proc::rss_bytes(pid)?;
     let detector = Detector::new();
-    let scan = |text: &str| {
+    let scan_by = |detector: &Detector, text: &str| {
         let found = detector.scan(&[Part { text, label: None }]).map_err(io::Error::other)?;
         if found.iter().all(Vec::is_empty) {
             return Err(io::Error::other("the detector found nothing in a note about a patient"));
         }
         Ok(())
     };
+    let scan = |text: &str| scan_by(&detector, text);
     scan(&short)?;
     scan(&long)?;
     let table_bytes = proc::rss_bytes(pid)?.saturating_sub(before);
+    let rules = Detector::with(Layers::ALL - Layers::SCOUT - Layers::JUDGE);
+    let by_rules = |text: &str| scan_by(&rules, text);
     Ok(Figures {
+        short_by_rules: speed(&short, by_rules)?,
+        long_by_rules: speed(&long, by_rules)?,
         short_bytes_per_second: speed(&short, scan)?,
         long_bytes_per_second: speed(&long, scan)?,
         table_bytes,

@@ -2,6 +2,7 @@
 
 use crate::options::Options;
 use crate::process::{Process, bulla, free_address, run};
+use crate::row::Target;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -86,6 +87,11 @@ impl House {
 
     pub(crate) fn key(&self) -> &str {
         &self.key
+    }
+
+    /// Where it is, and whose CPU time counts.
+    pub(crate) fn target(&self) -> Target<'_> {
+        Target { address: self.address, key: Some(&self.key), pid: Some(self.pid()) }
     }
 
     /// The process; 0, which has no `/proc`, while there is none.

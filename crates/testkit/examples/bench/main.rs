@@ -20,6 +20,7 @@ mod detector;
 mod house;
 mod machine;
 mod options;
+mod peer;
 mod process;
 mod prompt;
 mod report;
@@ -27,6 +28,7 @@ mod row;
 
 use house::House;
 use options::{Options, USAGE};
+use peer::Peer;
 use report::{Audit, Report};
 use row::{Arena, Measured, Row};
 use std::fs;
@@ -102,7 +104,9 @@ async fn measure(options: &Options, dir: &Path) -> io::Result<Report> {
     let idle = house.memory()?;
     prompt::check(house.address(), house.key()).await?;
 
-    let arena = Arena { fast: &fast, paced: &paced, house: &house, window: options.window };
+    let peers = Peer::all(options, dir, fast.address, paced.address).await?;
+    let arena =
+        Arena { fast: &fast, paced: &paced, house: &house, peers: &peers, window: options.window };
     let rows: Vec<Row> = Row::all().into_iter().filter(|row| options.wants(row)).collect();
     let mut measured: Vec<Measured> = rows.iter().map(|&row| Measured::new(row)).collect();
     let (mut floors, mut loaded, mut rss) = (Vec::new(), None, Vec::new());
@@ -111,7 +115,7 @@ async fn measure(options: &Options, dir: &Path) -> io::Result<Report> {
         for row in &mut measured {
             tell(&format!("round {round} of {}: {}", options.rounds, row.row.name));
             row.measure(&arena).await;
-            if row.row.connections == row::MANY && round == 1 {
+            if row.row.connections == row::MANY && row.row.kind.is_short() && round == 1 {
                 // Before the long prompt, so that the peak is that of 64 clients.
                 loaded = Some(house.memory()?);
             }
@@ -119,7 +123,9 @@ async fn measure(options: &Options, dir: &Path) -> io::Result<Report> {
         rss.push(house.memory()?.resident);
     }
     let last = house.memory()?;
-    let own_cpu_us = own_cpu(&[house.pid(), fast.pid(), paced.pid()])?;
+    let mut pids = vec![house.pid(), fast.pid(), paced.pid()];
+    pids.extend(peers.iter().map(Peer::pid));
+    let own_cpu_us = own_cpu(&pids)?;
     let stopped_after = house.stop()?;
     let exchanges = measured.iter().map(|row| row.exchanges).sum::<usize>();
     let audit = audit(options, &house, dir, exchanges)?;
@@ -131,6 +137,7 @@ async fn measure(options: &Options, dir: &Path) -> io::Result<Report> {
         floor_cpu,
         detector: detector::Figures::default(),
         rows: measured,
+        peers: peers.iter().map(|peer| peer.name).collect(),
         cold_starts,
         stopped_after,
         idle,

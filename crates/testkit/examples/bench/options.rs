@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) const USAGE: &str = "\
-usage: bench [--quick | --seconds N] [--rounds N] [--pin] [--dir DIR] [--bin-dir DIR]
-             [--json FILE] [--only TEXT]... [--no-verify] [--keep]
+usage: bench [--quick | --seconds N] [--rounds N] [--pin] [--peers] [--dir DIR]
+             [--bin-dir DIR] [--json FILE] [--only TEXT]... [--no-verify] [--keep]
   --quick         windows of 1 second instead of 3
   --rounds N      rounds over all rows, 3 unless told
   --pin           Bulla on core 0 alone, everything else on core 1 (needs taskset)
+  --peers         other gateways that are installed under DIR/peers, too
   --dir DIR       measure on the disk of this folder; target/ unless told
   --bin-dir DIR   where bulla, bulla-verify and examples/upstream were built
   --json FILE     write all figures as JSON, too
@@ -23,10 +24,12 @@ const SECONDS_LIMIT: u64 = 600;
 
 /// What to measure, and how long.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
 pub(crate) struct Options {
     pub(crate) window: Duration,
     pub(crate) rounds: usize,
     pub(crate) pin: bool,
+    pub(crate) peers: bool,
     pub(crate) dir: PathBuf,
     pub(crate) bin_dir: PathBuf,
     pub(crate) json: Option<PathBuf>,
@@ -45,6 +48,7 @@ impl Options {
             window: Duration::from_secs(3),
             rounds: 3,
             pin: false,
+            peers: false,
             dir: bin_dir.parent()?.to_owned(),
             bin_dir,
             json: None,
@@ -59,6 +63,7 @@ impl Options {
                 "--seconds" => options.window = Duration::from_secs(number(rest.next()?)?),
                 "--rounds" => options.rounds = usize::try_from(number(rest.next()?)?).ok()?,
                 "--pin" => options.pin = true,
+                "--peers" => options.peers = true,
                 "--dir" => options.dir = rest.next()?.into(),
                 "--bin-dir" => options.bin_dir = rest.next()?.into(),
                 "--json" => options.json = Some(rest.next()?.into()),

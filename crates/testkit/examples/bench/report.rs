@@ -36,6 +36,8 @@ pub(crate) struct Report {
     pub(crate) floor_cpu: Option<f64>,
     pub(crate) detector: Figures,
     pub(crate) rows: Vec<Measured>,
+    /// What was measured beside Bulla, by name.
+    pub(crate) peers: Vec<&'static str>,
     pub(crate) cold_starts: Vec<Duration>,
     pub(crate) stopped_after: Duration,
     pub(crate) idle: Memory,
@@ -65,6 +67,7 @@ impl Report {
     fn write(&self, page: &mut String) -> fmt::Result {
         self.facts(page)?;
         self.table(page)?;
+        self.beside(page)?;
         self.processes(page)?;
         self.budgets(page)
     }
@@ -103,6 +106,30 @@ impl Report {
         writeln!(page, "|{}", "---|".repeat(13))?;
         for row in &self.rows {
             writeln!(page, "{}", self.line(row))?;
+        }
+        writeln!(page)
+    }
+
+    fn beside(&self, page: &mut String) -> fmt::Result {
+        if self.peers.is_empty() {
+            return Ok(());
+        }
+        writeln!(page, "| beside Bulla | row | req/s | p50 ms | first token ms | CPU us |")?;
+        writeln!(page, "|{}", "---|".repeat(6))?;
+        for peer in &self.peers {
+            for row in &self.rows {
+                let of = |of: fn(&Sample) -> f64| row.peer(peer, of);
+                let (Some(rate), Some(p50), Some(first), Some(cpu)) =
+                    (of(|it| it.rate), of(|it| it.p50), of(|it| it.first), of(|it| it.bulla_cpu))
+                else {
+                    continue;
+                };
+                let (name, p50, first) = (row.row.name, ms(p50), ms(first));
+                writeln!(
+                    page,
+                    "| {peer} | {name} | {rate:.0} | {p50:.2} | {first:.2} | {cpu:.0} |"
+                )?;
+            }
         }
         writeln!(page)
     }
@@ -155,9 +182,12 @@ impl Report {
         )?;
         writeln!(
             page,
-            "- detector alone, one core: {:.2} MB/s on the 0.5 KB note, {:.2} MB/s on 32 KB",
+            "- detector alone, one core: {:.2} MB/s on the 0.5 KB note, {:.2} MB/s on 32 KB; with the rules \
+             alone {:.2} and {:.2}",
             self.detector.short_bytes_per_second / 1e6,
-            self.detector.long_bytes_per_second / 1e6
+            self.detector.long_bytes_per_second / 1e6,
+            self.detector.short_by_rules / 1e6,
+            self.detector.long_by_rules / 1e6
         )?;
         self.audit(page)?;
         writeln!(page)
@@ -207,8 +237,11 @@ impl Report {
             let pairs = row.pairs.iter().map(
                 |pair| json!({ "direct": sample(&pair.direct), "bulla": sample(&pair.bulla) }),
             );
+            let peers =
+                row.peers.iter().map(|(name, it)| json!({ "peer": name, "sample": sample(it) }));
             json!({
                 "row": row.row.name, "clients": row.row.connections, "void": row.voids,
+                "peers": peers.collect::<Vec<_>>(),
                 "rounds": pairs.collect::<Vec<_>>(),
             })
         });
@@ -239,6 +272,8 @@ impl Report {
             "detector_bytes_per_second": {
                 "short": self.detector.short_bytes_per_second,
                 "long": self.detector.long_bytes_per_second,
+                "short_by_rules": self.detector.short_by_rules,
+                "long_by_rules": self.detector.long_by_rules,
             },
             "log": {
                 "exchanges": self.audit.exchanges, "stored_bytes": self.audit.stored_bytes,

@@ -1,6 +1,7 @@
 //! The rows of the table: what is asked, by how many at once, and what that cost.
 
 use crate::house::{FAST, House, PACED};
+use crate::peer::Peer;
 use crate::process::Process;
 use crate::{prompt, tell};
 use bytes::Bytes;
@@ -26,8 +27,17 @@ pub(crate) enum Kind {
     Stream,
     /// 32 KiB, answered whole.
     Long,
+    /// 32 KiB, answered in 24 events that are ready at once.
+    LongStream,
     /// Half a kilobyte, answered in 24 events at the pace of a model.
     Paced,
+}
+
+impl Kind {
+    /// Whether half a kilobyte is asked: the budget of memory is stated for that.
+    pub(crate) const fn is_short(self) -> bool {
+        matches!(self, Self::Json | Self::Stream | Self::Paced)
+    }
 }
 
 /// One row.
@@ -51,6 +61,11 @@ impl Row {
             row("stream of 24, 16 clients", Kind::Stream, 16),
             row("stream of 24, 64 clients", Kind::Stream, MANY),
             row("JSON 32 KB, 1 client", Kind::Long, 1),
+            row("JSON 32 KB, 16 clients", Kind::Long, 16),
+            row("JSON 32 KB, 64 clients", Kind::Long, MANY),
+            row("stream of 24 after 32 KB, 1 client", Kind::LongStream, 1),
+            row("stream of 24 after 32 KB, 16 clients", Kind::LongStream, 16),
+            row("stream of 24 after 32 KB, 64 clients", Kind::LongStream, MANY),
             row("paced stream of 24, 1 client", Kind::Paced, 1),
         ]
     }
@@ -58,17 +73,26 @@ impl Row {
     fn mode(self) -> Mode {
         match self.kind {
             Kind::Json | Kind::Long => Mode::Json,
-            Kind::Stream | Kind::Paced => Mode::Stream,
+            Kind::Stream | Kind::LongStream | Kind::Paced => Mode::Stream,
         }
     }
 
     fn request(self, address: SocketAddr, key: Option<&str>) -> Bytes {
-        let text = if self.kind == Kind::Long { prompt::long() } else { prompt::short() };
+        let text = if self.kind.is_short() { prompt::short() } else { prompt::long() };
         let model = if self.kind == Kind::Paced { PACED } else { FAST };
         let request = Request::chat(&prompt::chat(model, &text, self.mode() == Mode::Stream));
         let request = if let Some(key) = key { request.bearer(key) } else { request };
         request.bytes(&address.to_string())
     }
+}
+
+/// Where a window's requests go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target<'a> {
+    pub(crate) address: SocketAddr,
+    pub(crate) key: Option<&'a str>,
+    /// The process whose CPU time counts.
+    pub(crate) pid: Option<u32>,
 }
 
 /// Everything that a window needs.
@@ -77,6 +101,7 @@ pub(crate) struct Arena<'a> {
     pub(crate) fast: &'a Process,
     pub(crate) paced: &'a Process,
     pub(crate) house: &'a House,
+    pub(crate) peers: &'a [Peer],
     pub(crate) window: Duration,
 }
 
@@ -87,7 +112,7 @@ pub(crate) struct Sample {
     pub(crate) p50: f64,
     pub(crate) p99: f64,
     pub(crate) first: f64,
-    /// CPU time of Bulla for one exchange; zero when it was not asked.
+    /// CPU time of what was asked, for one exchange; zero when it was not asked.
     pub(crate) bulla_cpu: f64,
     /// CPU time of the stand-in for one exchange.
     pub(crate) upstream_cpu: f64,
@@ -105,6 +130,8 @@ pub(crate) struct Pair {
 pub(crate) struct Measured {
     pub(crate) row: Row,
     pub(crate) pairs: Vec<Pair>,
+    /// What each peer took, round by round.
+    pub(crate) peers: Vec<(&'static str, Sample)>,
     /// Why windows are void.
     pub(crate) voids: Vec<String>,
     /// Exchanges that Bulla answered, warm-up included.
@@ -113,18 +140,42 @@ pub(crate) struct Measured {
 
 impl Measured {
     pub(crate) fn new(row: Row) -> Self {
-        Self { row, pairs: Vec::new(), voids: Vec::new(), exchanges: 0 }
+        Self { row, pairs: Vec::new(), peers: Vec::new(), voids: Vec::new(), exchanges: 0 }
     }
 
     /// One more round. A window with a failure is void, and with it the pair.
     pub(crate) async fn measure(&mut self, arena: &Arena<'_>) {
-        let direct = self.window(arena, false).await;
-        let bulla = self.window(arena, true).await;
+        let model = self.model(arena);
+        let nothing = Target { address: model.address, key: None, pid: None };
+        let direct = self.window(arena, nothing).await;
+        let bulla = self.window(arena, arena.house.target()).await;
         match (direct, bulla) {
-            (Ok(direct), Ok(bulla)) => self.pairs.push(Pair { direct, bulla }),
+            (Ok((direct, _)), Ok((bulla, answered))) => {
+                self.exchanges += answered;
+                self.pairs.push(Pair { direct, bulla });
+            }
             (Err(error), _) => self.void(&format!("direct: {error}")),
             (_, Err(error)) => self.void(&format!("through Bulla: {error}")),
         }
+        for peer in arena.peers {
+            if self.row.kind == Kind::Paced && !peer.knows_paced() {
+                continue;
+            }
+            match self.window(arena, peer.target()).await {
+                Ok((sample, _)) => self.peers.push((peer.name, sample)),
+                Err(error) => tell(&format!("  void: {}: {error}", peer.name)),
+            }
+        }
+    }
+
+    fn model<'a>(&self, arena: &Arena<'a>) -> &'a Process {
+        if self.row.kind == Kind::Paced { arena.paced } else { arena.fast }
+    }
+
+    /// The median over the rounds of what one peer took.
+    pub(crate) fn peer(&self, name: &str, of: impl Fn(&Sample) -> f64) -> Option<f64> {
+        let its = self.peers.iter().filter(|(peer, _)| *peer == name);
+        median(its.map(|(_, sample)| of(sample)).collect())
     }
 
     fn void(&mut self, why: &str) {
@@ -132,23 +183,20 @@ impl Measured {
         self.voids.push(why.to_owned());
     }
 
-    async fn window(&mut self, arena: &Arena<'_>, through: bool) -> io::Result<Sample> {
-        let upstream = if self.row.kind == Kind::Paced { arena.paced } else { arena.fast };
-        let (address, key) = if through {
-            (arena.house.address(), Some(arena.house.key()))
-        } else {
-            (upstream.address, None)
-        };
+    /// One window; says how many were answered, too, warm-up included.
+    async fn window(&self, arena: &Arena<'_>, target: Target<'_>) -> io::Result<(Sample, usize)> {
+        let model = self.model(arena);
         let plan = Plan {
-            address,
-            request: self.row.request(address, key),
+            address: target.address,
+            request: self.row.request(target.address, target.key),
             mode: self.row.mode(),
             connections: self.row.connections,
             warm_up: WARM_UP,
             until: Until::Elapsed(arena.window),
         };
         let cpu = || -> io::Result<(u64, u64)> {
-            Ok((proc::cpu_micros(arena.house.pid())?, proc::cpu_micros(upstream.pid())?))
+            let own = target.pid.map_or(Ok(0), proc::cpu_micros)?;
+            Ok((own, proc::cpu_micros(model.pid())?))
         };
         let before = cpu()?;
         let window = load::run(&plan).await;
@@ -158,11 +206,8 @@ impl Measured {
             return Err(io::Error::other(why));
         }
         let answered = window.completed + WARM_UP * self.row.connections;
-        if through {
-            self.exchanges += answered;
-        }
-        let bulla_cpu = if through { each(after.0 - before.0, answered) } else { 0.0 };
-        Ok(sample(&window, bulla_cpu, each(after.1 - before.1, answered)))
+        let own = each(after.0 - before.0, answered);
+        Ok((sample(&window, own, each(after.1 - before.1, answered)), answered))
     }
 
     /// The median over the rounds; none when all are void.
