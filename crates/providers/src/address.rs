@@ -2,12 +2,15 @@
 
 use crate::client::Secret;
 use crate::eventstream;
+use crate::keys::ServiceAccount;
 use crate::sigv4::{Request, Signer, sha256, stamp};
+use gate::path::Endpoint;
 use gate::rules::{Api, Destination, Dialect};
 use gate::{Outbound, UpstreamFailure};
 use ledger::Time;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
 /// The version of Anthropic's interface; there is one.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
@@ -18,8 +21,26 @@ pub struct Login {
     dialect: Dialect,
     api_version: Option<String>,
     region: Option<String>,
-    credential: Option<Secret>,
+    credential: Option<Credential>,
 }
+
+/// What a server is shown.
+#[derive(Clone)]
+enum Credential {
+    /// A key, or a signing key.
+    Text(Secret),
+    /// Tokens that a service account gets.
+    Account(Arc<ServiceAccount>),
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential")
+    }
+}
+
+/// What the tokens of a service account may be used for: Vertex AI knows no narrower scope.
+const VERTEX_SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 /// The access key of an AWS account, as a credential holds it: the key's id, its secret and, when it is
 /// a temporary one, its session, apart by white space or colons.
@@ -39,20 +60,38 @@ impl<'a> AccessKey<'a> {
 }
 
 impl Login {
-    /// Of a destination, with what its credential holds.
+    /// Of a destination, with what its credential holds; absent when that cannot be used.
+    ///
+    /// For Vertex the credential may be the file of a service account's key. The host where it gets its
+    /// tokens must then be registered for a hop of the destination, as every other host.
     #[must_use]
-    pub fn new(destination: &Destination, credential: Option<Secret>) -> Self {
-        Self {
+    pub fn new(destination: &Destination, credential: Option<Secret>) -> Option<Self> {
+        let credential = match credential {
+            Some(secret)
+                if destination.dialect() == Dialect::Vertex && secret.text().starts_with('{') =>
+            {
+                let account = ServiceAccount::of_file(secret.text(), VERTEX_SCOPE)?;
+                let tokens: Endpoint = account.token_uri().parse().ok()?;
+                let mut hops = destination.path().hops();
+                if !hops.any(|hop| hop.hosts().contains(tokens.authority())) {
+                    return None;
+                }
+                Some(Credential::Account(Arc::new(account)))
+            }
+            other => other.map(Credential::Text),
+        };
+        Some(Self {
             dialect: destination.dialect(),
             api_version: destination.api_version().map(ToString::to_string),
             region: destination.region().map(ToString::to_string),
             credential,
-        }
+        })
     }
 
     /// Of a server that speaks as `OpenAI` does.
     #[must_use]
-    pub const fn compatible(credential: Option<Secret>) -> Self {
+    pub fn compatible(credential: Option<Secret>) -> Self {
+        let credential = credential.map(Credential::Text);
         Self { dialect: Dialect::OpenAiCompatible, api_version: None, region: None, credential }
     }
 
@@ -102,7 +141,7 @@ impl Login {
     }
 
     /// The headers that say who asks.
-    pub(crate) fn headers(
+    pub(crate) async fn headers(
         &self,
         outbound: &Outbound,
         now: Time,
@@ -112,8 +151,15 @@ impl Login {
             let version = HeaderValue::from_static(ANTHROPIC_VERSION);
             headers.push((HeaderName::from_static("anthropic-version"), version));
         }
-        let Some(credential) = &self.credential else { return Ok(headers) };
-        let text = credential.text();
+        let text = match &self.credential {
+            None => return Ok(headers),
+            Some(Credential::Text(secret)) => secret.text(),
+            Some(Credential::Account(account)) => {
+                let token = account.token(now).await.ok_or(UpstreamFailure::NoCredential)?;
+                headers.push(bearer(token.as_str())?);
+                return Ok(headers);
+            }
+        };
         match self.dialect {
             Dialect::OpenAi | Dialect::OpenAiCompatible | Dialect::Vertex => {
                 headers.push(bearer(text)?);

@@ -159,7 +159,7 @@ impl Providers {
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, expected)
             .body(outbound.body().expose().to_owned());
-        for (name, value) in wire.login.headers(&outbound, now)? {
+        for (name, value) in wire.login.headers(&outbound, now).await? {
             request = request.header(name, value);
         }
         let response = tokio::time::timeout(wire.answer_timeout, request.send())

@@ -152,7 +152,7 @@ impl House {
         };
         let answer_timeout = Duration::from_secs(u64::from(destination.timeout_seconds()));
         let idle_timeout = Wire::IDLE_TIMEOUT;
-        let login = Login::new(destination, credential);
+        let login = Login::new(destination, credential)?;
         Some(Wire { login, authority_pem, answer_timeout, idle_timeout })
     }
 }

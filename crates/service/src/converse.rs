@@ -480,7 +480,7 @@ impl House {
         let Some(wire) = in_force.wires.get(decision.destination().id()) else {
             return Err(departed.end(Err(UpstreamFailure::NoCredential), &self.detector));
         };
-        watch.left();
+        watch.left(decision.destination().dialect());
         let now = self.clock.now();
         let reading = Reading::new(&request, exchange, now);
         let sent = self.providers.send(outbound, wire, &reading, now);

@@ -61,13 +61,23 @@ pub(super) struct Gcp {
 }
 
 enum Access {
-    ServiceAccount { email: String, key: Box<RsaKeyPair>, token_uri: String, site: Site },
+    ServiceAccount(ServiceAccount),
     Instance(Site),
+}
+
+/// A service account, which gets tokens for what it signs (RFC 7523).
+pub(crate) struct ServiceAccount {
+    email: String,
+    key: RsaKeyPair,
+    token_uri: String,
+    scope: &'static str,
+    site: Site,
+    login: Login<Token>,
 }
 
 /// The file of a service account's key, as Google gives it out.
 #[derive(Deserialize)]
-struct ServiceAccount {
+struct AccountFile {
     client_email: String,
     private_key: Wiped,
     token_uri: String,
@@ -119,7 +129,12 @@ impl Gcp {
         let address = described.endpoint.as_deref().unwrap_or(ENDPOINT);
         let site = Site::new(address, pem.as_deref())?;
         let access = match &described.service_account_file {
-            Some(path) => service_account(path, pem.as_deref())?,
+            Some(path) => {
+                let text = read_small(path)
+                    .ok_or(Fault::Malformed("the file of its service account cannot be read"))?;
+                let account = ServiceAccount::parse(&text, SCOPE, pem.as_deref())?;
+                Access::ServiceAccount(account)
+            }
             None => Access::Instance(Site::metadata(METADATA, described.metadata.as_ref())?),
         };
         let name = format!("gcp:{}", described.key);
@@ -176,23 +191,82 @@ impl Gcp {
     }
 
     async fn log_in(&self, now: Time) -> Result<Token, Fault> {
-        let answer = match &self.access {
-            Access::ServiceAccount { email, key, token_uri, site } => {
-                let assertion = assertion(email, key, token_uri, now)?;
-                let body = form(&[
-                    ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
-                    ("assertion", &assertion),
-                ]);
-                site.post("", &[("content-type", FORM)], body).await?
-            }
+        let found = match &self.access {
+            Access::ServiceAccount(account) => account.log_in(now).await?,
             Access::Instance(site) => {
                 let headers = [("metadata-flavor", "Google")];
-                site.send(Method::GET, OWN_TOKEN, &headers, Zeroizing::new(Vec::new())).await?
+                let nothing = Zeroizing::new(Vec::new());
+                let answer = site.send(Method::GET, OWN_TOKEN, &headers, nothing).await?;
+                read(&answer.good(CODES)?)?
             }
         };
-        let body = answer.good(CODES)?;
-        let found: LoggedIn = read(&body)?;
         Ok(self.login.keep(Arc::new(found.access_token.0), now, found.expires_in).await)
+    }
+}
+
+impl ServiceAccount {
+    /// Reads the file of a service account's key, as Google gives it out.
+    fn parse(text: &str, scope: &'static str, pem: Option<&[u8]>) -> Result<Self, Fault> {
+        const MALFORMED: Fault = Fault::Malformed("the file of its service account is not one");
+        let account: AccountFile = serde_json::from_str(text).map_err(|_| MALFORMED)?;
+        let der = PrivatePkcs8KeyDer::from_pem_slice(account.private_key.0.as_bytes())
+            .map_err(|_| MALFORMED)?;
+        let der = Zeroizing::new(der.secret_pkcs8_der().to_vec());
+        let key = RsaKeyPair::from_pkcs8(&der).map_err(|_| MALFORMED)?;
+        let site = Site::new(&account.token_uri, pem)?;
+        let (email, token_uri) = (account.client_email, account.token_uri);
+        Ok(Self { email, key, token_uri, scope, site, login: Login::default() })
+    }
+
+    /// Reads such a file; absent when it is not one.
+    pub(crate) fn of_file(text: &str, scope: &'static str) -> Option<Self> {
+        Self::parse(text, scope, None).ok()
+    }
+
+    /// Where it gets its tokens.
+    pub(crate) fn token_uri(&self) -> &str {
+        &self.token_uri
+    }
+
+    /// A token that is still good: the one that is held, or a fresh one; absent when none can be had.
+    pub(crate) async fn token(&self, now: Time) -> Option<Arc<Zeroizing<String>>> {
+        if let Some(token) = self.login.held(now).await {
+            return Some(token);
+        }
+        let found = self.log_in(now).await.ok()?;
+        Some(self.login.keep(Arc::new(found.access_token.0), now, found.expires_in).await)
+    }
+
+    async fn log_in(&self, now: Time) -> Result<LoggedIn, Fault> {
+        let assertion = self.assertion(now)?;
+        let body = form(&[
+            ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+            ("assertion", &assertion),
+        ]);
+        let answer = self.site.post("", &[("content-type", FORM)], body).await?;
+        read(&answer.good(CODES)?)
+    }
+
+    /// What it shows to get a token: who it is, signed with its key.
+    fn assertion(&self, now: Time) -> Result<Zeroizing<String>, Fault> {
+        const UNSIGNED: Fault = Fault::Malformed("its service account cannot sign");
+        let iat = now.as_micros() / 1_000_000;
+        let claims = Claims {
+            iss: &self.email,
+            scope: self.scope,
+            aud: &self.token_uri,
+            iat,
+            exp: iat + ASSERTION_SECONDS,
+        };
+        let claims = serde_json::to_vec(&claims).map_err(|_| UNSIGNED)?;
+        let head = BASE64URL_NOPAD.encode(br#"{"alg":"RS256","typ":"JWT"}"#);
+        let text = format!("{head}.{}", BASE64URL_NOPAD.encode(&claims));
+        let mut signature = vec![0; self.key.public_modulus_len()];
+        // A signature of this kind draws no randomness; the library asks for a source all the same.
+        self.key
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature)
+            .map_err(|_| UNSIGNED)?;
+        Ok(Zeroizing::new(format!("{text}.{}", BASE64URL_NOPAD.encode(&signature))))
     }
 }
 
@@ -206,41 +280,6 @@ fn check_name(key: &str) -> Result<(), Fault> {
         ["projects", _, "locations", _, "keyRings", _, "cryptoKeys", _] => Ok(()),
         _ => Err(FORM),
     }
-}
-
-fn service_account(path: &std::path::Path, pem: Option<&[u8]>) -> Result<Access, Fault> {
-    const MALFORMED: Fault = Fault::Malformed("the file of its service account is not one");
-    let text = read_small(path)
-        .ok_or(Fault::Malformed("the file of its service account cannot be read"))?;
-    let account: ServiceAccount = serde_json::from_str(&text).map_err(|_| MALFORMED)?;
-    let der = PrivatePkcs8KeyDer::from_pem_slice(account.private_key.0.as_bytes())
-        .map_err(|_| MALFORMED)?;
-    let der = Zeroizing::new(der.secret_pkcs8_der().to_vec());
-    let key = Box::new(RsaKeyPair::from_pkcs8(&der).map_err(|_| MALFORMED)?);
-    let site = Site::new(&account.token_uri, pem)?;
-    let (email, token_uri) = (account.client_email, account.token_uri);
-    Ok(Access::ServiceAccount { email, key, token_uri, site })
-}
-
-/// What a service account shows to get a token (RFC 7523): who it is, signed with its key.
-fn assertion(
-    email: &str,
-    key: &RsaKeyPair,
-    token_uri: &str,
-    now: Time,
-) -> Result<Zeroizing<String>, Fault> {
-    const UNSIGNED: Fault = Fault::Malformed("its service account cannot sign");
-    let iat = now.as_micros() / 1_000_000;
-    let claims =
-        Claims { iss: email, scope: SCOPE, aud: token_uri, iat, exp: iat + ASSERTION_SECONDS };
-    let claims = serde_json::to_vec(&claims).map_err(|_| UNSIGNED)?;
-    let head = BASE64URL_NOPAD.encode(br#"{"alg":"RS256","typ":"JWT"}"#);
-    let text = format!("{head}.{}", BASE64URL_NOPAD.encode(&claims));
-    let mut signature = vec![0; key.public_modulus_len()];
-    // A signature of this kind draws no randomness; the library asks for a source all the same.
-    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature)
-        .map_err(|_| UNSIGNED)?;
-    Ok(Zeroizing::new(format!("{text}.{}", BASE64URL_NOPAD.encode(&signature))))
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod passphrase;
 mod pkcs11;
 mod vault;
 
+pub(crate) use gcp::ServiceAccount;
 use ledger::seal::ContentKey;
 use ledger::{Clock, ContentKeyId, Entropy, Time};
 use serde::Deserialize;

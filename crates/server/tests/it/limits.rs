@@ -152,7 +152,8 @@ async fn begin(serving: &Serving, request: &Request, bytes: usize) -> Client {
     let mut client = Client::connect(serving.address).await.unwrap();
     let whole = request.bytes("127.0.0.1");
     let body = whole.len() - MAX_REQUEST_BYTES;
-    client.write(&whole[..body + bytes]).await.unwrap();
+    // Where there is no room, the server may have refused before it read all of it.
+    drop(client.write(&whole[..body + bytes]).await);
     client
 }
 

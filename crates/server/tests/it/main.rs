@@ -54,5 +54,7 @@ mod stopping;
 mod tls;
 mod traces;
 mod treatments;
+#[cfg(test)]
+mod vendors;
 mod verifiers;
 mod witness;

@@ -135,7 +135,11 @@ async fn a_file_that_is_wrong_anywhere_changes_nothing() {
     let wrong = [
         "not a configuration".to_owned(),
         String::new(),
-        rules.clone().with("dialect = \"openai\"", "dialect = \"another\"").text().to_owned(),
+        rules
+            .clone()
+            .with("dialect = \"openai_compatible\"", "dialect = \"another\"")
+            .text()
+            .to_owned(),
         rules.clone().with("hops = [\"examplecloud\"]", "hops = [\"nobody\"]").text().to_owned(),
         rules.clone().and("[[policy]]\nid = \"identifiers\"\n").text().to_owned(),
         // Right up to its last line.

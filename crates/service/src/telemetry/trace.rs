@@ -4,6 +4,7 @@
 //! semantic conventions for generative AI that hold no content, and `bulla.*`.
 
 use super::watch::{Ending, Seen, Span};
+use gate::rules::Dialect;
 use ledger::{Entropy, ExchangeId, Time};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
@@ -194,8 +195,8 @@ impl Trace {
 
     /// The call of the model server, as the conventions for generative AI name its attributes.
     fn upstream(&self, id: &str, root: &str, span: Span) -> Value {
-        let mut attributes =
-            vec![text("gen_ai.operation.name", "chat"), text("gen_ai.provider.name", "openai")];
+        let mut attributes = vec![text("gen_ai.operation.name", "chat")];
+        attributes.extend(self.seen.dialect.map(|it| text("gen_ai.provider.name", provider(it))));
         let ending = self.seen.ending.as_deref();
         let route = ending.and_then(|ending| ending.route.as_deref());
         if let Some(route) = route {
@@ -324,6 +325,18 @@ impl Traces {
 
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+/// What the conventions call whoever speaks a dialect; they have no name for all the others.
+const fn provider(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::OpenAi => "openai",
+        Dialect::OpenAiCompatible => "openai_compatible",
+        Dialect::AzureOpenAi => "azure.ai.openai",
+        Dialect::Anthropic => "anthropic",
+        Dialect::Bedrock => "aws.bedrock",
+        Dialect::Vertex => "gcp.vertex_ai",
     }
 }
 

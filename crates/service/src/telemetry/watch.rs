@@ -5,6 +5,7 @@
 
 use super::Telemetry;
 use super::trace::{Trace, Traced};
+use gate::rules::Dialect;
 use ledger::{Event, ExchangeId, Receipt, Time, Unrecorded, Usage};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -99,6 +100,8 @@ pub(super) struct Seen {
     pub(super) intent: Option<Span>,
     /// When the prompt left, and when the model server began to answer.
     pub(super) left: Option<u64>,
+    /// The dialect in which it left.
+    pub(super) dialect: Option<Dialect>,
     pub(super) answered: Option<u64>,
     pub(super) outcome: Option<Span>,
     pub(super) windows: u64,
@@ -151,9 +154,12 @@ impl<'a> Watch<'a> {
         done
     }
 
-    /// The prompt leaves.
-    pub(crate) fn left(&self) {
-        self.seen().left = Some(self.now());
+    /// The prompt leaves for a server of this dialect.
+    pub(crate) fn left(&self, dialect: Dialect) {
+        let now = self.now();
+        let mut seen = self.seen();
+        seen.left = Some(now);
+        seen.dialect = Some(dialect);
     }
 
     /// The model server began to answer, or failed to.
