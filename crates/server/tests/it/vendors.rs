@@ -49,15 +49,15 @@ fn plain(rules: Rules) -> Rules {
     rules
 }
 
-fn bearer() -> Option<String> {
-    Some(format!("Bearer {SECRET}"))
+fn bearer() -> String {
+    format!("Bearer {SECRET}")
 }
 
 #[tokio::test]
 async fn openai_and_azure_are_told_to_store_nothing_and_a_compatible_server_is_not() {
     let sent = asked("openai", "/v1", SECRET, plain).await;
     assert_eq!(sent.path, "/v1/chat/completions");
-    assert_eq!(sent.header("authorization"), bearer().as_deref());
+    assert_eq!(sent.header("authorization"), Some(bearer().as_str()));
     assert_eq!(sent.json()["store"], json!(false));
 
     let sent = asked("azure_openai", "/openai/v1", SECRET, plain).await;
@@ -109,7 +109,7 @@ async fn anthropic_gets_its_key_and_version_in_headers_of_its_own() {
 async fn bedrock_gets_a_bearer_key_or_a_signature() {
     let sent = asked("bedrock", "", SECRET, plain).await;
     assert_eq!(sent.path, "/model/stand-in/converse");
-    assert_eq!(sent.header("authorization"), bearer().as_deref());
+    assert_eq!(sent.header("authorization"), Some(bearer().as_str()));
 
     let sent = asked("bedrock", "", "AKIDEXAMPLE:secretexample:sessionexample", plain).await;
     let authorization = sent.header("authorization").unwrap();
