@@ -1,6 +1,6 @@
 //! A caller's request, whatever its dialect.
 
-use crate::schema::{Rule, Unsupported, walk};
+use crate::schema::{Rule, Unsupported, in_camel_case, walk};
 use crate::turns::{Conversation, NoWords, is_conversation};
 use crate::{anthropic, bedrock, google, openai};
 use gate::prompt::{Call, Draft, Parts, Prompt, PromptPart};
@@ -55,6 +55,7 @@ impl Request {
         written: Text,
     ) -> Result<Asked, Unsupported> {
         let (rule, needs) = table(api);
+        let json = if api == Api::GenerateContent { in_camel_case(json, rule) } else { json };
         let model = match addressed.model {
             Some(model) => model,
             None => json
@@ -213,7 +214,7 @@ fn untranslatable(destination: &Destination, what: &str) -> Refusal {
 }
 
 /// What a request may hold, and which of its members must be text or a list.
-fn table(api: Api) -> (&'static Rule, &'static [&'static str]) {
+pub(crate) fn table(api: Api) -> (&'static Rule, &'static [&'static str]) {
     match api {
         Api::ChatCompletions => (&openai::chat::CHAT, &["messages"]),
         Api::Completions => (&openai::plain::COMPLETIONS, &["prompt"]),

@@ -9,7 +9,7 @@ use phi::Text;
 use serde_json::Number;
 
 /// The largest weight: temperatures, penalties and biases lie within 100.
-const MAX_RATIO: f64 = 1000.0;
+pub(crate) const MAX_RATIO: f64 = 1000.0;
 
 /// The request is not in the dialect, or holds a field that is not scanned.
 ///
@@ -165,6 +165,52 @@ pub(crate) fn walk(
         (Rule::LogitBias, Json::Map(members)) => logit_bias(members, place),
         _ => Err(wrong),
     }
+}
+
+/// The same with the members that protobuf's own names stand for under the names of the table:
+/// `thinking_budget` for `thinkingBudget`. Google's servers take both, and its clients write both.
+pub(crate) fn in_camel_case(json: Json, rule: &Rule) -> Json {
+    match (rule, json) {
+        (Rule::Object(_, fields), Json::Map(members)) => {
+            let mut renamed: Vec<(Text, Json)> = Vec::with_capacity(members.len());
+            let written: Vec<String> =
+                members.iter().map(|(name, _)| name.expose().to_owned()).collect();
+            for (name, value) in members {
+                let named = |field: &&Field| {
+                    field.name == name.expose()
+                        // Who writes both names is refused, because one of them stays unknown.
+                        || (snake_case(field.name) == name.expose()
+                            && !written.iter().any(|other| other == field.name))
+                };
+                match fields.iter().find(named) {
+                    Some(field) => {
+                        renamed.push((Text::from(field.name), in_camel_case(value, &field.rule)));
+                    }
+                    None => renamed.push((name, value)),
+                }
+            }
+            Json::Map(renamed)
+        }
+        (Rule::List(item), Json::List(items)) => {
+            Json::List(items.into_iter().map(|json| in_camel_case(json, item)).collect())
+        }
+        (Rule::Either(rules), json) => match rules.iter().find(|rule| fits(rule, &json)) {
+            Some(rule) => in_camel_case(json, rule),
+            None => json,
+        },
+        (_, json) => json,
+    }
+}
+
+fn snake_case(name: &str) -> String {
+    let mut snake = String::with_capacity(name.len() + 4);
+    for c in name.chars() {
+        if c.is_ascii_uppercase() {
+            snake.push('_');
+        }
+        snake.push(c.to_ascii_lowercase());
+    }
+    snake
 }
 
 /// Whether a number is one that weighs and cannot identify. Four digits before the point are too few
