@@ -10,6 +10,7 @@ mod health;
 mod limits;
 mod log;
 mod metrics;
+mod openapi;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -21,7 +22,9 @@ use axum::routing::{MethodRouter, get, post};
 use error::ApiError;
 pub use error::Family;
 use gate::Code;
+use gate::rules::Api;
 pub(crate) use metrics::Peer;
+pub use openapi::DOCUMENT;
 use service::{House, Right};
 use std::sync::Arc;
 
@@ -38,7 +41,52 @@ pub enum Access {
     Monitor,
 }
 
-/// One route: declared once, so that the router and the test of access read the same table.
+/// What an operation takes as its body.
+#[derive(Clone, Copy, Debug)]
+pub enum Takes {
+    /// No body.
+    Nothing,
+    /// A request of this interface.
+    Request(Api),
+    /// What is sought in the log.
+    Search,
+}
+
+/// What an operation answers with when it does what was asked.
+#[derive(Clone, Copy, Debug)]
+pub enum Gives {
+    /// A JSON document.
+    Document,
+    /// A JSON document, or server-sent events when the request asks for a stream.
+    Answer,
+    /// A stream of this type.
+    Events(&'static str),
+    /// A signed note.
+    Note,
+    /// Metrics as text.
+    Metrics,
+    /// A tile of the log.
+    Tile,
+    /// A JSON document, with another status when a control cannot run.
+    Ready,
+}
+
+/// One operation of a route, as the `OpenAPI` document shows it. A route with a hole that the document
+/// cannot write shows one for each thing that may stand there.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown {
+    /// The path, with holes as `OpenAPI` writes them.
+    pub path: &'static str,
+    /// What it does, in one line.
+    pub summary: &'static str,
+    /// Its body.
+    pub takes: Takes,
+    /// Its answer.
+    pub gives: Gives,
+}
+
+/// One route: declared once, so that the router, the `OpenAPI` document and the test of access read the
+/// same table.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
     /// The method.
@@ -49,62 +97,117 @@ pub struct Route {
     pub access: Access,
     /// Whose clients read its errors.
     pub family: Family,
+    /// What the `OpenAPI` document shows of it.
+    pub shows: &'static [Shown],
     handler: fn() -> MethodRouter<Arc<House>>,
+}
+
+/// What asks a model.
+const fn asks(path: &'static str, summary: &'static str, api: Api, gives: Gives) -> Shown {
+    Shown { path, summary, takes: Takes::Request(api), gives }
+}
+
+/// What reads.
+const fn reads(path: &'static str, summary: &'static str, gives: Gives) -> Shown {
+    Shown { path, summary, takes: Takes::Nothing, gives }
+}
+
+/// The content type of a stream of Bedrock.
+const EVENTSTREAM: &str = "application/vnd.amazon.eventstream";
+
+macro_rules! route {
+    ($method:ident $path:literal, $access:ident, $family:ident, $handler:path, $($shown:expr),+ $(,)?) => {
+        Route {
+            method: route!(@name $method),
+            path: $path,
+            access: Access::$access,
+            family: Family::$family,
+            shows: &[$($shown),+],
+            handler: || $method($handler),
+        }
+    };
+    (@name get) => { "GET" };
+    (@name post) => { "POST" };
+    // The document shows the path as it is.
+    (asks $path:literal, $family:ident, $handler:path, $summary:literal, $api:ident, $gives:ident) => {
+        route!(post $path, Caller, $family, $handler,
+            asks($path, $summary, Api::$api, Gives::$gives))
+    };
+    (reads $path:literal, $access:ident, $handler:path, $summary:literal, $gives:ident) => {
+        route!(get $path, $access, OpenAi, $handler, reads($path, $summary, Gives::$gives))
+    };
 }
 
 /// Every route. What is not here does not exist: there is no pass-through.
 pub const ROUTES: &[Route] = &[
-    Route::asks("/v1/chat/completions", Family::OpenAi, || post(ask::chat_completions)),
-    Route::asks("/v1/completions", Family::OpenAi, || post(ask::completions)),
-    Route::asks("/v1/embeddings", Family::OpenAi, || post(ask::embeddings)),
-    Route::asks("/v1/responses", Family::OpenAi, || post(ask::responses)),
-    Route::asks("/v1/messages", Family::Anthropic, || post(ask::messages)),
-    Route::asks("/v1/messages/count_tokens", Family::Anthropic, || post(ask::count_tokens)),
-    Route::asks("/openai/v1/chat/completions", Family::OpenAi, || post(ask::chat_completions)),
-    Route::asks("/openai/v1/completions", Family::OpenAi, || post(ask::completions)),
-    Route::asks("/openai/v1/embeddings", Family::OpenAi, || post(ask::embeddings)),
-    Route::asks("/openai/v1/responses", Family::OpenAi, || post(ask::responses)),
-    Route::asks("/openai/deployments/{deployment}/{*below}", Family::OpenAi, || {
-        post(ask::deployment)
-    }),
-    Route::asks("/model/{model}/{how}", Family::Bedrock, || post(ask::converse)),
-    Route::asks("/v1beta/models/{call}", Family::Google, || post(ask::generate)),
-    Route::asks("/v1/models/{*model}", Family::Google, || post(ask::generate)),
-    Route::reads("/v1/models", Access::Caller, || get(health::models)),
-    Route::reads("/v1/models/{*model}", Access::Caller, || get(health::model)),
-    Route::reads("/log/checkpoint", Access::Auditor, || get(log::checkpoint)),
-    Route::reads("/log/tile/{*tile}", Access::Auditor, || get(log::tile)),
-    Route {
-        method: "POST",
+    route!(asks "/v1/chat/completions", OpenAi, ask::chat_completions,
+        "Chat completions, as OpenAI has them", ChatCompletions, Answer),
+    route!(asks "/v1/completions", OpenAi, ask::completions,
+        "Completions of one text, as OpenAI has them", Completions, Answer),
+    route!(asks "/v1/embeddings", OpenAi, ask::embeddings,
+        "Embeddings, as OpenAI has them", Embeddings, Document),
+    route!(asks "/v1/responses", OpenAi, ask::responses,
+        "Responses, as OpenAI has them", Responses, Answer),
+    route!(asks "/v1/messages", Anthropic, ask::messages,
+        "Messages, as Anthropic has them", Messages, Answer),
+    route!(asks "/v1/messages/count_tokens", Anthropic, ask::count_tokens,
+        "The count of a prompt's tokens, as Anthropic has it", CountTokens, Document),
+    route!(asks "/openai/v1/chat/completions", OpenAi, ask::chat_completions,
+        "Chat completions at Azure's address", ChatCompletions, Answer),
+    route!(asks "/openai/v1/completions", OpenAi, ask::completions,
+        "Completions of one text at Azure's address", Completions, Answer),
+    route!(asks "/openai/v1/embeddings", OpenAi, ask::embeddings,
+        "Embeddings at Azure's address", Embeddings, Document),
+    route!(asks "/openai/v1/responses", OpenAi, ask::responses,
+        "Responses at Azure's address", Responses, Answer),
+    // Azure's older address has the deployment in the path, but for responses.
+    route!(asks "/openai/responses", OpenAi, ask::responses,
+        "Responses at Azure's older address", Responses, Answer),
+    route!(post "/openai/deployments/{deployment}/{*below}", Caller, OpenAi, ask::deployment,
+        asks("/openai/deployments/{deployment}/chat/completions",
+            "Chat completions of a deployment of Azure's", Api::ChatCompletions, Gives::Answer),
+        asks("/openai/deployments/{deployment}/completions",
+            "Completions of a deployment of Azure's", Api::Completions, Gives::Answer),
+        asks("/openai/deployments/{deployment}/embeddings",
+            "Embeddings of a deployment of Azure's", Api::Embeddings, Gives::Document)),
+    route!(post "/model/{model}/{how}", Caller, Bedrock, ask::converse,
+        asks("/model/{model}/converse", "Converse, as Amazon Bedrock has it",
+            Api::Converse, Gives::Document),
+        asks("/model/{model}/converse-stream", "ConverseStream, as Amazon Bedrock has it",
+            Api::Converse, Gives::Events(EVENTSTREAM))),
+    route!(post "/v1beta/models/{call}", Caller, Google, ask::generate,
+        asks("/v1beta/models/{model}:generateContent", "generateContent, as Gemini has it",
+            Api::GenerateContent, Gives::Document),
+        asks("/v1beta/models/{model}:streamGenerateContent",
+            "streamGenerateContent, as Gemini has it", Api::GenerateContent,
+            Gives::Events("text/event-stream"))),
+    // The address of a model of OpenAI's and Anthropic's is that of a call of Gemini's.
+    route!(post "/v1/models/{*model}", Caller, Google, ask::generate,
+        asks("/v1/models/{model}:generateContent", "generateContent, as Gemini has it",
+            Api::GenerateContent, Gives::Document),
+        asks("/v1/models/{model}:streamGenerateContent",
+            "streamGenerateContent, as Gemini has it", Api::GenerateContent,
+            Gives::Events("text/event-stream"))),
+    route!(reads "/v1/models", Caller, health::models,
+        "The models that may be asked", Document),
+    route!(get "/v1/models/{*model}", Caller, OpenAi, health::model,
+        reads("/v1/models/{model}", "One of the models", Gives::Document)),
+    route!(reads "/log/checkpoint", Auditor, log::checkpoint,
+        "The last checkpoint of the log, a signed note", Note),
+    route!(get "/log/tile/{*tile}", Auditor, OpenAi, log::tile,
+        reads("/log/tile/{level}/{number}", "A tile of the log, as C2SP tlog-tiles has it",
+            Gives::Tile)),
+    route!(post "/log/search", Auditor, OpenAi, log::search, Shown {
         path: "/log/search",
-        access: Access::Auditor,
-        family: Family::OpenAi,
-        handler: || post(log::search),
-    },
-    Route::reads("/healthz", Access::Public, || get(health::alive)),
-    Route::reads("/readyz", Access::Public, || get(health::ready)),
-    Route::reads("/metrics", Access::Monitor, || get(metrics::metrics)),
+        summary: "The records of the log that fit",
+        takes: Takes::Search,
+        gives: Gives::Document,
+    }),
+    route!(reads "/healthz", Public, health::alive, "Whether the process answers", Document),
+    route!(reads "/readyz", Public, health::ready, "Whether every control runs", Ready),
+    route!(reads "/metrics", Monitor, metrics::metrics, "What is counted here, for Prometheus", Metrics),
+    route!(reads "/openapi.json", Public, openapi::openapi, "This document", Document),
 ];
-
-impl Route {
-    /// A route that asks a model.
-    const fn asks(
-        path: &'static str,
-        family: Family,
-        handler: fn() -> MethodRouter<Arc<House>>,
-    ) -> Self {
-        Self { method: "POST", path, access: Access::Caller, family, handler }
-    }
-
-    /// A route that reads.
-    const fn reads(
-        path: &'static str,
-        access: Access,
-        handler: fn() -> MethodRouter<Arc<House>>,
-    ) -> Self {
-        Self { method: "GET", path, access, family: Family::OpenAi, handler }
-    }
-}
 
 /// The router over [`ROUTES`].
 pub fn router(house: &Arc<House>) -> Router {

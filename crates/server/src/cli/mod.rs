@@ -57,6 +57,8 @@ enum Command {
     Key(key::Key),
     /// Show the path of every route: each hop, and what covers it
     Path(path::ShowPath),
+    /// Print the description of the programmatic interface (openapi.json)
+    Openapi,
     /// Find identifiers in files, offline
     Scan(scan::Scan),
     /// Measure the detector on your own annotated notes, offline
@@ -245,6 +247,7 @@ impl Cli {
                 Command::Scan(scan) => scan.run(environment),
                 Command::Eval(eval) => eval.run(environment),
                 Command::Deid(deid) => deid.run(),
+                Command::Openapi => say(crate::api::DOCUMENT.as_str()).map(|()| ExitCode::SUCCESS),
             }
         })
     }

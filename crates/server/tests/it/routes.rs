@@ -23,7 +23,11 @@ fn request(method: &str, path: &str) -> Request {
     ];
     let generates = method == "POST" && path.starts_with("/v1/models/");
     let path = if generates { "/v1/models/stand-in:generateContent" } else { path };
-    let path = named.iter().fold(path.to_owned(), |path, (hole, value)| path.replace(hole, value));
+    let mut path =
+        named.iter().fold(path.to_owned(), |path, (hole, value)| path.replace(hole, value));
+    if method == "POST" && path == "/v1/models/stand-in" {
+        path.push_str(":generateContent");
+    }
     let said = MARISOL.name;
     let body = match path.as_str() {
         "/log/search" => json!({}),

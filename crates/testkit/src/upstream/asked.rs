@@ -124,7 +124,9 @@ impl Route {
         let rest = ["/v1/", "/openai/v1/", "/anthropic/v1/"];
         let rest = rest.iter().find_map(|prefix| path.strip_prefix(prefix));
         let deployed = || path.strip_prefix("/openai/deployments/")?.split_once('/').map(|it| it.1);
-        match rest.or_else(deployed)? {
+        // Responses of Azure's older interface have no deployment in their path.
+        let older = || path.strip_prefix("/openai/").filter(|rest| *rest == "responses");
+        match rest.or_else(deployed).or_else(older)? {
             "chat/completions" => plain(Dialect::Chat),
             "responses" => plain(Dialect::Responses),
             "completions" => plain(Dialect::Completions),
