@@ -13,6 +13,9 @@ use crate::{process, tidy, tools};
 /// Tells the tests where the Python with the official clients is.
 const PYTHON_VARIABLE: &str = "BULLA_TEST_PYTHON";
 
+/// Tells the tests where the official clients for Node are.
+const NODE_VARIABLE: &str = "BULLA_TEST_NODE";
+
 /// Options of `cargo xtask test`.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Options {
@@ -33,6 +36,7 @@ struct Bench {
     screen: Screen,
     stop: Stop,
     python: Option<PathBuf>,
+    node: Option<PathBuf>,
 }
 
 /// How a step ended.
@@ -46,12 +50,13 @@ struct Ended {
 type Work = fn(&mut Bench, &mut Tally) -> Result<(), Trouble>;
 
 /// Name, whether `--fast` leaves it out, and what to do.
-const STEPS: [(&str, bool, Work); 11] = [
+const STEPS: [(&str, bool, Work); 12] = [
     ("tools of this machine", false, tools_step),
     ("format", false, format_step),
     ("clippy", false, clippy_step),
     ("tidy", false, |bench, _| tidy::run(bench.screen)),
     ("python environment", false, python_step),
+    ("node packages", false, node_step),
     ("programs", false, programs_step),
     ("tests", false, tests_step),
     ("official clients", false, clients_step),
@@ -66,7 +71,7 @@ const STEPS: [(&str, bool, Work); 11] = [
 /// When any step failed.
 pub(crate) fn run(options: Options, screen: Screen, stop: &Stop) -> Result<(), Trouble> {
     let begun = now();
-    let mut bench = Bench { screen, stop: stop.clone(), python: None };
+    let mut bench = Bench { screen, stop: stop.clone(), python: None, node: None };
     let mut all = Vec::new();
     for (name, slow, work) in STEPS {
         if options.fast && slow {
@@ -154,6 +159,15 @@ fn python_step(bench: &mut Bench, _: &mut Tally) -> Result<(), Trouble> {
     Ok(())
 }
 
+fn node_step(bench: &mut Bench, _: &mut Tally) -> Result<(), Trouble> {
+    if tools::on_path("npm").is_none() {
+        println!("skipped: this machine has no npm, so the clients for Node are not tested");
+        return Ok(());
+    }
+    bench.node = Some(tools::node(bench.screen, &bench.stop)?);
+    Ok(())
+}
+
 fn tests_step(bench: &mut Bench, tally: &mut Tally) -> Result<(), Trouble> {
     let nextest = tools::on_path("cargo-nextest").is_some();
     let mut command = cargo();
@@ -171,7 +185,7 @@ fn programs_step(bench: &mut Bench, _: &mut Tally) -> Result<(), Trouble> {
     run_cargo(bench, &["build", "--locked", "--bins"])
 }
 
-/// The tests that need the Python environment. They are ignored elsewhere, so that `cargo test` works
+/// The tests that need the packages for Python and Node. They are ignored elsewhere, so that `cargo test` works
 /// without it.
 fn clients_step(bench: &mut Bench, tally: &mut Tally) -> Result<(), Trouble> {
     let python = bench.python.as_ref().ok_or_else(|| Trouble::new("no Python environment"))?;
@@ -186,8 +200,12 @@ fn clients_step(bench: &mut Bench, tally: &mut Tally) -> Result<(), Trouble> {
         "--",
         "--ignored",
         "python::",
+        "clients::",
     ]);
     command.env(PYTHON_VARIABLE, python);
+    if let Some(node) = &bench.node {
+        command.env(NODE_VARIABLE, node);
+    }
     colour(&mut command, bench.screen);
     run_seen(&mut command, &bench.stop, |line| tally.read(line))?;
     if tally.passed == 0 && tally.failed == 0 {
@@ -301,7 +319,7 @@ mod tests {
     #[test]
     fn a_step_that_breaks_counts_as_a_failure() {
         let screen = Screen::detect();
-        let mut bench = Bench { screen, stop: Stop::never(), python: None };
+        let mut bench = Bench { screen, stop: Stop::never(), python: None, node: None };
         let broken = step("broken", |_, _| Err(Trouble::new("no")), &mut bench);
         assert_eq!(broken.tally, Tally { passed: 0, failed: 1 });
         let whole = step("whole", |_, _| Ok(()), &mut bench);

@@ -218,6 +218,44 @@ pub(crate) fn python(packages: Packages, screen: Screen, stop: &Stop) -> Result<
     Ok(python)
 }
 
+/// The pinned packages of the client tests for Node.
+const NODE_PINS: [&str; 2] = ["package.json", "package-lock.json"];
+
+/// The folder with the packages for Node; made when missing.
+///
+/// # Errors
+/// When npm fails.
+pub(crate) fn node(screen: Screen, stop: &Stop) -> Result<PathBuf, Trouble> {
+    let pins = root().join("tests/node");
+    let mut hasher = DefaultHasher::new();
+    for file in NODE_PINS {
+        std::fs::read(pins.join(file))?.hash(&mut hasher);
+    }
+    let folder = root().join("target").join(format!("node-{:016x}", hasher.finish()));
+    if folder.join(COMPLETE).is_file() {
+        return Ok(folder);
+    }
+    let _spinner = screen.spinner("installing the packages for Node of the client tests");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
+    }
+    std::fs::create_dir_all(&folder)?;
+    for file in NODE_PINS {
+        std::fs::copy(pins.join(file), folder.join(file))?;
+    }
+    let mut npm = Command::new("npm");
+    npm.current_dir(&folder).args([
+        "ci",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+    ]);
+    run(&mut npm, stop)?;
+    std::fs::write(folder.join(COMPLETE), "")?;
+    Ok(folder)
+}
+
 /// The folder for downloads that outlive a build: `$XDG_CACHE_HOME/bulla` or `~/.cache/bulla`.
 ///
 /// # Errors

@@ -21,6 +21,7 @@ mod anchoring;
 mod attacks;
 mod broken_upstream;
 mod callers;
+mod clients;
 mod command;
 mod concurrent;
 mod conformance;
