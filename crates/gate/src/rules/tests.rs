@@ -286,6 +286,59 @@ fn an_agreement_that_covers_nothing_or_has_no_dates_is_refused() {
 }
 
 #[test]
+fn a_dialect_has_its_own_interfaces_and_keys() {
+    let dialect = "dialect = \"openai_compatible\"";
+    let to = |keys: &str| refused(&[(dialect, keys)]);
+    let each = [
+        ("anthropic", "chat.completions", "messages, messages.count_tokens"),
+        ("bedrock", "messages", "converse"),
+        ("vertex", "converse", "generate_content"),
+        ("openai", "messages", "chat.completions, completions, embeddings, responses"),
+        ("openai_compatible", "messages", "chat.completions, completions, embeddings, responses"),
+    ];
+    for (name, api, has) in each {
+        let problem = to(&format!("dialect = \"{name}\"\napis = [\"{api}\"]"));
+        let expected = format!("field \"apis\": a server of this dialect has {has}");
+        assert!(problem.ends_with(&expected), "{name}: {problem}");
+    }
+    let none = to("dialect = \"anthropic\"\napis = []");
+    assert!(none.contains("field \"apis\": a server of this dialect has messages"), "{none}");
+    let version = to("dialect = \"openai\"\napi_version = \"2024-10-21\"");
+    assert!(
+        version.ends_with("field \"api_version\": belongs to dialect = \"azure_openai\" only"),
+        "{version}"
+    );
+    let unknown = to("dialect = \"cohere\"");
+    let words = "expected one of `openai`, `openai_compatible`, `azure_openai`, `anthropic`, `bedrock`, `vertex`";
+    assert!(unknown.ends_with(words) && !unknown.contains("cohere"), "{unknown}");
+}
+
+#[test]
+fn the_manual_names_every_dialect_and_interface() {
+    for word in [
+        "openai",
+        "openai_compatible",
+        "azure_openai",
+        "anthropic",
+        "bedrock",
+        "vertex",
+        "chat.completions",
+        "completions",
+        "embeddings",
+        "responses",
+        "messages",
+        "messages.count_tokens",
+        "converse",
+        "generate_content",
+        "apis",
+        "api_version",
+        "dialect",
+    ] {
+        assert!(MANUAL.contains(&format!("`{word}`")), "{word}");
+    }
+}
+
+#[test]
 fn a_destination_hop_or_row_that_can_do_nothing_is_refused() {
     check(
         "models = [\"local\"]",
