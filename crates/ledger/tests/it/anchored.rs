@@ -129,12 +129,13 @@ fn a_stamp_shows_that_the_records_were_there() {
 
 #[test]
 fn without_trust_in_an_authority_its_stamps_are_told_and_not_counted() {
+    // Made before the stamp, so that at the stamp's second its certificate was valid.
+    let other = LocalAuthority::new().root();
     let records = sample::records();
     let tar = bundle(&records, &[], &[anchor(&records, 20)]);
     let verdict = sample::verify_tar(&tar, Trust::none());
     assert!(verdict.good && verdict.stamps.is_empty() && verdict.witnessed.is_empty());
     assert!(verdict.warnings.iter().any(|it| it.contains("no authority is in the trust file")));
-    let other = LocalAuthority::new().root();
     let trust = format!("{}\n{other}", signer().verifier_key());
     let verdict = sample::verify_tar(&tar, Trust::parse(&trust).unwrap());
     assert!(verdict.good && verdict.stamps.is_empty(), "{verdict:#?}");
