@@ -11,6 +11,7 @@ use gate::shape::{Json, Shape};
 use ledger::{ExchangeId, Time};
 use phi::Text;
 use phi::surrogate::Escape;
+use std::sync::Arc;
 
 /// What an answer says of itself where the dialect in which it came does not.
 #[derive(Clone, Debug)]
@@ -21,7 +22,7 @@ pub(crate) struct About {
     /// Whether the last event of a stream counts tokens.
     pub(crate) counts: bool,
     /// What the answer says again of the request.
-    pub(crate) said_again: Vec<(Text, Json)>,
+    pub(crate) said_again: Arc<[(Text, Json)]>,
 }
 
 impl About {
@@ -59,7 +60,7 @@ impl Reading {
             model: word(request.model().expose()),
             created: now.as_micros() / 1_000_000,
             counts: request.counts(),
-            said_again: request.said_again().to_vec(),
+            said_again: request.said_again(),
         };
         Self { asked: request.api(), escape: request.escape(), about }
     }

@@ -31,7 +31,7 @@ pub struct Request {
     escape: Escape,
     counts: bool,
     answer_tokens: Option<u64>,
-    said_again: Vec<(Text, Json)>,
+    said_again: Arc<[(Text, Json)]>,
 }
 
 /// What a caller asked, and its text beside it.
@@ -122,8 +122,8 @@ impl Request {
     }
 
     /// What an answer says again of the request, in dialects whose answers do.
-    pub(crate) fn said_again(&self) -> &[(Text, Json)] {
-        &self.said_again
+    pub(crate) fn said_again(&self) -> Arc<[(Text, Json)]> {
+        Arc::clone(&self.said_again)
     }
 
     /// Whether the last event of a stream is to count tokens.
@@ -228,7 +228,7 @@ pub(crate) fn table(api: Api) -> (&'static Rule, &'static [&'static str]) {
 }
 
 /// The members of a request for a response that the response says again.
-fn said_again(api: Api, json: &Json) -> Vec<(Text, Json)> {
+fn said_again(api: Api, json: &Json) -> Arc<[(Text, Json)]> {
     const MEMBERS: [&str; 14] = [
         "instructions",
         "max_output_tokens",
@@ -246,7 +246,7 @@ fn said_again(api: Api, json: &Json) -> Vec<(Text, Json)> {
         "user",
     ];
     if api != Api::Responses {
-        return Vec::new();
+        return Arc::new([]);
     }
     MEMBERS
         .into_iter()

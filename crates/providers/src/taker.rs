@@ -5,7 +5,7 @@
 //! scanned, whatever its name, except the words of the dialect and what the model signed.
 
 use gate::prompt::{AnswerPart, Lane};
-use gate::shape::{Json, Key, PartId, Shape, Word};
+use gate::shape::{Json, Key, Shape, Word};
 use ledger::Usage;
 use phi::Text;
 use phi::surrogate::Escape;
@@ -26,6 +26,9 @@ pub(crate) struct Tongue {
     pub(crate) content: &'static [&'static str],
     /// Members that hold what the model signed, or the signature: left as they came.
     pub(crate) signed: &'static [&'static str],
+    /// Members whose value has a form of the caller's or the model's own, as the arguments of a call:
+    /// inside them a name means nothing.
+    pub(crate) free: &'static [&'static str],
 }
 
 /// Takes text out of an answer.
@@ -48,13 +51,16 @@ impl Taker {
         self.tongue
     }
 
-    /// What follows only says again what was said before.
-    pub(crate) const fn again(&mut self, again: bool) {
-        self.again = again;
+    /// Whether what follows only says again what was said before; returns whether that was so.
+    pub(crate) const fn again(&mut self, again: bool) -> bool {
+        std::mem::replace(&mut self.again, again)
     }
 
     /// Takes out everything under the member `name`, each piece whole in itself.
     pub(crate) fn take(&mut self, json: Json, name: &str) -> Shape {
+        if self.tongue.free.contains(&name) {
+            return self.tree(json, Some(Escape::Plain));
+        }
         match json {
             Json::Null => Shape::Null,
             Json::Bool(value) => Shape::Bool(value),
@@ -63,51 +69,36 @@ impl Taker {
             Json::List(items) => {
                 Shape::List(items.into_iter().map(|item| self.take(item, name)).collect())
             }
-            Json::Map(members) => Shape::Map(
-                members
-                    .into_iter()
-                    .map(|(key, value)| {
-                        let value = self.take(value, key.expose());
-                        (self.key(key), value)
-                    })
-                    .collect(),
-            ),
+            Json::Map(members) => self.each(members, |taker, name, value| taker.take(value, name)),
         }
     }
 
-    /// Takes out what only says again what the caller said: every piece stays as it is.
-    pub(crate) fn take_again(&mut self, json: Json) -> Shape {
+    /// Takes out everything of a form that the dialect does not know. A string inside a tree is written
+    /// anew, so that values need no escape of their own in it.
+    pub(crate) fn tree(&mut self, json: Json, restore: Option<Escape>) -> Shape {
         match json {
             Json::Null => Shape::Null,
             Json::Bool(value) => Shape::Bool(value),
             Json::Number(number) => Shape::Number(number),
-            Json::Text(text) => self.as_it_is(text),
+            Json::Text(text) => self.part(text, restore, None, true),
             Json::List(items) => {
-                Shape::List(items.into_iter().map(|item| self.take_again(item)).collect())
+                Shape::List(items.into_iter().map(|item| self.tree(item, restore)).collect())
             }
-            Json::Map(members) => Shape::Map(
-                members
-                    .into_iter()
-                    .map(|(key, value)| {
-                        let value = self.take_again(value);
-                        let key = match Word::parse(key.expose()) {
-                            Some(word) => Key::Word(word),
-                            None => Key::Part(self.part_as_it_is(key)),
-                        };
-                        (key, value)
-                    })
-                    .collect(),
-            ),
+            Json::Map(members) => self.each(members, |taker, _, value| taker.tree(value, restore)),
         }
     }
 
-    fn as_it_is(&mut self, text: Text) -> Shape {
-        Shape::Part(self.part_as_it_is(text))
-    }
-
-    fn part_as_it_is(&mut self, text: Text) -> PartId {
-        self.parts.push(AnswerPart { lane: None, restore: None, last: true, again: true, text });
-        self.parts.len() - 1
+    /// Takes an object apart, where `of` says what becomes of the value of each member.
+    pub(crate) fn each(
+        &mut self,
+        members: Vec<(Text, Json)>,
+        mut of: impl FnMut(&mut Self, &str, Json) -> Shape,
+    ) -> Shape {
+        let taken = members.into_iter().map(|(key, value)| {
+            let value = of(self, key.expose(), value);
+            (self.key(key), value)
+        });
+        Shape::Map(taken.collect())
     }
 
     fn take_text(&mut self, text: Text, name: &str) -> Shape {

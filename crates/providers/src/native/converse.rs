@@ -1,6 +1,6 @@
 //! Converse of Amazon Bedrock.
 
-use super::{Open, counted, document, event, index, member, number, tail};
+use super::{Open, counted, document, event, index, member, number};
 use crate::taker::{Taker, Tongue};
 use gate::UpstreamFailure;
 use gate::prompt::{Lane, StreamEvent};
@@ -16,6 +16,7 @@ pub(crate) static TONGUE: Tongue = Tongue {
     json: &[],
     content: &["text"],
     signed: &["signature", "redactedContent", "reasoning"],
+    free: &["input", "json"],
 };
 
 #[derive(Debug)]
@@ -48,7 +49,8 @@ impl Reader {
         let shape = match name {
             "contentBlockDelta" => {
                 let block = index(&json, "contentBlockIndex")?;
-                self.delta(json, block, &mut taker)?
+                let Json::Map(members) = json else { return Err(UpstreamFailure::Garbage) };
+                self.delta(members, block, &mut taker)
             }
             "contentBlockStop" => {
                 let block = index(&json, "contentBlockIndex")?;
@@ -66,51 +68,29 @@ impl Reader {
         Ok(events)
     }
 
-    fn delta(
-        &mut self,
-        json: Json,
-        block: u64,
-        taker: &mut Taker,
-    ) -> Result<Shape, UpstreamFailure> {
-        let Json::Map(members) = json else { return Err(UpstreamFailure::Garbage) };
-        let mut shape = Vec::with_capacity(members.len());
-        for (key, value) in members {
-            let value = match (key.expose(), value) {
-                ("delta", Json::Map(delta)) => {
-                    let mut inner = Vec::with_capacity(delta.len());
-                    for (key, value) in delta {
-                        let value = match (key.expose(), value) {
-                            ("text", Json::Text(text)) => {
-                                let restore = Some(self.escape);
-                                self.lane(taker, block, ("text", restore), text)
-                            }
-                            ("toolUse", Json::Map(call)) => self.call(taker, block, call),
-                            ("reasoningContent", Json::Map(reasoning)) => signed(taker, reasoning),
-                            (name, value) => taker.take(value, name),
-                        };
-                        inner.push((taker.key(key), value));
+    fn delta(&mut self, members: Vec<(Text, Json)>, block: u64, taker: &mut Taker) -> Shape {
+        taker.each(members, |taker, name, value| match (name, value) {
+            ("delta", Json::Map(delta)) => {
+                taker.each(delta, |taker, name, value| match (name, value) {
+                    ("text", Json::Text(text)) => {
+                        let restore = Some(self.escape);
+                        self.lane(taker, block, ("text", restore), text)
                     }
-                    Shape::Map(inner)
-                }
-                (name, value) => taker.take(value, name),
-            };
-            shape.push((taker.key(key), value));
-        }
-        Ok(Shape::Map(shape))
-    }
-
-    fn call(&mut self, taker: &mut Taker, block: u64, call: Vec<(Text, Json)>) -> Shape {
-        let mut shape = Vec::with_capacity(call.len());
-        for (key, value) in call {
-            let value = match (key.expose(), value) {
-                ("input", Json::Text(text)) => {
-                    self.lane(taker, block, ("input", Some(Escape::Json)), text)
-                }
-                (name, value) => taker.take(value, name),
-            };
-            shape.push((taker.key(key), value));
-        }
-        Shape::Map(shape)
+                    ("toolUse", Json::Map(call)) => {
+                        taker.each(call, |taker, name, value| match (name, value) {
+                            ("input", Json::Text(text)) => {
+                                self.lane(taker, block, ("input", Some(Escape::Json)), text)
+                            }
+                            (name, value) => taker.take(value, name),
+                        })
+                    }
+                    // What the model signed stays as it came.
+                    ("reasoningContent", reasoning) => taker.tree(reasoning, None),
+                    (name, value) => taker.take(value, name),
+                })
+            }
+            (name, value) => taker.take(value, name),
+        })
     }
 
     fn lane(
@@ -124,42 +104,19 @@ impl Reader {
     }
 
     fn tails(&mut self, of: impl Fn(&Lane) -> bool) -> Vec<StreamEvent> {
-        let lanes = self.open.lanes(of);
-        lanes.into_iter().filter_map(|lane| self.tail(lane)).collect()
-    }
-
-    fn tail(&mut self, lane: Lane) -> Option<StreamEvent> {
-        let mut taker = Taker::new(&TONGUE, self.escape);
-        let hole = self.open.end(&mut taker, lane)?;
-        let said = if lane.field == "text" {
-            member("text", hole)
-        } else {
-            member("toolUse", Shape::Map(vec![member("input", hole)]))
-        };
-        let shape = Shape::Map(vec![
-            number("contentBlockIndex", lane.choice),
-            member("delta", Shape::Map(vec![said])),
-        ]);
-        Some(tail(Some("contentBlockDelta"), shape, taker))
+        self.open.tails((&TONGUE, self.escape), of, |lane, hole| {
+            let said = if lane.field == "text" {
+                member("text", hole)
+            } else {
+                member("toolUse", Shape::Map(vec![member("input", hole)]))
+            };
+            let delta = Shape::Map(vec![said]);
+            let shape = vec![number("contentBlockIndex", lane.choice), member("delta", delta)];
+            (Some("contentBlockDelta".to_owned()), Shape::Map(shape))
+        })
     }
 
     pub(super) fn finish(&mut self) -> Vec<StreamEvent> {
         self.tails(|_| true)
     }
-}
-
-/// What the model signed stays as it came.
-fn signed(taker: &mut Taker, members: Vec<(Text, Json)>) -> Shape {
-    let shape = members.into_iter().map(|(key, value)| {
-        let value = match value {
-            Json::Text(text) => taker.part(text, None, None, true),
-            other @ (Json::Null
-            | Json::Bool(_)
-            | Json::Number(_)
-            | Json::List(_)
-            | Json::Map(_)) => taker.take(other, "reasoning"),
-        };
-        (taker.key(key), value)
-    });
-    Shape::Map(shape.collect())
 }

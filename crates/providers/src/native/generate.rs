@@ -1,12 +1,11 @@
 //! `generateContent` of Google's Gemini.
 
-use super::{Open, document, event, member, number, tail};
+use super::{Open, document, event, member, number};
 use crate::taker::{Taker, Tongue, tokens};
 use gate::UpstreamFailure;
 use gate::prompt::{Lane, StreamEvent};
-use gate::shape::{Json, Key, Shape};
+use gate::shape::{Json, Shape};
 use ledger::Usage;
-use phi::Text;
 use phi::surrogate::Escape;
 
 /// How an answer's members are read.
@@ -28,6 +27,7 @@ pub(crate) static TONGUE: Tongue = Tongue {
     json: &[],
     content: &["text"],
     signed: &["thoughtSignature"],
+    free: &["args"],
 };
 
 /// Tokens; thoughts were written by the model too.
@@ -96,83 +96,53 @@ impl Reader {
         }
         self.finished |= finishes;
         let Json::Map(members) = candidate else { return Err(UpstreamFailure::Garbage) };
-        let mut shape = Vec::with_capacity(members.len());
-        for (key, value) in members {
-            let value = match (key.expose(), value) {
-                ("content", Json::Map(content)) => self.content(content, choice, finishes, taker),
-                (name, value) => taker.take(value, name),
-            };
-            shape.push((taker.key(key), value));
-        }
-        Ok(Shape::Map(shape))
-    }
-
-    fn content(
-        &mut self,
-        content: Vec<(Text, Json)>,
-        choice: u64,
-        finishes: bool,
-        taker: &mut Taker,
-    ) -> Shape {
-        let mut shape: Vec<(Key, Shape)> = Vec::with_capacity(content.len());
-        for (key, value) in content {
-            let value = match (key.expose(), value) {
-                ("parts", Json::List(parts)) => Shape::List(
-                    parts
-                        .into_iter()
-                        .map(|part| self.part(part, choice, finishes, taker))
-                        .collect(),
-                ),
-                (name, value) => taker.take(value, name),
-            };
-            shape.push((taker.key(key), value));
-        }
-        Shape::Map(shape)
+        Ok(taker.each(members, |taker, name, value| match (name, value) {
+            ("content", Json::Map(content)) => {
+                taker.each(content, |taker, name, value| match (name, value) {
+                    ("parts", Json::List(parts)) => Shape::List(
+                        parts
+                            .into_iter()
+                            .map(|part| self.part(part, choice, finishes, taker))
+                            .collect(),
+                    ),
+                    (name, value) => taker.take(value, name),
+                })
+            }
+            (name, value) => taker.take(value, name),
+        }))
     }
 
     fn part(&mut self, part: Json, choice: u64, finishes: bool, taker: &mut Taker) -> Shape {
         let thought = matches!(part.member("thought"), Some(Json::Bool(true)));
         let Json::Map(members) = part else { return taker.take(part, "") };
-        let mut shape = Vec::with_capacity(members.len());
-        for (key, value) in members {
-            let value = match (key.expose(), value) {
-                ("text", Json::Text(text)) => {
-                    let field = if thought { "thought" } else { "text" };
-                    let restore = if thought { Escape::Plain } else { self.escape };
-                    let lane = Lane { choice, field, call: 0 };
-                    if finishes {
-                        self.open.0.remove(&lane);
-                        taker.part(text, Some(restore), Some(lane), true)
-                    } else {
-                        self.open.part(taker, lane, Some(restore), text)
-                    }
-                }
-                (name, value) => taker.take(value, name),
-            };
-            shape.push((taker.key(key), value));
-        }
-        Shape::Map(shape)
+        let field = if thought { "thought" } else { "text" };
+        let restore = Some(if thought { Escape::Plain } else { self.escape });
+        let lane = Lane { choice, field, call: 0 };
+        taker.each(members, |taker, name, value| match (name, value) {
+            ("text", Json::Text(text)) if finishes => {
+                self.open.0.remove(&lane);
+                taker.part(text, restore, Some(lane), true)
+            }
+            ("text", Json::Text(text)) => self.open.part(taker, lane, restore, text),
+            (name, value) => taker.take(value, name),
+        })
     }
 
     fn tails(&mut self, of: impl Fn(&Lane) -> bool) -> Vec<StreamEvent> {
-        let lanes = self.open.lanes(of);
-        lanes.into_iter().filter_map(|lane| self.tail(lane)).collect()
-    }
-
-    fn tail(&mut self, lane: Lane) -> Option<StreamEvent> {
-        let mut taker = Taker::new(&TONGUE, self.escape);
-        let hole = self.open.end(&mut taker, lane)?;
-        let mut part = vec![member("text", hole)];
-        if lane.field == "thought" {
-            part.push(member("thought", Shape::Bool(true)));
-        }
-        let content = Shape::Map(vec![
-            member("parts", Shape::List(vec![Shape::Map(part)])),
-            super::named("role", "model"),
-        ]);
-        let candidate = Shape::Map(vec![member("content", content), number("index", lane.choice)]);
-        let shape = Shape::Map(vec![member("candidates", Shape::List(vec![candidate]))]);
-        Some(tail(None, shape, taker))
+        self.open.tails((&TONGUE, self.escape), of, |lane, hole| {
+            let mut part = vec![member("text", hole)];
+            if lane.field == "thought" {
+                part.push(member("thought", Shape::Bool(true)));
+            }
+            let content = Shape::Map(vec![
+                member("parts", Shape::List(vec![Shape::Map(part)])),
+                super::named("role", "model"),
+            ]);
+            let candidate =
+                Shape::Map(vec![member("content", content), number("index", lane.choice)]);
+            let candidates = Shape::List(vec![candidate]);
+            (None, Shape::Map(vec![member("candidates", candidates)]))
+        })
     }
 
     pub(super) fn finish(&mut self) -> Vec<StreamEvent> {

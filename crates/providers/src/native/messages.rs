@@ -1,6 +1,6 @@
 //! Anthropic's Messages.
 
-use super::{Open, document, event, index, named, number, tail};
+use super::{Open, document, event, index, named, number};
 use crate::taker::{Taker, Tongue, member, tokens};
 use gate::UpstreamFailure;
 use gate::prompt::{Lane, StreamEvent};
@@ -15,6 +15,7 @@ pub(crate) static TONGUE: Tongue = Tongue {
     json: &["partial_json"],
     content: &["text"],
     signed: &["thinking", "signature", "data", "encrypted_content", "encrypted_index"],
+    free: &["input"],
 };
 
 /// Tokens, the cached ones among them: they were read too.
@@ -60,7 +61,8 @@ impl Reader {
             }
             "content_block_delta" => {
                 let block = index(&json, "index")?;
-                self.delta(json, block, &mut taker)?
+                let Json::Map(members) = json else { return Err(UpstreamFailure::Garbage) };
+                self.delta(members, block, &mut taker)
             }
             "content_block_stop" => {
                 let block = index(&json, "index")?;
@@ -85,35 +87,19 @@ impl Reader {
         Ok(events)
     }
 
-    fn delta(
-        &mut self,
-        json: Json,
-        block: u64,
-        taker: &mut Taker,
-    ) -> Result<Shape, UpstreamFailure> {
-        let Json::Map(members) = json else { return Err(UpstreamFailure::Garbage) };
-        let mut shape = Vec::with_capacity(members.len());
-        for (key, value) in members {
-            let value = match (key.expose(), value) {
-                ("delta", Json::Map(delta)) => {
-                    let mut inner = Vec::with_capacity(delta.len());
-                    for (key, value) in delta {
-                        let value = match (key.expose(), value) {
-                            ("text", Json::Text(text)) => self.lane(taker, block, "text", text),
-                            ("partial_json", Json::Text(text)) => {
-                                self.lane(taker, block, "partial_json", text)
-                            }
-                            (name, value) => taker.take(value, name),
-                        };
-                        inner.push((taker.key(key), value));
+    fn delta(&mut self, members: Vec<(Text, Json)>, block: u64, taker: &mut Taker) -> Shape {
+        taker.each(members, |taker, name, value| match (name, value) {
+            ("delta", Json::Map(delta)) => {
+                taker.each(delta, |taker, name, value| match (name, value) {
+                    ("text", Json::Text(text)) => self.lane(taker, block, "text", text),
+                    ("partial_json", Json::Text(text)) => {
+                        self.lane(taker, block, "partial_json", text)
                     }
-                    Shape::Map(inner)
-                }
-                (name, value) => taker.take(value, name),
-            };
-            shape.push((taker.key(key), value));
-        }
-        Ok(Shape::Map(shape))
+                    (name, value) => taker.take(value, name),
+                })
+            }
+            (name, value) => taker.take(value, name),
+        })
     }
 
     fn lane(&mut self, taker: &mut Taker, block: u64, field: &'static str, text: Text) -> Shape {
@@ -122,21 +108,14 @@ impl Reader {
     }
 
     fn tails(&mut self, of: impl Fn(&Lane) -> bool) -> Vec<StreamEvent> {
-        let lanes = self.open.lanes(of);
-        lanes.into_iter().filter_map(|lane| self.tail(lane)).collect()
-    }
-
-    fn tail(&mut self, lane: Lane) -> Option<StreamEvent> {
-        let mut taker = Taker::new(&TONGUE, self.escape);
-        let hole = self.open.end(&mut taker, lane)?;
-        let kind = if lane.field == "text" { "text_delta" } else { "input_json_delta" };
-        let delta = Shape::Map(vec![named("type", kind), member(lane.field, hole)]);
-        let shape = Shape::Map(vec![
-            named("type", "content_block_delta"),
-            number("index", lane.choice),
-            member("delta", delta),
-        ]);
-        Some(tail(Some("content_block_delta"), shape, taker))
+        self.open.tails((&TONGUE, self.escape), of, |lane, hole| {
+            let kind = if lane.field == "text" { "text_delta" } else { "input_json_delta" };
+            let delta = Shape::Map(vec![named("type", kind), member(lane.field, hole)]);
+            let name = "content_block_delta";
+            let shape =
+                vec![named("type", name), number("index", lane.choice), member("delta", delta)];
+            (Some(name.to_owned()), Shape::Map(shape))
+        })
     }
 
     pub(super) fn finish(&mut self) -> Vec<StreamEvent> {

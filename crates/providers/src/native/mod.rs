@@ -189,9 +189,22 @@ impl Open {
         Some(taker.part(Text::default(), restore, Some(lane), true))
     }
 
-    /// The open lanes of which this is true.
-    fn lanes(&self, of: impl Fn(&Lane) -> bool) -> Vec<Lane> {
-        self.0.keys().copied().filter(of).collect()
+    /// Ends the open lanes of which this is true: the events that carry what may be held back, each
+    /// said by `say` around its hole.
+    fn tails(
+        &mut self,
+        (tongue, escape): (&'static Tongue, Escape),
+        of: impl Fn(&Lane) -> bool,
+        mut say: impl FnMut(Lane, Shape) -> (Option<String>, Shape),
+    ) -> Vec<StreamEvent> {
+        let lanes: Vec<Lane> = self.0.keys().copied().filter(of).collect();
+        let ends = lanes.into_iter().filter_map(|lane| {
+            let mut taker = Taker::new(tongue, escape);
+            let hole = self.end(&mut taker, lane)?;
+            let (name, shape) = say(lane, hole);
+            Some(tail(name.as_deref(), shape, taker))
+        });
+        ends.collect()
     }
 }
 

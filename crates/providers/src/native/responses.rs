@@ -3,7 +3,7 @@
 //! The same text comes up to four times: piece by piece, whole in the event that ends it, again in
 //! that of its item, and again in that of the response. All four are restored alike.
 
-use super::{Open, counted, document, event, named, number, tail};
+use super::{Open, counted, document, event, named, number};
 use crate::reading::About;
 use crate::taker::{Taker, Tongue, member};
 use gate::UpstreamFailure;
@@ -38,6 +38,7 @@ pub(crate) static TONGUE: Tongue = Tongue {
     json: &["arguments"],
     content: &["text"],
     signed: &["encrypted_content"],
+    free: &["metadata", "parameters", "schema"],
 };
 
 /// The response under the id by which it is found here again: the model server is told to forget it.
@@ -165,23 +166,19 @@ impl Reader {
     }
 
     fn tails(&mut self, of: impl Fn(&Lane) -> bool) -> Vec<StreamEvent> {
-        let lanes = self.open.lanes(of);
-        lanes.into_iter().filter_map(|lane| self.tail(lane)).collect()
-    }
-
-    fn tail(&mut self, lane: Lane) -> Option<StreamEvent> {
-        let mut taker = Taker::new(&TONGUE, self.escape);
-        let hole = self.open.end(&mut taker, lane)?;
-        let kind = format!("response.{}.delta", lane.field);
-        let mut shape = self.beside.remove(&lane).unwrap_or_else(|| {
-            vec![
-                named("type", &kind),
-                number("output_index", lane.choice),
-                member("sequence_number", Shape::Ordinal),
-            ]
-        });
-        shape.push(member("delta", hole));
-        Some(tail(Some(&kind), Shape::Map(shape), taker))
+        let beside = &mut self.beside;
+        self.open.tails((&TONGUE, self.escape), of, |lane, hole| {
+            let kind = format!("response.{}.delta", lane.field);
+            let mut shape = beside.remove(&lane).unwrap_or_else(|| {
+                vec![
+                    named("type", &kind),
+                    number("output_index", lane.choice),
+                    member("sequence_number", Shape::Ordinal),
+                ]
+            });
+            shape.push(member("delta", hole));
+            (Some(kind), Shape::Map(shape))
+        })
     }
 
     pub(super) fn finish(&mut self) -> Vec<StreamEvent> {

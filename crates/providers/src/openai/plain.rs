@@ -60,8 +60,14 @@ pub(crate) static COMPLETION_TONGUE: Tongue = Tongue {
     json: &[],
     content: &[],
     signed: &[],
+    free: &[],
 };
 
 /// How the members of an embedding's answer are read. A vector in base64 is no text.
-pub(crate) static EMBEDDING_TONGUE: Tongue =
-    Tongue { words: &["object", "model"], json: &[], content: &[], signed: &["embedding"] };
+pub(crate) static EMBEDDING_TONGUE: Tongue = Tongue {
+    words: &["object", "model"],
+    json: &[],
+    content: &[],
+    signed: &["embedding"],
+    free: &[],
+};

@@ -357,10 +357,7 @@ fn gathered(pieces: Vec<Piece>) -> Vec<Choice> {
 /// text.
 fn arguments(taker: &mut Taker, text: Text) -> Shape {
     match Json::parse(text.expose().as_bytes()) {
-        Ok(json @ Json::Map(_)) => {
-            // Inside an object every string is written anew, so values need no escape of their own.
-            taker.take(json, "input")
-        }
+        Ok(json @ Json::Map(_)) => taker.tree(json, Some(Escape::Plain)),
         Ok(_) | Err(_) if text.expose().trim().is_empty() => Shape::Map(Vec::new()),
         Ok(_) | Err(_) => {
             let text = taker.part(text, Some(Escape::Plain), None, true);

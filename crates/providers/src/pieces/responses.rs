@@ -60,9 +60,11 @@ fn envelope(
         }
     }
     // The caller's own words: there is nothing in them to restore, and they were scanned.
-    for (name, value) in &about.said_again {
-        shape.push(member(name.expose(), taker.take_again(value.clone())));
+    let again = taker.again(true);
+    for (name, value) in about.said_again.iter() {
+        shape.push(member(name.expose(), taker.tree(value.clone(), None)));
     }
+    taker.again(again);
     shape.extend(usage.map(|usage| {
         let count = |count: u64| Shape::Number(count.into());
         let detail = |name, count| Shape::Map(vec![member(name, count)]);

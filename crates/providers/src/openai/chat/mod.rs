@@ -24,4 +24,5 @@ pub(crate) static TONGUE: Tongue = Tongue {
     // `text` is the content of an answer whose content is a list of parts.
     content: &["content", "text"],
     signed: &[],
+    free: &[],
 };
