@@ -457,7 +457,14 @@ impl House {
         let exchange = question.id;
         let asker = caller.clone();
         let watch = world.journal.watch;
+        // It is given back when the scan is over, and is never closed.
+        let turn = if prompt.written.len() > LONG_PROMPT_BYTES {
+            self.long_scans.acquire().await.ok()
+        } else {
+            None
+        };
         let scanned = watch.scan(|| self.scan(caller, question, seal, prompt))?;
+        drop(turn);
         let decided = in_force.rules.route(&route).map(|route| {
             let ask = Ask {
                 caller: &asker.actor.id,

@@ -27,7 +27,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use store::{ServeLock, Store, Tenant};
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::time::{Instant, timeout};
 use zeroize::Zeroizing;
 
@@ -213,6 +213,9 @@ pub struct House {
     pub(crate) searching: tokio::sync::Mutex<()>,
     pub(crate) reviews: Reviews,
     pub(crate) telemetry: Telemetry,
+    /// As many long texts are scanned at once as there are processors: more would wait for each other,
+    /// each on a thread and with the memory of its own.
+    pub(crate) long_scans: Semaphore,
     tried: tokio::sync::Mutex<Option<(Instant, Readiness)>>,
 }
 
@@ -309,6 +312,7 @@ impl House {
         let deployment_signer = deployment_signer(&setup, &service, log).await?;
         let limits = Arc::new(Limits::load(&tenant, Arc::clone(&setup.clock)).await?);
         let telemetry = Telemetry::new(setup.clock.now());
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let house = Self {
             key_path: setup.key_path(),
             dir: setup.dir,
@@ -340,6 +344,7 @@ impl House {
             searching: tokio::sync::Mutex::default(),
             reviews: Reviews::default(),
             telemetry,
+            long_scans: Semaphore::new(processors),
             tried: tokio::sync::Mutex::default(),
         };
         house.reload().await?;
