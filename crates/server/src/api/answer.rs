@@ -24,7 +24,10 @@ pub(super) fn describe(
     exchange: ExchangeId,
     recorded: Option<(&About, &Receipt)>,
 ) {
-    put(headers, "x-request-id", exchange.to_string());
+    // OpenAI's clients read the first, Anthropic's the second, Amazon's the third.
+    for name in ["x-request-id", "request-id", "x-amzn-requestid"] {
+        put(headers, name, exchange.to_string());
+    }
     let Some((about, receipt)) = recorded else { return };
     put(headers, "x-bulla-receipt", receipt.to_string());
     if let Some(decision) = &about.decision {

@@ -39,6 +39,9 @@ async fn asked(
     let response = serving.ask(&user(MARISOL.name)).await;
     assert_eq!(response.status(), 200, "{dialect}: {}", response.text());
     assert!(response.text().contains(MARISOL.name), "{dialect}: {}", response.text());
+    for name in ["request-id", "x-amzn-requestid"] {
+        assert_eq!(response.header(name), response.header("x-request-id"), "{name}");
+    }
     let sent = upstream.captured().remove(0);
     assert!(!sent.text().contains(MARISOL.name), "{dialect}: {}", sent.text());
     assert!(!serving.log_lines().contains(SECRET), "{dialect}");
