@@ -7,6 +7,7 @@ use super::frame::Framing;
 use super::limits::{self, OfRoute};
 use axum::Extension;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -55,9 +56,10 @@ handlers! {
 pub(super) async fn deployment(
     State(house): State<Arc<House>>,
     Extension(principal): Extension<Principal>,
-    Path((deployment, below)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Response {
+    let Ok(Path((deployment, below))) = path else { return ApiError::not_found().into_response() };
     let api = match below.as_str() {
         "chat/completions" => Api::ChatCompletions,
         "completions" => Api::Completions,
@@ -72,9 +74,12 @@ pub(super) async fn deployment(
 pub(super) async fn converse(
     State(house): State<Arc<House>>,
     Extension(principal): Extension<Principal>,
-    Path((model, how)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Response {
+    let Ok(Path((model, how))) = path else {
+        return ApiError::not_found().respond(Family::Bedrock);
+    };
     let stream = match how.as_str() {
         "converse" => false,
         "converse-stream" => true,
@@ -88,9 +93,10 @@ pub(super) async fn converse(
 pub(super) async fn generate(
     State(house): State<Arc<House>>,
     Extension(principal): Extension<Principal>,
-    Path(call): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
+    let Ok(Path(call)) = path else { return ApiError::not_found().respond(Family::Google) };
     let (model, stream) = match call.rsplit_once(':') {
         Some((model, "generateContent")) => (model, false),
         // Only as server-sent events: the other form is one JSON array that no client streams from.
@@ -175,7 +181,7 @@ fn limited_by(limited: Limited, family: Family) -> Response {
 fn whole(ended: Ended, family: Family) -> Response {
     let Ended { exchange, released } = ended;
     let Some(released) = released else {
-        let mut response = ApiError::unrecorded().respond(family);
+        let mut response = ApiError::unrecorded().of_exchange(exchange).respond(family);
         describe(response.headers_mut(), exchange, None);
         return response;
     };
@@ -186,7 +192,8 @@ fn whole(ended: Ended, family: Family) -> Response {
         response
     } else {
         // A stream's end is only told to those who got its beginning.
-        ApiError::of_outcome(&outcome).unwrap_or_else(ApiError::unrecorded).respond(family)
+        let error = ApiError::of_outcome(&outcome).unwrap_or_else(ApiError::unrecorded);
+        error.of_exchange(exchange).respond(family)
     };
     describe(response.headers_mut(), exchange, Some((&about, &receipt)));
     response.extensions_mut().insert(OfRoute(about.route));

@@ -5,6 +5,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use gate::{Code, Control, Outcome, Refusal, UpstreamFailure};
+use ledger::ExchangeId;
 use phi::Class;
 use serde::Serialize;
 use serde_json::json;
@@ -33,6 +34,7 @@ pub(super) struct ApiError {
     message: Cow<'static, str>,
     classes: Vec<Class>,
     retry_after_seconds: Option<u32>,
+    exchange: Option<ExchangeId>,
 }
 
 #[derive(Serialize)]
@@ -60,6 +62,7 @@ impl ApiError {
             message: message.into(),
             classes: Vec::new(),
             retry_after_seconds: None,
+            exchange: None,
         }
     }
 
@@ -73,6 +76,7 @@ impl ApiError {
             ),
             classes: Vec::new(),
             retry_after_seconds: None,
+            exchange: None,
         }
     }
 
@@ -84,6 +88,7 @@ impl ApiError {
             message: Cow::Borrowed("This route does not take that method."),
             classes: Vec::new(),
             retry_after_seconds: None,
+            exchange: None,
         }
     }
 
@@ -97,6 +102,7 @@ impl ApiError {
             ),
             classes: Vec::new(),
             retry_after_seconds: None,
+            exchange: None,
         }
     }
 
@@ -164,6 +170,11 @@ impl ApiError {
         self.code
     }
 
+    /// The same, of this exchange.
+    pub(super) fn of_exchange(self, exchange: ExchangeId) -> Self {
+        Self { exchange: Some(exchange), ..self }
+    }
+
     /// What happened, in a sentence.
     pub(super) fn message(&self) -> &str {
         &self.message
@@ -181,7 +192,7 @@ impl ApiError {
 
     /// The error as one JSON document of a dialect. Where a dialect has no member for a stable code, it
     /// is one beside the members that there are.
-    pub(super) fn document(&self, family: Family, request: Option<&str>) -> String {
+    pub(super) fn document(&self, family: Family) -> String {
         let (status, message, code) = (self.status, &self.message, self.code);
         let document = match family {
             Family::OpenAi => return self.openai(),
@@ -196,7 +207,7 @@ impl ApiError {
                 json!({
                     "type": "error",
                     "error": { "type": kind, "message": message, "code": code },
-                    "request_id": request,
+                    "request_id": self.exchange.map(|exchange| exchange.to_string()),
                 })
             }
             Family::Bedrock => json!({ "message": message, "code": code }),
@@ -230,7 +241,7 @@ impl ApiError {
 impl ApiError {
     /// The response in the shape of a dialect.
     pub(super) fn respond(self, family: Family) -> Response {
-        let mut response = (self.status, self.document(family, None)).into_response();
+        let mut response = (self.status, self.document(family)).into_response();
         let headers = response.headers_mut();
         if family == Family::Bedrock {
             let exception = HeaderValue::from_static(bedrock_exception(self.status));

@@ -58,7 +58,7 @@ impl Framing {
     pub(super) fn last(self, ended: &Ended) -> Bytes {
         let mut out = Vec::new();
         let Some(released) = &ended.released else {
-            self.error(&mut out, &ApiError::unrecorded(), ended);
+            self.error(&mut out, &ApiError::unrecorded().of_exchange(ended.exchange));
             return Bytes::from(out);
         };
         let (_, outcome, _) = &**released;
@@ -66,7 +66,7 @@ impl Framing {
             out.extend_from_slice(&self.window(window));
         }
         match ApiError::of_outcome(outcome) {
-            Some(error) => self.error(&mut out, &error, ended),
+            Some(error) => self.error(&mut out, &error.of_exchange(ended.exchange)),
             None => match self.0 {
                 Api::ChatCompletions | Api::Completions => self.event(&mut out, None, "[DONE]"),
                 // Their last event says that it is the last, or the connection's end does.
@@ -81,9 +81,8 @@ impl Framing {
         Bytes::from(out)
     }
 
-    fn error(self, out: &mut Vec<u8>, error: &ApiError, ended: &Ended) {
-        let request = ended.exchange.to_string();
-        let document = error.document(family(self.0), Some(&request));
+    fn error(self, out: &mut Vec<u8>, error: &ApiError) {
+        let document = error.document(family(self.0));
         match self.0 {
             Api::ChatCompletions | Api::Completions | Api::Embeddings | Api::GenerateContent => {
                 self.event(out, None, &document);

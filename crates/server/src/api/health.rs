@@ -2,6 +2,7 @@
 
 use super::answer::json;
 use super::error::ApiError;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
@@ -64,7 +65,12 @@ pub(super) async fn models(State(house): State<Arc<House>>) -> Response {
 }
 
 /// One of them.
-pub(super) async fn model(State(house): State<Arc<House>>, Path(asked): Path<String>) -> Response {
+pub(super) async fn model(
+    State(house): State<Arc<House>>,
+    path: Result<Path<String>, PathRejection>,
+) -> Response {
+    // A name that is no text names nothing.
+    let asked = path.map(|Path(asked)| asked).unwrap_or_default();
     match house.models().into_iter().find(|id| *id == asked) {
         Some(id) => json(StatusCode::OK, &described(&id)),
         None => ApiError::of(Code::ModelNotFound, "No model of that name is configured here.")

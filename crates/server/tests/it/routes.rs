@@ -171,6 +171,16 @@ async fn other_methods_and_other_routes_do_not_exist() {
             check_refusal(&response, 404, "unknown_route", &[MARISOL.name, "219-09-9999"]);
         }
     }
+    // A path that is no text is answered like any other that leads nowhere.
+    for path in ["/model/%ff/converse", "/v1beta/models/%ff:generateContent", "/v1/models/%ff"] {
+        for method in ["GET", "POST"] {
+            let asked = Request::new(method, path, Bytes::from("{}")).bearer(&house.key);
+            let response = serving.call(&asked).await;
+            assert!([404, 405].contains(&response.status()), "{method} {path}");
+            assert_eq!(response.header("content-type"), Some("application/json"), "{path}");
+            assert_eq!(response.header("cache-control"), Some("no-store"), "{path}");
+        }
+    }
     assert_eq!(upstream.connections(), 0);
 }
 
