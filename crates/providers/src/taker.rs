@@ -46,6 +46,11 @@ impl Taker {
         Self { tongue, content_escape, again: false, parts: Vec::new() }
     }
 
+    /// How values are written into the answer's own text.
+    pub(crate) const fn content_escape(&self) -> Escape {
+        self.content_escape
+    }
+
     /// How members are read.
     pub(crate) const fn tongue(&self) -> &'static Tongue {
         self.tongue

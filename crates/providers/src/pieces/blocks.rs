@@ -41,7 +41,6 @@ impl Form for Converse {
         about: &About,
         taker: &mut Taker,
     ) -> Option<Shape> {
-        let escape = taker.restore("text")?;
         let choice = choices.into_iter().next()?;
         let blocks = (0..)
             .zip(choice.blocks)
@@ -52,7 +51,7 @@ impl Form for Converse {
                     let input = arguments(taker, text);
                     return tool_use(id, name, Some(input));
                 }
-                let text = whole_text(taker, &kind, text, escape);
+                let text = whole_text(taker, &kind, text);
                 let signature = signature.map(|signature| as_signed(taker, signature));
                 converse_text(&kind, text, signature)
             })
@@ -127,7 +126,6 @@ impl Form for Generate {
         about: &About,
         taker: &mut Taker,
     ) -> Option<Shape> {
-        let escape = taker.restore("text")?;
         let candidates = choices
             .into_iter()
             .map(|choice| {
@@ -136,7 +134,7 @@ impl Form for Generate {
                         let name = taker.take(Json::Text(name), "name");
                         return function_call(name, arguments(taker, text));
                     }
-                    let text = whole_text(taker, &kind, text, escape);
+                    let text = whole_text(taker, &kind, text);
                     part(&kind, text)
                 });
                 candidate(choice.index, said.collect(), Some(finish_reason(choice.why)))

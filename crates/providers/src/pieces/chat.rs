@@ -91,7 +91,6 @@ impl Form for Completion {
         about: &About,
         taker: &mut Taker,
     ) -> Option<Shape> {
-        let escape = taker.restore("content")?;
         let choices = choices
             .into_iter()
             .map(|choice| {
@@ -104,7 +103,7 @@ impl Form for Completion {
                             let id = call_id(taker, id, at, about);
                             let name = taker.take(gate::shape::Json::Text(name), "name");
                             let kind = Kind::Call { id: None, name: Text::default() };
-                            let arguments = whole_text(taker, &kind, text, escape);
+                            let arguments = whole_text(taker, &kind, text);
                             calls.push(call(id, name, arguments));
                         }
                         kind @ (Kind::Text | Kind::Refusal | Kind::Reasoning) => {
@@ -120,7 +119,7 @@ impl Form for Completion {
                     message.push(member("content", Shape::Null));
                 }
                 for (name, (kind, text)) in texts {
-                    message.push(member(name, whole_text(taker, &kind, Text::new(text), escape)));
+                    message.push(member(name, whole_text(taker, &kind, Text::new(text))));
                 }
                 if !calls.is_empty() {
                     message.push(member("tool_calls", Shape::List(calls)));

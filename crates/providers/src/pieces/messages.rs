@@ -62,18 +62,17 @@ impl Form for Message {
         about: &About,
         taker: &mut Taker,
     ) -> Option<Shape> {
-        let escape = taker.restore("text")?;
         let choice = choices.into_iter().next()?;
         let mut content = Vec::new();
         for (block, Said { kind, text, signature }) in (0..).zip(choice.blocks) {
             let at = At { choice: 0, block };
             content.push(match kind {
                 Kind::Text | Kind::Refusal => {
-                    let text = whole_text(taker, &kind, text, escape);
+                    let text = whole_text(taker, &kind, text);
                     typed("text", vec![member("text", text)])
                 }
                 Kind::Reasoning => {
-                    let text = whole_text(taker, &kind, text, escape);
+                    let text = whole_text(taker, &kind, text);
                     let signature = as_signed(taker, signature.unwrap_or_default());
                     typed(
                         "thinking",

@@ -385,8 +385,8 @@ fn nothing(taker: &mut Taker) -> Shape {
 }
 
 /// A text that is whole in itself.
-fn whole_text(taker: &mut Taker, kind: &Kind, text: Text, escape: Escape) -> Shape {
-    let restore = restore(kind, escape, taker.tongue());
+fn whole_text(taker: &mut Taker, kind: &Kind, text: Text) -> Shape {
+    let restore = restore(kind, taker.content_escape(), taker.tongue());
     taker.part(text, restore, None, true)
 }
 

@@ -188,11 +188,10 @@ impl Form for Response {
         about: &About,
         taker: &mut Taker,
     ) -> Option<Shape> {
-        let escape = taker.restore("text")?;
         let choice = choices.into_iter().next()?;
         let mut output = Vec::new();
         for (block, Said { kind, text, .. }) in (0..).zip(choice.blocks) {
-            let text = super::whole_text(taker, &kind, text, escape);
+            let text = super::whole_text(taker, &kind, text);
             output.push(item(At { choice: 0, block }, &kind, Some(text), about, taker));
         }
         let (status, why) = ended(choice.why);
