@@ -6,9 +6,9 @@
 //! Every way out is [`Ended`], so one [`Exchange::commit`] records them all.
 
 use crate::content::{PromptContent, window_bytes, window_texts};
-use crate::outcome::{Control, Outcome, Refusal, UpstreamFailure};
+use crate::outcome::{Code, Control, Outcome, Refusal, UpstreamFailure};
 use crate::path::{CoveredPath, Features};
-use crate::policy::{Decision, Denial};
+use crate::policy::{Decision, Denial, Unchosen};
 use crate::prompt::{Answer, Prompt, StreamEvent};
 use crate::rules::{Api, Keep, Rules};
 use crate::stream::{AnswerTooLarge, Frame, Restoration, Restored, Window, frame};
@@ -83,6 +83,8 @@ pub struct Question {
     pub conversation: Option<ConversationId>,
     /// The patient, when the caller named one: a keyed hash of the caller's reference.
     pub patient: Option<Hash>,
+    /// The exchange that this one repeats, because the model server did not answer it.
+    pub retry_of: Option<ExchangeId>,
     /// SHA-256 of the configuration in force, when there is one.
     pub policy: Option<Hash>,
 }
@@ -277,10 +279,13 @@ impl Matter {
             detector: None,
             findings: BTreeMap::new(),
             treatments: BTreeMap::new(),
+            categories: Vec::new(),
             decision: None,
             rules: Vec::new(),
             destination: None,
             path: Vec::new(),
+            considered: BTreeMap::new(),
+            retry_of: question.retry_of,
             prompt: None,
             key_day: None,
             patient: question.patient,
@@ -422,6 +427,29 @@ impl Exchange<Scanned> {
         Self::ended(matter, outcome, None)
     }
 
+    /// Ends the exchange because there is nowhere to go.
+    pub fn turn_away(self, unchosen: &Unchosen) -> Exchange<Ended> {
+        match unchosen {
+            Unchosen::Denied(denial) => self.refuse(denial),
+            Unchosen::Unavailable(considered) => {
+                let mut matter = self.matter;
+                matter.about.considered.clone_from(considered);
+                let refusal = Refusal {
+                    reason: Some("circuit_open"),
+                    ..Refusal::fixed(
+                        Code::DestinationUnavailable,
+                        "No model server of this route is in order, so nothing was sent.",
+                    )
+                };
+                Self::blocked(matter, refusal)
+            }
+        }
+    }
+
+    pub(crate) const fn prompt(&self) -> &Prompt {
+        &self.stage.prompt
+    }
+
     /// Ends the exchange because a control could not run.
     pub fn fail(self, control: Control) -> Exchange<Ended> {
         Self::ended(self.matter, Outcome::FailedClosed(control), None)
@@ -445,6 +473,7 @@ impl Exchange<Scanned> {
         matter.about.decision = Some(decision.label().to_owned());
         matter.about.destination = Some(decision.destination().id().to_owned());
         decision.rules().clone_into(&mut matter.about.rules);
+        matter.about.considered.clone_from(decision.considered());
         for (class, treatment) in decision.treatments() {
             matter.about.treatments.insert(class.to_owned(), treatment.as_str().to_owned());
         }
@@ -775,6 +804,15 @@ impl Exchange<Ended> {
     #[must_use]
     pub fn outcome_name(&self) -> &'static str {
         self.stage.0.outcome.name()
+    }
+
+    /// How the model server failed a prompt that left, so that it may be asked once more.
+    #[must_use]
+    pub const fn failure(&self) -> Option<UpstreamFailure> {
+        match (&self.stage.0.outcome, &self.stage.0.intent, &self.stage.0.reply) {
+            (Outcome::UpstreamFailed(failure, None), Some(_), None) => Some(*failure),
+            _ => None,
+        }
     }
 
     /// Records the outcome; only then may anyone see it.

@@ -68,6 +68,15 @@
 //! }
 //! ```
 //!
+//! nor can an exchange that departed depart again, whatever became of it: a retry is a new exchange.
+//!
+//! ```compile_fail,E0599
+//! use gate::exchange::{Departed, Exchange};
+//! fn again(exchange: Exchange<Departed>) {
+//!     let _ = exchange.depart();
+//! }
+//! ```
+//!
 //! Nothing is shown before the record of the outcome is durable:
 //!
 //! ```compile_fail,E0599

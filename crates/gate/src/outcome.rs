@@ -131,6 +131,8 @@ pub enum UpstreamFailure {
     Garbage,
     /// It answered with more than an answer may have.
     TooLarge,
+    /// It began to answer, and the rest did not come in time.
+    Stalled,
     /// The stream broke off before its end.
     Cut,
     /// It reported an error inside the stream.
@@ -152,11 +154,51 @@ impl UpstreamFailure {
         match self {
             Self::Unreachable | Self::AddressRefused => Code::UpstreamUnreachable,
             Self::NoCredential | Self::Unauthorized => Code::UpstreamUnauthorized,
-            Self::TimedOut => Code::UpstreamTimeout,
+            Self::TimedOut | Self::Stalled => Code::UpstreamTimeout,
             Self::Redirected | Self::Garbage | Self::TooLarge | Self::Cut => Code::UpstreamInvalid,
             Self::Reported | Self::Failed => Code::UpstreamFailed,
             Self::Rejected(_) => Code::UpstreamRejected,
             Self::RateLimited(_) => Code::UpstreamRateLimited,
+        }
+    }
+
+    /// Whether nothing of an answer came and another try may be answered. A request that was refused
+    /// is refused again, and an answer that began may have been charged for and acted on.
+    #[must_use]
+    pub const fn may_be_retried(self) -> bool {
+        match self {
+            Self::Unreachable | Self::TimedOut | Self::RateLimited(_) | Self::Failed => true,
+            Self::AddressRefused
+            | Self::NoCredential
+            | Self::Redirected
+            | Self::Garbage
+            | Self::TooLarge
+            | Self::Stalled
+            | Self::Cut
+            | Self::Reported
+            | Self::Unauthorized
+            | Self::Rejected(_) => false,
+        }
+    }
+
+    /// Whether it says that the server is not in order, rather than that it did not like a request.
+    #[must_use]
+    pub const fn is_ill_health(self) -> bool {
+        match self {
+            Self::Unreachable
+            | Self::AddressRefused
+            | Self::TimedOut
+            | Self::Stalled
+            | Self::Cut
+            | Self::Failed => true,
+            Self::NoCredential
+            | Self::Redirected
+            | Self::Garbage
+            | Self::TooLarge
+            | Self::Reported
+            | Self::Unauthorized
+            | Self::Rejected(_)
+            | Self::RateLimited(_) => false,
         }
     }
 
@@ -168,6 +210,7 @@ impl UpstreamFailure {
             Self::AddressRefused => "address_refused",
             Self::NoCredential => "no_credential",
             Self::TimedOut => "timed_out",
+            Self::Stalled => "stalled",
             Self::Redirected => "redirected",
             Self::Garbage => "garbage",
             Self::TooLarge => "too_large",
@@ -192,6 +235,7 @@ impl UpstreamFailure {
             }
             Self::NoCredential => "The credential for the model server could not be read.",
             Self::TimedOut => "The model server did not answer in time.",
+            Self::Stalled => "The model server began to answer and did not go on in time.",
             Self::Redirected => {
                 "The model server redirected the request; redirects are not followed."
             }
@@ -239,6 +283,8 @@ codes! {
     BaaUncoveredHop = "baa_uncovered_hop";
     /// What may be spent is spent.
     BudgetExceeded = "budget_exceeded";
+    /// No destination of the route is in order, so that nothing left.
+    DestinationUnavailable = "destination_unavailable";
     /// The detector cannot run.
     DetectorUnavailable = "detector_unavailable";
     /// The request is not in the dialect.
@@ -263,6 +309,8 @@ codes! {
     RateLimited = "rate_limited";
     /// The key's owner is not among the readers of the log.
     ReaderNotAllowed = "reader_not_allowed";
+    /// A hop of the path lies in a region that the organisation does not allow.
+    RegionNotAllowed = "region_not_allowed";
     /// The key is for something else: a caller's key reads no log, an auditor's sends no prompts.
     RoleNotAllowed = "role_not_allowed";
     /// The map of surrogates cannot be used.

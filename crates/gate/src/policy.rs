@@ -4,6 +4,10 @@
 //! Cedar beside it, and one engine decides over both. What nothing permits is denied, so minimum
 //! necessary (45 CFR 164.502(b)) is what happens when nobody writes a rule.
 
+mod choice;
+
+pub use choice::{Availability, Unchosen};
+
 use crate::outcome::{Code, Control, Outcome, Refusal};
 use crate::rules::name::{Fault, Slug, Title, word, words};
 use crate::rules::{Destination, Route, Rules, Target};
@@ -131,8 +135,8 @@ pub struct Ask<'a> {
 
 /// What the policy permits: one destination, and a treatment for every class that is present.
 ///
-/// Only [`Rules::decide`] makes one.
-#[derive(Debug)]
+/// Only [`Rules::decide`] and [`Exchange::choose`](crate::exchange::Exchange::choose) make one.
+#[derive(Clone, Debug)]
 #[must_use = "a decision does nothing until an exchange is cleared with it"]
 pub struct Decision {
     destination: Arc<Destination>,
@@ -140,6 +144,7 @@ pub struct Decision {
     treatments: BTreeMap<Subject, Treatment>,
     rerouted: bool,
     rules: Vec<String>,
+    considered: BTreeMap<String, String>,
 }
 
 impl Decision {
@@ -191,6 +196,12 @@ impl Decision {
     #[must_use]
     pub fn rules(&self) -> &[String] {
         &self.rules
+    }
+
+    /// The destinations that came before this one, and why each was passed over, in one word.
+    #[must_use]
+    pub const fn considered(&self) -> &BTreeMap<String, String> {
+        &self.considered
     }
 
     fn found(&self) -> impl Iterator<Item = (Class, Treatment)> {
@@ -304,6 +315,7 @@ impl Rules {
             treatments: judged.permitted,
             rerouted,
             rules: names(&judged.permitting),
+            considered: BTreeMap::new(),
         })
     }
 

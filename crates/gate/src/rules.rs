@@ -13,6 +13,7 @@ pub(crate) mod name;
 mod outside;
 mod oversight;
 mod retention;
+mod route;
 mod traces;
 
 use crate::agreement::{Agreement, Evidence, RawAgreement, RawEvidence, Registry};
@@ -28,23 +29,25 @@ use std::sync::Arc;
 
 pub use content::Keep;
 pub use copy::{CoveredCopy, LogCopy, MAX_COPIES, Place};
-pub use destination::{Api, Credential, Destination, Dialect, Route, Target};
+pub use destination::{Api, Credential, Destination, Dialect};
 pub use feed::{CoveredFeed, Feed, FeedTarget, LineFormat, MAX_FEEDS};
 pub use limit::{Amount, Currency, Limit, Limits, MAX_LIMITS, Measure, Per, Price};
 pub use name::{Day, Malformed, Name, Slug, Title};
 pub use outside::{TimeAuthority, Witness};
 pub use oversight::{Oversight, Reviews};
 pub use retention::{Decision, Retention};
+pub use route::{Alternative, Retry, Route, Target};
 pub use traces::{CoveredCollector, Traces};
 
 use content::RawContent;
 use copy::RawCopy;
-use destination::{RawDestination, RawRoute};
+use destination::RawDestination;
 use feed::RawFeed;
 use limit::{RawLimit, RawPrice};
 use outside::{RawAnchoring, RawAuthority, RawWitness};
 use oversight::{RawLog, RawReview};
 use retention::RawRetention;
+use route::RawRoute;
 use traces::RawTraces;
 
 /// Largest governed file in bytes: some thousand objects. Larger ones are generated, and a person
@@ -603,24 +606,7 @@ fn routes(
         raws,
         |raw| &raw.model,
         |raw| {
-            let route = Route::parse(raw)?;
-            let (primary, others) = route.targets();
-            for target in std::iter::once(primary).chain(others) {
-                let Some(destination) = destinations.get(target.destination()) else {
-                    let problem = format!(
-                        "there is no [[destination]] with the id \"{}\"",
-                        target.destination()
-                    );
-                    return Err(Fault::new("to", problem));
-                };
-                if !destination.models().contains(target.model()) {
-                    let problem = format!(
-                        "destination \"{}\" does not allow this model; add it to its \"models\"",
-                        target.destination()
-                    );
-                    return Err(Fault::new("to", problem));
-                }
-            }
+            let route = Route::parse(raw, destinations)?;
             Ok((route.model().clone(), route))
         },
     )

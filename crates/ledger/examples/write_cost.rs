@@ -122,6 +122,7 @@ fn about() -> About {
         treatments: ["date", "name", "phone", "record_number"]
             .map(|class| (class.to_owned(), "tokenized".to_owned()))
             .into(),
+        categories: Vec::new(),
         decision: Some("tokenized".to_owned()),
         rules: vec!["treatment-to-cloud".to_owned()],
         destination: Some("example-cloud".to_owned()),
@@ -130,6 +131,8 @@ fn about() -> About {
             by: CoverKind::Agreement,
             id: Some("baa-example-2026".to_owned()),
         }],
+        considered: [].into(),
+        retry_of: None,
         prompt: Some(Hash::of(b"prompt")),
         key_day: Some(time().day()),
         patient: None,

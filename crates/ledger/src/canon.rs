@@ -525,10 +525,13 @@ impl<'a> Members<'a> {
             detector,
             findings,
             treatments,
+            categories,
             decision,
             rules,
             destination,
             path,
+            considered,
+            retry_of,
             prompt,
             key_day,
             patient,
@@ -546,6 +549,8 @@ impl<'a> Members<'a> {
             (Field::Detector, detector),
             (Field::Findings, findings),
             (Field::Treatments, treatments),
+            (Field::Considered, considered),
+            (Field::RetryOf, retry_of),
             (Field::Decision, decision),
             (Field::Destination, destination),
             (Field::Prompt, prompt),
@@ -553,6 +558,7 @@ impl<'a> Members<'a> {
             (Field::Patient, patient),
         ]);
         self.put_some(Field::Rules, rules);
+        self.put_some(Field::Categories, categories);
         self.put_some(Field::Path, path);
     }
 }
@@ -672,10 +678,13 @@ mod tests {
                 detector: self.maybe(self.text()),
                 findings: self.counts(),
                 treatments: self.many(|| (self.text(), self.text())).into_iter().collect(),
+                categories: self.many(|| self.text()),
                 decision: self.maybe(self.text()),
                 rules: self.many(|| self.text()),
                 destination: self.maybe(self.text()),
                 path: self.many(|| self.cover()),
+                considered: self.many(|| (self.text(), self.text())).into_iter().collect(),
+                retry_of: self.maybe(ExchangeId::from_bytes(self.bytes())),
                 prompt: self.maybe(self.hash()),
                 key_day: self.maybe(self.time().day()),
                 patient: self.maybe(self.hash()),

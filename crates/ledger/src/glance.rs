@@ -202,9 +202,10 @@ impl<'a> Parts<'a, '_> {
             Field::Count | Field::From | Field::Held => drop(scanner.integer()?),
             Field::Stream => drop(scanner.boolean()?),
             Field::Findings => counts(scanner)?,
-            Field::Treatments => treatments(scanner)?,
+            Field::Considered | Field::Treatments => names(scanner)?,
+            Field::RetryOf => drop(parsed::<ExchangeId>(scanner)?),
             Field::Signed => drop(parsed::<Day>(scanner)?),
-            Field::Rules | Field::Signatories => {
+            Field::Categories | Field::Rules | Field::Signatories => {
                 some(scanner, |scanner| scanner.string().map(drop))?;
             }
             Field::Path => some(scanner, cover)?,
@@ -431,7 +432,7 @@ fn counts(scanner: &mut Scanner<'_>) -> Result<(), Refused> {
 }
 
 /// A map of names, which is left out when it is empty.
-fn treatments(scanner: &mut Scanner<'_>) -> Result<(), Refused> {
+fn names(scanner: &mut Scanner<'_>) -> Result<(), Refused> {
     let mut empty = true;
     scanner.object(|scanner, _| {
         empty = false;

@@ -706,6 +706,9 @@ pub struct About {
     /// Treatment by class: `disclosed`, `tokenized`, `redacted`, `blocked`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub treatments: BTreeMap<String, String>,
+    /// The special categories to which the prompt belongs, by their labels, where the policy asks.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub categories: Vec<String>,
     /// The decision as a whole: `allowed`, `tokenized`, `redacted`, `rerouted`, `blocked`; absent
     /// when the exchange ended before there was one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -719,6 +722,13 @@ pub struct About {
     /// Every hop of the path and what covers it.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub path: Vec<Cover>,
+    /// Other destinations of the route that came before this one, and why each was not used, in one
+    /// word.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub considered: BTreeMap<String, String>,
+    /// The exchange that this one repeats, because the model server did not answer it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub retry_of: Option<ExchangeId>,
     /// The sealed prompt: its digest (see [`crate::Blob`]).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub prompt: Option<Hash>,

@@ -183,7 +183,7 @@ impl Providers {
         } else {
             let body = tokio::time::timeout(wire.answer_timeout, read_whole(response))
                 .await
-                .map_err(|_| UpstreamFailure::TimedOut)??;
+                .map_err(|_| UpstreamFailure::Stalled)??;
             reading.whole(called, &body, upstream_request).map(Reply::Whole)
         }
     }
@@ -529,7 +529,7 @@ impl AnswerStream {
             }
             let piece = tokio::time::timeout(self.idle_timeout, self.pieces.next())
                 .await
-                .map_err(|_| UpstreamFailure::TimedOut)?;
+                .map_err(|_| UpstreamFailure::Stalled)?;
             match piece {
                 Some(Ok(bytes)) => {
                     self.received_bytes += bytes.len();

@@ -9,9 +9,9 @@ use gate::exchange::{
     Caller, Ended as Over, Exchange, Question, Scanned, Seal, StreamEnd, Streaming, World,
     surrogate_binding,
 };
-use gate::policy::Ask;
+use gate::policy::{Ask, Availability};
 use gate::prompt::{Prompt, StreamEvent};
-use gate::rules::{Api, Keep};
+use gate::rules::{Api, Keep, Route};
 use gate::shape::Json;
 use gate::stream::Window;
 use gate::{Code, Control, Outcome, Refusal, UpstreamFailure};
@@ -193,6 +193,30 @@ impl Journal for Recorder<'_> {
     }
 }
 
+/// Where a request was sent before, when no answer came.
+#[derive(Default)]
+struct Before {
+    /// The last exchange that it was, and how that ended.
+    last: Option<Ended>,
+    /// The destinations, once for each time.
+    tried: Vec<String>,
+}
+
+impl Before {
+    /// How the request ended before, or this when it is the first time.
+    fn or(&mut self, started: Started) -> Started {
+        self.last.take().map_or(started, Started::Ended)
+    }
+}
+
+/// What became of one exchange of a request.
+enum Attempted {
+    /// It is the last.
+    Over(Started),
+    /// No answer came, and the request is tried again.
+    Again { written: Text, wait: Duration },
+}
+
 /// What the exchange became after it left.
 enum Reached {
     Over(Exchange<Over>),
@@ -207,7 +231,7 @@ impl House {
         let (tell, told) = oneshot::channel();
         let house = Arc::clone(self);
         self.tasks.spawn(async move {
-            let (_live, _place) = (house.live.enter(exchange), place);
+            let _place = place;
             Box::pin(house.run(exchange, request, tell)).await;
         });
         // The task tells before it ends, unless it panicked; then nothing is known, so nothing is
@@ -215,47 +239,113 @@ impl House {
         told.await.unwrap_or(Started::Ended(Ended { exchange, released: None }))
     }
 
+    /// Takes a request through, and again as a new exchange when its route allows that and no answer
+    /// came: with a decision, a clearance and records of its own.
     async fn run(
         &self,
         exchange: ExchangeId,
         request: Converse,
         mut tell: oneshot::Sender<Started>,
     ) {
+        let mut before = Before::default();
+        let mut next = Some((exchange, request));
+        while let Some((exchange, request)) = next.take() {
+            let Converse {
+                principal,
+                api,
+                addressed,
+                body: _,
+                purpose,
+                conversation,
+                patient,
+                traceparent,
+            } = &request;
+            let kept = Converse {
+                principal: principal.clone(),
+                api: *api,
+                addressed: addressed.clone(),
+                body: Vec::new(),
+                purpose: purpose.clone(),
+                conversation: conversation.clone(),
+                patient: patient.clone(),
+                traceparent: *traceparent,
+            };
+            let Some(started) = self.attempt(exchange, request, &mut before, &mut tell).await
+            else {
+                return;
+            };
+            match started {
+                Attempted::Over(started) => {
+                    // Whoever asked may be gone; the record is there.
+                    let _gone = tell.send(started).is_err();
+                    return;
+                }
+                Attempted::Again { written, wait } => {
+                    tokio::select! {
+                        biased;
+                        () = tell.closed() => return,
+                        () = tokio::time::sleep(wait) => {}
+                    }
+                    let body = written.into_exposed().into_bytes();
+                    let exchange = ExchangeId::mint(self.clock.now(), &*self.entropy);
+                    next = Some((exchange, Converse { body, ..kept }));
+                }
+            }
+        }
+    }
+
+    /// One exchange, to its recorded end. Nothing comes back when its caller was told already.
+    async fn attempt(
+        &self,
+        exchange: ExchangeId,
+        request: Converse,
+        before: &mut Before,
+        tell: &mut oneshot::Sender<Started>,
+    ) -> Option<Attempted> {
+        let _live = self.live.enter(exchange);
         let watch = self.watch(exchange, request.traceparent);
         let (birth, hold) = (Mutex::new(None), Mutex::new(Hold::none()));
         let recorder = Recorder { tenant: &self.tenant, watch: &watch, birth, hold };
         let world = World { journal: &recorder, clock: &*self.clock, entropy: &*self.entropy };
-        let ready = match self.prepare(exchange, request).await {
+        let retry_of = before.last.as_ref().map(|last| last.exchange);
+        let ready = match self.prepare(exchange, request, retry_of).await {
             Prepared::Sealed(ready) => ready,
             Prepared::Unsealed { caller, question } => {
                 let ended = commit(exchange, Exchange::unsealed(caller, *question), &world).await;
-                let _gone = tell.send(Started::Ended(ended)).is_err();
-                return;
+                return Some(Attempted::Over(Started::Ended(ended)));
             }
             Prepared::Counted(limited) => {
-                let _gone = tell.send(Started::Limited(limited)).is_err();
-                return;
+                return Some(Attempted::Over(before.or(Started::Limited(limited))));
             }
         };
         let Ready { asked, routed, written, birth, passage } = *ready;
         let hold = match passage {
             Ok(hold) => hold,
             Err(over) => {
+                if before.last.is_some() {
+                    // A limit that another try would pass ends the trying, and is no refusal.
+                    return before.last.take().map(|last| Attempted::Over(Started::Ended(last)));
+                }
                 let Asked { caller, question, seal, .. } = asked;
                 let route = question.route.clone();
                 let refused = Exchange::refused(caller, question, seal, written, over.refusal());
                 let ended = Some(commit(exchange, refused, &world).await);
                 let limited = Box::new(Limited { over, route, ended });
-                let _gone = tell.send(Started::Limited(limited)).is_err();
-                return;
+                return Some(Attempted::Over(Started::Limited(limited)));
             }
         };
         *recorder.hold.lock().unwrap_or_else(PoisonError::into_inner) = hold;
         *recorder.birth.lock().unwrap_or_else(PoisonError::into_inner) = birth;
+        let way = routed.as_ref().ok().map(|it| (Arc::clone(&it.in_force), it.route.clone()));
+        let route = way.as_ref().and_then(|(in_force, route)| in_force.rules.route(route));
+        if let (Some(route), None) = (route, retry_of) {
+            self.routing.arrived(route);
+        }
         let passed = match routed {
-            Ok(routed) => Box::pin(self.pass(asked, routed, &world, &mut tell)).await,
+            Ok(routed) => Box::pin(self.pass(asked, routed, &before.tried, &world, tell)).await,
             Err(unread) => {
                 let Asked { caller, question, seal, .. } = asked;
+                let written = written.clone();
                 Err(match unread {
                     Unread::Refused(refusal) => {
                         Exchange::refused(caller, question, seal, written, refusal)
@@ -266,25 +356,48 @@ impl House {
                 })
             }
         };
-        let reached = passed.unwrap_or_else(Reached::Over);
-        match reached {
+        match passed.unwrap_or_else(Reached::Over) {
             Reached::Over(over) => {
+                let wait = route.and_then(|route| self.wait(route, &over, before));
                 let ended = commit(exchange, over, &world).await;
-                let _gone = tell.send(Started::Ended(ended)).is_err();
+                // What could not be recorded is not tried again.
+                Some(match wait {
+                    Some(wait) if ended.released.is_some() => {
+                        before.last = Some(ended);
+                        Attempted::Again { written, wait }
+                    }
+                    Some(_) | None => Attempted::Over(Started::Ended(ended)),
+                })
             }
             Reached::Streams(streaming, stream) => {
                 let (sender, steps) = mpsc::channel(MAX_WAITING_WINDOWS);
                 let about = Box::new(streaming.about().clone());
                 let receipt = *streaming.intent();
+                let told = std::mem::replace(tell, oneshot::channel().0);
                 let _gone =
-                    tell.send(Started::Streamed(Streamed { about, receipt, steps })).is_err();
+                    told.send(Started::Streamed(Streamed { about, receipt, steps })).is_err();
                 Box::pin(self.pump(exchange, *streaming, stream, sender, &world)).await;
+                None
             }
         }
     }
 
+    /// How long to wait before the request is tried again, when it may be. Notes where it was sent.
+    fn wait(&self, route: &Route, over: &Exchange<Over>, before: &mut Before) -> Option<Duration> {
+        let failure = over.failure()?;
+        before.tried.push(over.about().destination.clone()?);
+        // What the policy re-routed has no alternative.
+        let elsewhere = over.about().decision.as_deref() != Some("rerouted");
+        self.routing.again(route, &before.tried, elsewhere, failure)
+    }
+
     /// Everything that is known before the text is looked at.
-    async fn prepare(&self, exchange: ExchangeId, request: Converse) -> Prepared {
+    async fn prepare(
+        &self,
+        exchange: ExchangeId,
+        request: Converse,
+        retry_of: Option<ExchangeId>,
+    ) -> Prepared {
         let Converse { principal, api, addressed, body, purpose, conversation, patient, .. } =
             request;
         let in_force = self.in_force.load_full();
@@ -350,6 +463,7 @@ impl House {
             route: routed.as_ref().ok().map(|routed| routed.route.clone()),
             conversation,
             patient,
+            retry_of,
             policy: in_force.as_ref().map(|in_force| in_force.rules.sha256()),
         };
         let caller = Caller {
@@ -449,6 +563,7 @@ impl House {
         &self,
         prepared: Asked,
         routed: Routed,
+        tried: &[String],
         world: &World<'_, Recorder<'_>>,
         tell: &mut oneshot::Sender<Started>,
     ) -> Result<Reached, Exchange<Over>> {
@@ -465,6 +580,7 @@ impl House {
         };
         let scanned = watch.scan(|| self.scan(caller, question, seal, prompt))?;
         drop(turn);
+        let now = self.clock.now();
         let decided = in_force.rules.route(&route).map(|route| {
             let ask = Ask {
                 caller: &asker.actor.id,
@@ -473,14 +589,15 @@ impl House {
                 surface: asker.surface,
                 route,
             };
-            in_force.rules.decide(&scanned.classes(), &ask)
+            let in_order = |id: &str| self.routing.lets_pass(id);
+            let availability = Availability { in_order: &in_order, tried, entropy: &*self.entropy };
+            scanned.choose(&in_force.rules, &ask, &availability, now)
         });
         let decision = match decided {
             Some(Ok(decision)) => decision,
-            Some(Err(denial)) => return Err(scanned.refuse(&denial)),
+            Some(Err(unchosen)) => return Err(scanned.turn_away(&unchosen)),
             None => return Err(scanned.fail(Control::Policy)),
         };
-        let now = self.clock.now();
         let cleared = scanned.clear(&decision, &in_force.rules, map, now, &*self.entropy)?;
         let admitted = cleared.admit(world).await?;
         let (outbound, departed) = admitted.depart();
@@ -497,6 +614,7 @@ impl House {
             reply = sent => reply,
         };
         watch.answered();
+        self.routing.tell(decision.destination().id(), reply.as_ref().err().copied());
         Ok(match reply {
             Ok(Reply::Stream(stream)) => {
                 let upstream_request = stream.upstream_request().map(str::to_owned);

@@ -7,6 +7,7 @@ use crate::identity::{Denials, KeyRing, is_name};
 use crate::keys::{Keys, KeysError};
 use crate::limits::{Limits, Room};
 use crate::review::Reviews;
+use crate::routing::Routing;
 use crate::tasks::Tasks;
 use crate::telemetry::Telemetry;
 use crate::tiles::Readings;
@@ -208,6 +209,7 @@ pub struct House {
     pub(crate) denied: Denials,
     pub(crate) limits: Arc<Limits>,
     pub(crate) room: Room,
+    pub(crate) routing: Routing,
     pub(crate) readings: Readings,
     /// Held while somebody searches the log.
     pub(crate) searching: tokio::sync::Mutex<()>,
@@ -313,6 +315,7 @@ impl House {
         let limits = Arc::new(Limits::load(&tenant, Arc::clone(&setup.clock)).await?);
         let telemetry = Telemetry::new(setup.clock.now());
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let routing = Routing::new(Arc::clone(&setup.clock), Arc::clone(&setup.entropy));
         let house = Self {
             key_path: setup.key_path(),
             dir: setup.dir,
@@ -340,6 +343,7 @@ impl House {
             denied: Denials::default(),
             limits,
             room: Room::default(),
+            routing,
             readings: Readings::default(),
             searching: tokio::sync::Mutex::default(),
             reviews: Reviews::default(),

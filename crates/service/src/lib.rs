@@ -22,6 +22,7 @@ mod pruning;
 mod retention;
 mod review;
 mod rotation;
+mod routing;
 mod search;
 mod status;
 mod tasks;

@@ -44,8 +44,7 @@ impl House {
         let now = self.clock.now();
         let mut paths = Vec::new();
         for route in in_force.rules.routes() {
-            let (first, others) = route.targets();
-            for target in std::iter::once(first).chain(others) {
+            for target in route.every_target() {
                 let Some(destination) = in_force.rules.destination(target.destination().as_str())
                 else {
                     continue;

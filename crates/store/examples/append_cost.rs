@@ -179,6 +179,7 @@ fn about(exchange: ExchangeId) -> About {
         detector: Some("bulla-phi 0.1.0".into()),
         findings: classes.map(|class| (class.into(), 2)).into(),
         treatments: classes.map(|class| (class.into(), "tokenized".into())).into(),
+        categories: Vec::new(),
         decision: Some("tokenized".into()),
         rules: vec!["tokenize-for-treatment".into()],
         destination: Some("example-cloud".into()),
@@ -189,6 +190,8 @@ fn about(exchange: ExchangeId) -> About {
                 id: Some("baa-example-2026".into()),
             })
             .into(),
+        considered: [].into(),
+        retry_of: None,
         prompt: None,
         key_day: None,
         patient: None,

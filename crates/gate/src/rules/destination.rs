@@ -1,4 +1,4 @@
-//! Where prompts can go: destinations, and the routes that callers name.
+//! Where prompts can go.
 
 use super::endpoint::Endpoint;
 use super::name::{Fault, Malformed, Name, Slug, Title, optional, word, words};
@@ -308,72 +308,6 @@ pub(super) fn endpoint(url: &str, hops: &[Arc<Hop>]) -> Result<Endpoint, Fault> 
     endpoint.inside().map_err(|malformed| Fault::new("url", malformed.to_string()))
 }
 
-/// One place where a route can lead: a destination, and what the model is called there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    destination: Slug,
-    model: Name,
-}
-
-impl Target {
-    /// The destination.
-    #[must_use]
-    pub const fn destination(&self) -> &Slug {
-        &self.destination
-    }
-
-    /// The model, as the destination calls it.
-    #[must_use]
-    pub const fn model(&self) -> &Name {
-        &self.model
-    }
-
-    fn parse(raw: &RawTarget) -> Result<Self, Fault> {
-        Ok(Self { destination: word("to", &raw.destination)?, model: word("to", &raw.model)? })
-    }
-}
-
-/// The model name that callers use, and where it leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
-    model: Name,
-    title: Option<Title>,
-    primary: Target,
-    others: Vec<Target>,
-}
-
-impl Route {
-    /// The model name that callers use.
-    #[must_use]
-    pub const fn model(&self) -> &Name {
-        &self.model
-    }
-
-    /// Its name for people.
-    #[must_use]
-    pub const fn title(&self) -> Option<&Title> {
-        self.title.as_ref()
-    }
-
-    /// Where it leads, and where it may be re-routed to, in order.
-    #[must_use]
-    pub fn targets(&self) -> (&Target, &[Target]) {
-        (&self.primary, &self.others)
-    }
-
-    pub(super) fn parse(raw: &RawRoute) -> Result<Self, Fault> {
-        let Some((primary, others)) = raw.to.split_first() else {
-            return Err(Fault::new("to", "leads nowhere; name a destination and a model"));
-        };
-        Ok(Self {
-            model: word("model", &raw.model)?,
-            title: optional("title", raw.title.as_ref())?,
-            primary: Target::parse(primary)?,
-            others: others.iter().map(Target::parse).collect::<Result<_, _>>()?,
-        })
-    }
-}
-
 /// A destination as the file writes it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -389,20 +323,4 @@ pub(super) struct RawDestination {
     models: Vec<String>,
     ca_file: Option<String>,
     timeout_seconds: Option<u32>,
-}
-
-/// A route as the file writes it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawRoute {
-    pub(super) model: String,
-    title: Option<String>,
-    to: Vec<RawTarget>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawTarget {
-    destination: String,
-    model: String,
 }

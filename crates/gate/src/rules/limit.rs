@@ -2,7 +2,8 @@
 //!
 //! Money is counted in whole millionths of a unit of the file's one currency, never in floating point.
 
-use super::destination::{Destination, Route};
+use super::Route;
+use super::destination::Destination;
 use super::name::{Fault, Malformed, Name, Slug, Title, word};
 use ledger::{ApiKeyId, Usage};
 use serde::Deserialize;
@@ -294,9 +295,8 @@ impl Limits {
         if self.prices.is_empty() {
             return 0;
         }
-        let (primary, others) = route.targets();
-        std::iter::once(primary)
-            .chain(others)
+        route
+            .every_target()
             .filter(|target| destination.is_none_or(|id| target.destination().as_str() == id))
             .filter_map(|target| {
                 self.prices.get(&(target.destination().clone(), target.model().clone()))
@@ -365,8 +365,7 @@ fn check_priced(
         return Ok(());
     };
     for route in routes.values().filter(|route| limit.covers(route)) {
-        let (primary, others) = route.targets();
-        for target in std::iter::once(primary).chain(others) {
+        for target in route.every_target() {
             let (destination, model) = (target.destination(), target.model());
             if !prices.contains_key(&(destination.clone(), model.clone())) {
                 let problem = format!(

@@ -37,7 +37,7 @@ pub(crate) const LOG: LogId =
 pub(crate) static DETECTOR: LazyLock<Detector> = LazyLock::new(Detector::new);
 
 /// One local model under two names, and a cloud under an agreement until 2029.
-const PATHS: &str = r#"
+pub(crate) const PATHS: &str = r#"
 schema = 1
 organisation = "Lakeside Family Clinic (synthetic)"
 [hosting]
@@ -289,6 +289,7 @@ impl House {
             route: Some(route.to_owned()),
             conversation: self.conversation,
             patient: None,
+            retry_of: None,
             policy: Some(self.rules.sha256()),
         }
     }

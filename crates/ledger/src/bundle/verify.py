@@ -105,6 +105,7 @@ FIELDS = {
     "former": text, "from": number, "held": number, "hold": text, "intent": number,
     "key": form("key_[0-9a-f]{32}"), "key_day": day, "kind": text, "level": text,
     "log": LOG, "organisation": text, "outcome": text, "owner": text,
+    "categories": some(text), "considered": a_map(text), "retry_of": form("exc_[0-9a-f]{32}"),
     "path": some(one({"by": word("inside", "agreement", "evidence", "no_content"), "hop": text}, id=text)),
     "patient": HASH, "policy": HASH, "prev": HASH, "prompt": HASH, "purpose": text, "reason": text,
     "reply": one({"bytes": number, "digest": HASH, "restored": number, "unknown": number, "windows": number},
@@ -119,7 +120,7 @@ FIELDS = {
 
 ABOUT = "exchange actor surface api stream"
 ABOUT_MAY = ("purpose conversation route policy detector findings treatments decision rules destination path prompt"
-             " key_day patient")
+             " key_day patient categories considered retry_of")
 
 # For each kind: the fields that it must have besides those of every record, and those that it may have.
 KINDS = {

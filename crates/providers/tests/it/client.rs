@@ -157,11 +157,12 @@ async fn connections_are_kept_between_requests() {
 #[tokio::test]
 async fn a_server_that_hangs_times_out() {
     check_whole(Fault::HangBeforeHeaders, impatient(), UpstreamFailure::TimedOut).await;
-    check_whole(Fault::Hang { after: 0 }, impatient(), UpstreamFailure::TimedOut).await;
+    check_whole(Fault::Hang { after: 0 }, impatient(), UpstreamFailure::Stalled).await;
     let hangs = Err(UpstreamFailure::TimedOut);
+    let stalls = Err(UpstreamFailure::Stalled);
     check_stream(Fault::HangBeforeHeaders, impatient(), ("", hangs)).await;
-    check_stream(Fault::Hang { after: 0 }, impatient(), ("", hangs)).await;
-    check_stream(Fault::Hang { after: 2 }, impatient(), ("abcd", hangs)).await;
+    check_stream(Fault::Hang { after: 0 }, impatient(), ("", stalls)).await;
+    check_stream(Fault::Hang { after: 2 }, impatient(), ("abcd", stalls)).await;
 }
 
 #[tokio::test]
@@ -169,7 +170,7 @@ async fn an_answer_that_trickles_times_out_as_a_whole() {
     let trickle = Scripted::echo().split(Split::Bytes(1)).pausing(Duration::from_millis(20));
     let upstream = Upstream::start(trickle).await;
     let failure = send(&upstream.url(), false, &impatient()).await.map(|_| ()).unwrap_err();
-    assert_eq!(failure, UpstreamFailure::TimedOut);
+    assert_eq!(failure, UpstreamFailure::Stalled);
 }
 
 #[tokio::test]

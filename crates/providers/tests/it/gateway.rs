@@ -101,6 +101,7 @@ impl Gateway {
             route: Some("local".into()),
             conversation: None,
             patient: None,
+            retry_of: None,
             policy: None,
         };
         let keys = Arc::new(KeySet::generate(now, now.day(), &entropy));

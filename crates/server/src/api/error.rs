@@ -311,6 +311,7 @@ const fn status(code: Code) -> StatusCode {
         | Code::BaaUncoveredHop
         | Code::BudgetExceeded
         | Code::PhiBlocked
+        | Code::RegionNotAllowed
         | Code::PurposeNotAllowed
         | Code::ReaderNotAllowed
         | Code::RoleNotAllowed => StatusCode::FORBIDDEN,
@@ -322,6 +323,7 @@ const fn status(code: Code) -> StatusCode {
         Code::ModelNotFound => StatusCode::NOT_FOUND,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::AuditUnavailable
+        | Code::DestinationUnavailable
         | Code::DetectorUnavailable
         | Code::KeysUnavailable
         | Code::Overloaded

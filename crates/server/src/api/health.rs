@@ -33,6 +33,11 @@ pub(super) async fn ready(State(house): State<Arc<House>>) -> Response {
         Some(version) => format!("version {version}"),
         None => "none, so every prompt is blocked".to_owned(),
     };
+    // It does not make the server unready: what stays inside, or goes elsewhere, still passes.
+    let destinations = match house.failing_destinations() {
+        0 => "in order".to_owned(),
+        failing => format!("{failing} failing"),
+    };
     let (status, word) = if readiness.unready.is_empty() {
         (StatusCode::OK, "ready")
     } else {
@@ -44,6 +49,7 @@ pub(super) async fn ready(State(house): State<Arc<House>>) -> Response {
         "log": log,
         "keys": keys,
         "configuration": configuration,
+        "destinations": destinations,
     });
     json(status, &document)
 }

@@ -19,5 +19,6 @@ mod keys;
 mod limits;
 mod looking;
 mod pruning;
+mod routes;
 mod time;
 mod world;
