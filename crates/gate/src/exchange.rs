@@ -9,7 +9,7 @@ use crate::content::{PromptContent, window_bytes, window_texts};
 use crate::outcome::{Code, Control, Outcome, Refusal, UpstreamFailure};
 use crate::path::{CoveredPath, Features};
 use crate::policy::{Decision, Denial, Unchosen};
-use crate::prompt::{Answer, Prompt, StreamEvent};
+use crate::prompt::{Answer, Prompt, StreamEvent, parts_of};
 use crate::rules::{Api, Keep, Rules};
 use crate::stream::{AnswerTooLarge, Frame, Restoration, Restored, Window, frame};
 use crate::treat::{Treated, treat};
@@ -20,7 +20,7 @@ use ledger::{
     Time, Unrecorded, Usage, WrappedUnit,
 };
 use phi::surrogate::SurrogateMap;
-use phi::{Class, Detector, Finding, Part, Text, Unscannable};
+use phi::{Class, Detector, Finding, Text, Unscannable};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -378,14 +378,7 @@ impl Exchange<Scanned> {
     ) -> Result<Self, Exchange<Ended>> {
         let mut matter = Matter::new(caller, question, Some(seal), prompt.written.clone());
         matter.about.detector = Some(Detector::NAME.to_owned());
-        let parts: Vec<Part<'_>> = prompt
-            .parts
-            .iter()
-            .map(|part| Part {
-                text: part.text.expose(),
-                label: part.label.as_ref().map(Text::expose),
-            })
-            .collect();
+        let parts = parts_of(&prompt);
         let findings = match detector.scan(&parts) {
             Ok(findings) if findings.len() == parts.len() => findings,
             // Fail closed: a part without a verdict is a part that was not scanned.
@@ -418,6 +411,7 @@ impl Exchange<Scanned> {
         let mut matter = self.matter;
         matter.about.decision = Some("blocked".to_owned());
         denial.rules().clone_into(&mut matter.about.rules);
+        matter.about.categories = owned(denial.categories());
         let outcome = denial.outcome();
         if let Outcome::Refused(refusal) = &outcome {
             for class in &refusal.classes {
@@ -473,6 +467,7 @@ impl Exchange<Scanned> {
         matter.about.decision = Some(decision.label().to_owned());
         matter.about.destination = Some(decision.destination().id().to_owned());
         decision.rules().clone_into(&mut matter.about.rules);
+        matter.about.categories = owned(decision.categories());
         matter.about.considered.clone_from(decision.considered());
         for (class, treatment) in decision.treatments() {
             matter.about.treatments.insert(class.to_owned(), treatment.as_str().to_owned());
@@ -772,6 +767,10 @@ impl Pending {
         let delivered = lines(frames.iter().map(|frame| &frame.data));
         (frames, WindowContent { received, delivered })
     }
+}
+
+fn owned(labels: &[&'static str]) -> Vec<String> {
+    labels.iter().map(|label| (*label).to_owned()).collect()
 }
 
 /// Joins texts, each ended by a line feed.

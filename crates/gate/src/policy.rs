@@ -17,6 +17,7 @@ use cedar_policy::{
     RestrictedExpression, Schema, ValidationMode, Validator,
 };
 use phi::Class;
+use phi::category::Category;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -27,18 +28,25 @@ pub const SCHEMA: &str = r#"// Who asks: the id of an API key or account; `owner
 entity Caller = { owner: String };
 // Where text may go; `inside` when every hop lies inside the organisation's boundary.
 entity Destination = { inside: Bool };
+// `categories` are the labels of the special categories to which the whole text belongs.
 // `class` is the label of a class of identifiers, or "NONE" for text in which nothing was found.
 // `purpose` is "" when the caller named none. `surface` is "api", "assistant" or "studio".
 action disclose, disclose_tokenized, disclose_redacted appliesTo {
   principal: Caller,
   resource: Destination,
-  context: { class: String, purpose: String, surface: String },
+  context: { class: String, categories: Set<String>, purpose: String, surface: String },
 };
 // May text that `from` refuses because of `class` go to this destination instead?
 action reroute appliesTo {
   principal: Caller,
   resource: Destination,
-  context: { class: String, purpose: String, surface: String, from: String },
+  context: {
+    class: String,
+    categories: Set<String>,
+    purpose: String,
+    surface: String,
+    from: String,
+  },
 };
 "#;
 
@@ -129,6 +137,10 @@ pub struct Ask<'a> {
     pub purpose: Option<&'a str>,
     /// The surface: `api`, `assistant`, `studio`.
     pub surface: &'a str,
+    /// The special categories to which the text belongs. [`Exchange::choose`] looks for them itself.
+    ///
+    /// [`Exchange::choose`]: crate::exchange::Exchange::choose
+    pub categories: &'a BTreeSet<Category>,
     /// The route that was asked for.
     pub route: &'a Route,
 }
@@ -144,6 +156,7 @@ pub struct Decision {
     treatments: BTreeMap<Subject, Treatment>,
     rerouted: bool,
     rules: Vec<String>,
+    categories: Vec<&'static str>,
     considered: BTreeMap<String, String>,
 }
 
@@ -198,6 +211,12 @@ impl Decision {
         &self.rules
     }
 
+    /// The special categories to which the text belongs, where the policy asks for them.
+    #[must_use]
+    pub fn categories(&self) -> &[&'static str] {
+        &self.categories
+    }
+
     /// The destinations that came before this one, and why each was passed over, in one word.
     #[must_use]
     pub const fn considered(&self) -> &BTreeMap<String, String> {
@@ -218,6 +237,7 @@ pub struct Denial {
     classes: Vec<Class>,
     destination: Slug,
     rules: Vec<String>,
+    categories: Vec<&'static str>,
     failed: bool,
 }
 
@@ -234,6 +254,12 @@ impl Denial {
     #[must_use]
     pub fn rules(&self) -> &[String] {
         &self.rules
+    }
+
+    /// The special categories to which the text belongs, where the policy asks for them.
+    #[must_use]
+    pub fn categories(&self) -> &[&'static str] {
+        &self.categories
     }
 
     /// Whether a policy failed instead of deciding. Cedar skips such a policy; a forbid that is
@@ -280,6 +306,7 @@ impl Rules {
             classes: subjects.iter().filter_map(|subject| subject.class()).collect(),
             destination: primary.destination().clone(),
             rules: names(&rules),
+            categories: labels(ask.categories),
             failed,
         };
         // Fail closed: a purpose that nobody registered must not match a row for every purpose.
@@ -290,7 +317,7 @@ impl Rules {
 
         let first = self.judge(&subjects, ask, primary, None).map_err(failure)?;
         if first.refused.is_empty() {
-            return self.settle(primary, first, false).ok_or_else(|| failure(BTreeSet::new()));
+            return self.settle(ask, primary, first, false).ok_or_else(|| failure(BTreeSet::new()));
         }
         for target in others {
             let from = Some(primary.destination());
@@ -302,19 +329,28 @@ impl Rules {
             if there.refused.is_empty() {
                 there.permitting.extend(leave.permitting);
                 there.permitting.extend(first.forbidding);
-                return self.settle(target, there, true).ok_or_else(|| failure(BTreeSet::new()));
+                return self
+                    .settle(ask, target, there, true)
+                    .ok_or_else(|| failure(BTreeSet::new()));
             }
         }
         Err(deny(first.refused, first.forbidding, false))
     }
 
-    fn settle(&self, target: &Target, judged: Judgement, rerouted: bool) -> Option<Decision> {
+    fn settle(
+        &self,
+        ask: &Ask<'_>,
+        target: &Target,
+        judged: Judgement,
+        rerouted: bool,
+    ) -> Option<Decision> {
         Some(Decision {
             destination: self.destination_arc(target.destination())?,
             target: target.clone(),
             treatments: judged.permitted,
             rerouted,
             rules: names(&judged.permitting),
+            categories: labels(ask.categories),
             considered: BTreeMap::new(),
         })
     }
@@ -335,6 +371,7 @@ impl Rules {
             surface: ask.surface.into(),
             destination: target.destination().clone(),
             from: from.cloned(),
+            categories: ask.categories.clone(),
         };
         let mut judged = Judgement::default();
         for (subject, ruling) in self.policy().rulings(&asker, subjects) {
@@ -363,6 +400,10 @@ impl Subject {
     }
 }
 
+fn labels(categories: &BTreeSet<Category>) -> Vec<&'static str> {
+    categories.iter().map(|category| category.label()).collect()
+}
+
 fn names(rules: &BTreeSet<Arc<str>>) -> Vec<String> {
     rules.iter().map(|id| String::from(&**id)).collect()
 }
@@ -384,6 +425,7 @@ struct Asker {
     surface: Box<str>,
     destination: Slug,
     from: Option<Slug>,
+    categories: BTreeSet<Category>,
 }
 
 /// The answer to one question. For a re-route, any treatment means yes.
@@ -402,12 +444,18 @@ pub(crate) struct Policy {
     sets: BTreeMap<&'static str, PolicySet>,
     destinations: Entities,
     authorizer: Authorizer,
+    /// Whether a policy speaks of categories, so that texts are searched for them.
+    asks_categories: bool,
     /// Rulings are a function of the asker, the class and the rules, and the rules never change,
     /// so a kept ruling never grows old.
     cache: RwLock<BTreeMap<Asker, BTreeMap<Subject, Ruling>>>,
 }
 
 impl Policy {
+    pub(crate) const fn asks_categories(&self) -> bool {
+        self.asks_categories
+    }
+
     /// The rulings on all `subjects`, kept ones or fresh.
     fn rulings(&self, asker: &Asker, subjects: &BTreeSet<Subject>) -> Vec<(Subject, Ruling)> {
         let mut rulings = Vec::with_capacity(subjects.len());
@@ -495,10 +543,12 @@ impl Policy {
             ("surface", &asker.surface),
         ];
         context.extend(asker.from.as_ref().map(|from| ("from", from.as_str())));
-        let context = Context::from_pairs(context.into_iter().map(|(key, value)| {
-            (key.to_owned(), RestrictedExpression::new_string(value.to_owned()))
-        }))
-        .ok()?;
+        let string = |text: &str| RestrictedExpression::new_string(text.to_owned());
+        let categories = asker.categories.iter().map(|category| string(category.label()));
+        let categories = RestrictedExpression::new_set(categories);
+        let context = context.into_iter().map(|(key, value)| (key.to_owned(), string(value)));
+        let context = context.chain([("categories".to_owned(), categories)]);
+        let context = Context::from_pairs(context).ok()?;
         let request = Request::new(
             caller,
             entity_uid("Action", action)?,
@@ -521,6 +571,7 @@ pub(crate) struct Compiler {
     schema: Schema,
     all: PolicySet,
     sets: BTreeMap<&'static str, PolicySet>,
+    asks_categories: bool,
 }
 
 impl Compiler {
@@ -529,11 +580,12 @@ impl Compiler {
             .map_err(|_| Fault::new("schema", "the built-in Cedar schema does not parse"))?;
         let actions = BY_FIDELITY.map(Treatment::action).into_iter().chain([REROUTE]);
         let sets = actions.map(|action| (action, PolicySet::new())).collect();
-        Ok(Self { schema, all: PolicySet::new(), sets })
+        Ok(Self { schema, all: PolicySet::new(), sets, asks_categories: false })
     }
 
     /// Adds one row of the matrix.
     pub(crate) fn row(&mut self, row: &Row) -> Result<(), Fault> {
+        self.asks_categories |= row.categories.is_some();
         for &action in row.effect.actions() {
             // A block is one rule to the officer and one policy for each action to Cedar. They go
             // into different sets, so that all of them may have the row's id.
@@ -551,6 +603,9 @@ impl Compiler {
 
     /// Adds an engineer's Cedar. Its policies are named `id/@id`, or `id/policy0`.
     pub(crate) fn cedar(&mut self, id: &Slug, text: &str) -> Result<(), Fault> {
+        // A policy that reads the context as a whole, or spells the name in another way, is refused by
+        // the schema; a comment that has the word costs a search and nothing else.
+        self.asks_categories |= text.contains("categories") || text.contains('\\');
         let parsed: PolicySet = text
             .parse()
             .map_err(|error| Fault::new("policy", format!("does not parse: {error}")))?;
@@ -598,6 +653,7 @@ impl Compiler {
             sets: self.sets,
             destinations,
             authorizer: Authorizer::new(),
+            asks_categories: self.asks_categories,
             cache: RwLock::default(),
         })
     }
@@ -652,6 +708,8 @@ pub(crate) struct Row {
     pub(crate) id: Slug,
     effect: Effect,
     classes: Which<&'static str>,
+    /// A text must belong to one of these for the row to apply; absent when it need not.
+    categories: Option<Vec<Category>>,
     pub(crate) destinations: Which<Slug>,
     pub(crate) purposes: Which<Slug>,
 }
@@ -667,6 +725,7 @@ impl Row {
             classes: which("classes", &raw.classes, |texts| {
                 texts.iter().map(|text| class_label(text)).collect()
             })?,
+            categories: raw.categories.as_deref().map(categories).transpose()?,
             destinations: which("destinations", &raw.destinations, |texts| {
                 words("destinations", texts)
             })?,
@@ -689,6 +748,10 @@ impl Row {
         let mut conditions = Vec::new();
         if let Which::These(labels) = &self.classes {
             conditions.push(format!("[{}].contains(context.class)", quoted("", labels)));
+        }
+        if let Some(categories) = &self.categories {
+            conditions
+                .push(format!("context.categories.containsAny([{}])", quoted("", categories)));
         }
         if let Which::These(ids) = &self.purposes {
             conditions.push(format!("[{}].contains(context.purpose)", quoted("", ids)));
@@ -735,6 +798,20 @@ fn which<T>(
     }
 }
 
+fn categories(texts: &[String]) -> Result<Vec<Category>, Fault> {
+    if texts.is_empty() {
+        let problem = "names nothing, so the row does nothing; name some, or leave it out";
+        return Err(Fault::new("categories", problem));
+    }
+    let category = |text: &String| {
+        text.parse().map_err(|_| {
+            let labels: Vec<_> = Category::ALL.iter().map(|category| category.label()).collect();
+            Fault::new("categories", format!("a category is one of {}", labels.join(", ")))
+        })
+    };
+    texts.iter().map(category).collect()
+}
+
 fn class_label(text: &str) -> Result<&'static str, Fault> {
     if text == NOTHING_LABEL {
         return Ok(NOTHING_LABEL);
@@ -753,6 +830,7 @@ pub(crate) struct RawRow {
     title: Option<String>,
     effect: Effect,
     classes: Vec<String>,
+    categories: Option<Vec<String>>,
     destinations: Vec<String>,
     purposes: Vec<String>,
 }

@@ -24,6 +24,17 @@ pub struct Prompt {
     pub written: Text,
 }
 
+/// The pieces of text as they are searched: each with the name of the member that holds it.
+pub(crate) fn parts_of(prompt: &Prompt) -> Vec<phi::Part<'_>> {
+    let parts = prompt.parts.iter();
+    parts
+        .map(|part| phi::Part {
+            text: part.text.expose(),
+            label: part.label.as_ref().map(Text::expose),
+        })
+        .collect()
+}
+
 /// A request without its text, which writes itself in the dialect of whichever destination the
 /// policy decides on.
 ///

@@ -177,7 +177,14 @@ mod tests {
                       classes = [\"SSN\"]\ndestinations = [\"local\"]\npurposes = [\"*\"]\n";
         let rules = Rules::parse(&format!("{minimal}\n{redact}")).unwrap();
         let route = rules.route("local").unwrap();
-        let ask = Ask { caller: "key", owner: "o", purpose: None, surface: "api", route };
+        let ask = Ask {
+            caller: "key",
+            owner: "o",
+            purpose: None,
+            surface: "api",
+            categories: &BTreeSet::new(),
+            route,
+        };
         rules.decide(&BTreeSet::from([Class::Email, Class::Phone, Class::Ssn]), &ask).unwrap()
     }
 

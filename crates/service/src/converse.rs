@@ -22,6 +22,7 @@ use ledger::{
 use phi::Text;
 use phi::surrogate::SurrogateMap;
 use providers::{Addressed, AnswerStream, Asked as AskedBy, Reading, Reply, Request};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
@@ -571,6 +572,7 @@ impl House {
         let Routed { in_force, prompt, route, request } = routed;
         let exchange = question.id;
         let asker = caller.clone();
+        let long = prompt.written.len() > LONG_PROMPT_BYTES;
         let watch = world.journal.watch;
         // It is given back when the scan is over, and is never closed.
         let turn = if prompt.written.len() > LONG_PROMPT_BYTES {
@@ -587,11 +589,16 @@ impl House {
                 owner: &asker.actor.name,
                 purpose: asker.purpose.as_deref(),
                 surface: asker.surface,
+                categories: &BTreeSet::new(),
                 route,
             };
             let in_order = |id: &str| self.routing.lets_pass(id);
             let availability = Availability { in_order: &in_order, tried, entropy: &*self.entropy };
-            scanned.choose(&in_force.rules, &ask, &availability, now)
+            let choose = || {
+                let (rules, categories) = (&in_force.rules, &self.categories);
+                scanned.choose(rules, &ask, categories, &availability, now)
+            };
+            if long { tokio::task::block_in_place(choose) } else { choose() }
         });
         let decision = match decided {
             Some(Ok(decision)) => decision,

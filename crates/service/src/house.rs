@@ -19,6 +19,7 @@ use ledger::{
     Unrecorded,
 };
 use phi::Detector;
+use phi::category::{Categories, Category, Settings, USUAL_THRESHOLD};
 use providers::keys::{self, KeyService, KeyServiceError};
 use providers::{Providers, Wire};
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,6 +103,9 @@ pub enum Error {
         /// Its file.
         path: PathBuf,
     },
+    /// The tables of special categories cannot be built.
+    #[error("the tables of special categories cannot be built")]
+    Categories(#[source] phi::category::UnusableTerm),
     /// The data directory holds no organisation.
     #[error("the data directory holds no organisation")]
     Empty,
@@ -194,6 +198,7 @@ pub struct House {
     pub(crate) feeds: Feeds,
     pub(crate) copies: Copies,
     pub(crate) detector: Detector,
+    pub(crate) categories: Categories,
     pub(crate) providers: Providers,
     pub(crate) in_force: ArcSwapOption<InForce>,
     pub(crate) keys: ArcSwap<KeyRing>,
@@ -315,6 +320,11 @@ impl House {
         let limits = Arc::new(Limits::load(&tenant, Arc::clone(&setup.clock)).await?);
         let telemetry = Telemetry::new(setup.clock.now());
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        // Any may be named by a policy, so all are looked for.
+        let all = Category::ALL.iter().fold(Settings::default(), |settings, category| {
+            settings.look_for(*category, USUAL_THRESHOLD)
+        });
+        let categories = Categories::new(&all).map_err(Error::Categories)?;
         let routing = Routing::new(Arc::clone(&setup.clock), Arc::clone(&setup.entropy));
         let house = Self {
             key_path: setup.key_path(),
@@ -330,6 +340,7 @@ impl House {
             feeds: Feeds::default(),
             copies: Copies::default(),
             detector: Detector::new(),
+            categories,
             providers: Providers::new(),
             in_force: ArcSwapOption::empty(),
             keys: ArcSwap::default(),

@@ -10,6 +10,7 @@ use crate::exchange::{Exchange, Scanned};
 use crate::path::Features;
 use crate::rules::{Rules, Target};
 use ledger::{Entropy, Time};
+use phi::category::{Categories, Category};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of destinations beside the rules when one is chosen.
@@ -72,7 +73,7 @@ enum Candidate<'a> {
 }
 
 impl Exchange<Scanned> {
-    /// Decides where the text goes, among the destinations of its route that may have it and are in
+    /// Decides where the text goes by its classes and its special categories, among the destinations of its route that may have it and are in
     /// order.
     ///
     /// # Errors
@@ -81,9 +82,12 @@ impl Exchange<Scanned> {
         &self,
         rules: &Rules,
         ask: &Ask<'_>,
+        categories: &Categories,
         availability: &Availability<'_>,
         now: Time,
     ) -> Result<Decision, Unchosen> {
+        let present = self.categories(rules, categories);
+        let ask = &Ask { categories: &present, ..*ask };
         let first = rules.decide(&self.classes(), ask).map_err(Unchosen::Denied)?;
         let alone = first.rerouted || ask.route.alternatives().is_empty();
         // A route whose first destination is not covered is not used at all: alternatives are as
@@ -135,6 +139,15 @@ impl Exchange<Scanned> {
         Err(Unchosen::Unavailable(considered))
     }
 
+    /// The special categories to which the text belongs, when the policy speaks of any.
+    fn categories(&self, rules: &Rules, categories: &Categories) -> BTreeSet<Category> {
+        if !rules.policy().asks_categories() {
+            return BTreeSet::new();
+        }
+        let found = categories.of(&crate::prompt::parts_of(self.prompt()));
+        found.into_iter().map(|finding| finding.category).collect()
+    }
+
     fn subjects(&self) -> BTreeSet<Subject> {
         Subject::of(&self.classes())
     }
@@ -184,6 +197,7 @@ impl Rules {
             treatments: treatments.collect(),
             rerouted: false,
             rules,
+            categories: first.categories.clone(),
             considered: BTreeMap::new(),
         })
     }

@@ -64,7 +64,10 @@ fn decide_as(
         .map(|class| class.parse().unwrap())
         .collect();
     let route = rules.route(route).unwrap();
-    rules.decide(&classes, &Ask { caller, owner: "pat", purpose, surface: "api", route })
+    rules.decide(
+        &classes,
+        &Ask { caller, owner: "pat", purpose, surface: "api", categories: &BTreeSet::new(), route },
+    )
 }
 
 /// The decision in one line.
@@ -265,8 +268,15 @@ fn a_reroute_needs_a_treatment_for_every_class_where_it_leads() {
 fn an_engineers_cedar_forbids_beside_the_matrix() {
     let rules = clinic(&[]);
     let route = rules.route("assistant").unwrap();
-    let ask =
-        |surface| Ask { caller: "key_1", owner: "pat", purpose: Some("treatment"), surface, route };
+    let none = BTreeSet::new();
+    let ask = |surface| Ask {
+        caller: "key_1",
+        owner: "pat",
+        purpose: Some("treatment"),
+        surface,
+        categories: &none,
+        route,
+    };
     let names = BTreeSet::from([Class::Name]);
     assert_eq!(
         line(&rules.decide(&names, &ask("studio"))),
@@ -294,7 +304,14 @@ fn cedar_sees_the_caller_the_owner_and_where_a_reroute_comes_from() {
     assert_eq!(as_caller("key_1"), rerouted);
     assert_eq!(as_caller("key_2"), "allowed one NAME=disclosed by own/k");
     let route = rules.route("either").unwrap();
-    let ask = Ask { caller: "key_1", owner: "sam", purpose: None, surface: "api", route };
+    let ask = Ask {
+        caller: "key_1",
+        owner: "sam",
+        purpose: None,
+        surface: "api",
+        categories: &BTreeSet::new(),
+        route,
+    };
     assert_eq!(line(&rules.decide(&BTreeSet::from([Class::Name]), &ask)), "blocked NAME by ");
     let strange = "a\"b\\c\n";
     assert_eq!(as_caller(strange), rerouted);

@@ -72,7 +72,7 @@ fn the_manual_holds_the_schema_that_is_in_force_and_names_every_key() {
     keys.extend(["authorization", "one_in", "currency", "per", "of", "requests_per_minute"]);
     keys.extend(["tokens_per_minute", "tokens_per_day", "concurrent", "money_per_day"]);
     keys.extend(["money_per_month", "prompt", "completion"]);
-    keys.extend(["alternatives", "weight", "retry", "attempts", "budget_percent"]);
+    keys.extend(["alternatives", "weight", "retry", "attempts", "budget_percent", "categories"]);
     for key in keys {
         assert!(MANUAL.contains(&format!("`{key}`")), "{key}");
     }

@@ -312,6 +312,7 @@ impl House {
             owner: &caller.actor.name,
             purpose: caller.purpose.as_deref(),
             surface: caller.surface,
+            categories: &std::collections::BTreeSet::new(),
             route: self.rules.route(scanned.about().route.as_deref().unwrap()).unwrap(),
         };
         self.rules.decide(&scanned.classes(), &ask)

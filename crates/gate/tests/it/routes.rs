@@ -5,8 +5,10 @@ use gate::exchange::{Exchange, Scanned};
 use gate::policy::{Ask, Availability, Decision, Unchosen};
 use gate::rules::{Rules, RulesError};
 use ledger::Clock as _;
-use std::collections::BTreeMap;
+use phi::category::{Categories, Settings};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 use testkit::entropy::Seeded;
 
 /// Two more clouds: one under the same agreement, one under none.
@@ -46,6 +48,9 @@ credential = "none"
 hops = ["bare-machines"]
 models = ["large"]
 "#;
+
+static CATEGORIES: LazyLock<Categories> =
+    LazyLock::new(|| Categories::new(&Settings::default()).unwrap());
 
 fn file(route: &str, rows: &[(&str, &str, &str)]) -> String {
     let mut text = format!("{PATHS}{CLOUDS}\n[[route]]\nmodel = \"many\"\n{route}\n");
@@ -96,12 +101,13 @@ fn choose(
         owner: &caller.actor.name,
         purpose: caller.purpose.as_deref(),
         surface: caller.surface,
+        categories: &BTreeSet::new(),
         route: house.rules.route("many").unwrap(),
     };
     let tried: Vec<String> = tried.iter().map(|id| (*id).to_owned()).collect();
     let in_order = |id: &str| !down.contains(&id);
     let availability = Availability { in_order: &in_order, tried: &tried, entropy: &house.entropy };
-    scanned.choose(&house.rules, &ask, &availability, house.clock.now())
+    scanned.choose(&house.rules, &ask, &CATEGORIES, &availability, house.clock.now())
 }
 
 /// Where it goes in one line: the destination, and what was passed over.
@@ -255,4 +261,104 @@ fn a_route_that_cannot_be_is_refused_with_its_reason() {
     }
     let nine: Vec<_> = (0..9).map(|_| ("west", "large", None)).collect();
     assert!(refused(&format!("{TO_CLOUD}{}", alternatives(&nine))).contains("at most 8"));
+}
+
+/// Belongs to a special category, and holds no identifier.
+const SPECIAL: &str =
+    "Started on methadone maintenance at the opioid treatment program, heroin use disorder.";
+
+/// The cloud may have everything as it is, and of special categories nothing, by this policy.
+fn guarded(policy: &str) -> House {
+    let to = "to = [{ destination = \"cloud\", model = \"large\" }, { destination = \"local\", model = \"local\" }]\n";
+    let alternatives = alternatives(&[("west", "large", None)]);
+    let rows = [("allow", "*", EVERYWHERE), ("reroute", "*", "[\"local\"]")];
+    let text = format!("{}{policy}", file(&format!("{to}{alternatives}"), &rows));
+    House { rules: Rules::parse(&text).unwrap(), ..House::new(TOKENIZE) }
+}
+
+const ROW: &str = r#"
+[[policy]]
+id = "part-2-stays-inside"
+effect = "block"
+classes = ["*"]
+categories = ["SUBSTANCE_USE", "PSYCHOTHERAPY_NOTE"]
+destinations = ["cloud", "west"]
+purposes = ["*"]
+"#;
+
+const CEDAR: &str = r#"
+[[cedar]]
+id = "special"
+policy = '''
+@id("inside")
+forbid (principal, action in [Action::"disclose", Action::"disclose_tokenized", Action::"disclose_redacted"], resource)
+when { !resource.inside && context.categories.contains("SUBSTANCE_USE") };
+'''
+"#;
+
+#[tokio::test]
+async fn a_text_of_a_special_category_goes_inside_whatever_was_found_in_it() {
+    for policy in [ROW, CEDAR] {
+        let house = guarded(policy);
+        for (text, expected) in [
+            ("good morning", "cloud"),
+            (SSN, "cloud"),
+            (SPECIAL, "local"),
+            (&format!("{SPECIAL} SSN {SSN}"), "local"),
+        ] {
+            let scanned = house.scan(&says("many", text)).unwrap();
+            let decision = choose(&house, &scanned, &[], &[]).unwrap();
+            assert_eq!(decision.destination().id(), expected, "{text}");
+            let special = expected == "local";
+            assert_eq!(decision.categories() == ["SUBSTANCE_USE"], special, "{text}");
+            assert_eq!(decision.label() == "rerouted", special);
+        }
+        // When the machine inside is down, it goes nowhere: not to the cloud, nor to its alternative.
+        let scanned = house.scan(&says("many", SPECIAL)).unwrap();
+        let chosen = choose(&house, &scanned, &["local"], &[]);
+        assert_eq!(line(&chosen), "nowhere local=circuit_open");
+
+        let decision = choose(&house, &scanned, &[], &[]).unwrap();
+        let now = house.clock.now();
+        let cleared = scanned.clear(&decision, &house.rules, house.map(), now, &house.entropy);
+        let (_, departed) = cleared.unwrap().admit(&house.world()).await.unwrap().depart();
+        house.record(departed.abandon()).await;
+        let intent = house.journal.intents().pop().unwrap();
+        assert_eq!(intent.about.categories, ["SUBSTANCE_USE"]);
+    }
+}
+
+#[tokio::test]
+async fn a_text_of_a_special_category_is_blocked_where_no_rule_lets_it_elsewhere() {
+    let blocks = ROW.replace("[\"cloud\", \"west\"]", "[\"*\"]");
+    let house = guarded(&blocks);
+    let scanned = house.scan(&says("many", SPECIAL)).unwrap();
+    let unchosen = choose(&house, &scanned, &[], &[]).unwrap_err();
+    house.record(scanned.turn_away(&unchosen)).await;
+    let outcome = house.journal.outcomes().pop().unwrap();
+    assert_eq!(outcome.code.as_deref(), Some("phi_blocked"));
+    assert_eq!(outcome.about.categories, ["SUBSTANCE_USE"]);
+    assert_eq!(outcome.about.rules, ["part-2-stays-inside"]);
+    assert_eq!(outcome.intent, None);
+}
+
+#[test]
+fn no_text_is_searched_for_categories_that_no_policy_speaks_of() {
+    let house = guarded("");
+    let scanned = house.scan(&says("many", SPECIAL)).unwrap();
+    let decision = choose(&house, &scanned, &[], &[]).unwrap();
+    assert_eq!((decision.destination().id(), decision.categories().len()), ("cloud", 0));
+}
+
+#[test]
+fn a_row_names_categories_that_there_are() {
+    for (from, to, words) in [
+        ("\"PSYCHOTHERAPY_NOTE\"", "\"SUD\"", "a category is one of SUBSTANCE_USE"),
+        ("[\"SUBSTANCE_USE\", \"PSYCHOTHERAPY_NOTE\"]", "[]", "names nothing"),
+    ] {
+        let row = ROW.replace(from, to);
+        let text = format!("{}{row}", file(TO_CLOUD, &[]));
+        let said = Rules::parse(&text).map(drop).unwrap_err().to_string();
+        assert!(said.contains(words), "{said}");
+    }
 }

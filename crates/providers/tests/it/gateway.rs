@@ -112,6 +112,7 @@ impl Gateway {
             owner: "tests",
             purpose: None,
             surface: "api",
+            categories: &std::collections::BTreeSet::new(),
             route: rules.route("local").unwrap(),
         };
         let decision = rules.decide(&scanned.classes(), &ask).unwrap();

@@ -150,3 +150,24 @@ async fn a_retry_is_bounded_by_its_route_and_each_try_is_in_the_log() {
         assert_eq!(after.about.retry_of, Some(before.about.exchange));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_of_a_special_category_that_may_not_leave_does_not() {
+    let (world, second) = world("retry = { attempts = 3 }").await;
+    let row = r#"
+[[policy]]
+id = "part-2"
+effect = "block"
+classes = ["*"]
+categories = ["SUBSTANCE_USE"]
+destinations = ["*"]
+purposes = ["*"]
+"#;
+    world.apply_with(row).await;
+    let special = "Started on methadone at the opioid treatment program for heroin use disorder.";
+    let (event, _) = world.ask(special, None).await;
+    assert_eq!(ending(&event), ("refused", Some("phi_blocked"), None));
+    assert_eq!(event.about().unwrap().categories, ["SUBSTANCE_USE"]);
+    assert_eq!((world.upstream.captured().len(), second.captured().len()), (0, 0));
+    assert_eq!(ending(&world.ask("good morning", None).await.0).0, "answered");
+}
