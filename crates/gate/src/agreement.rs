@@ -4,6 +4,7 @@
 //! a written contract. Here the contract is data with a scope and dates, and both are looked at for
 //! every request.
 
+use crate::rules::Regions;
 use crate::rules::name::{Day, Fault, Name, Slug, Title, day, optional, word, words};
 use ledger::{Hash, Time};
 use serde::Deserialize;
@@ -366,14 +367,21 @@ pub struct Expiring {
 pub struct Registry {
     agreements: BTreeMap<Slug, Agreement>,
     evidence: BTreeMap<Slug, Evidence>,
+    regions: Regions,
 }
 
 impl Registry {
     pub(crate) const fn new(
         agreements: BTreeMap<Slug, Agreement>,
         evidence: BTreeMap<Slug, Evidence>,
+        regions: Regions,
     ) -> Self {
-        Self { agreements, evidence }
+        Self { agreements, evidence, regions }
+    }
+
+    /// The regions in which a hop may lie.
+    pub(crate) const fn regions(&self) -> &Regions {
+        &self.regions
     }
 
     /// The agreement with this id.

@@ -356,6 +356,12 @@ impl Chain {
             by,
             id: id.map(ToString::to_string),
         };
+        // Where the organisation's own machines stand it knows itself; where it says so, it counts.
+        let says_where = hop.region.is_some() || !hop.is_inside();
+        if says_where && hop.sees != Sees::Hashes && !registry.regions().allow(hop.region.as_ref())
+        {
+            return Err(Gap::RegionNotAllowed { hop: hop.id.clone(), region: hop.region.clone() });
+        }
         if let Boundary::Inside { owner } = &hop.boundary {
             // Self-hosted needs no agreement only where the organisation itself runs hardware that
             // it owns: whoever runs it for somebody else is a business associate.
@@ -582,6 +588,14 @@ pub enum Gap {
         /// The hop.
         hop: Slug,
     },
+    /// It lies in a region that the organisation does not allow, or does not say where it lies.
+    #[error("hop \"{hop}\" lies in {}, and [constraints] does not allow that", region_words(.region.as_ref()))]
+    RegionNotAllowed {
+        /// The hop.
+        hop: Slug,
+        /// Its region.
+        region: Option<Name>,
+    },
     /// A consumer tier, or none named.
     #[error("hop \"{hop}\" {}", tier_sentence(.tier.as_ref()))]
     ConsumerTier {
@@ -648,12 +662,13 @@ pub enum Gap {
 }
 
 impl Gap {
-    /// The stable code for the caller: `baa_scope` when an agreement is in force but does not name
+    /// The stable code for the caller: `region_not_allowed` when it is the region, `baa_scope` when an agreement is in force but does not name
     /// what was asked for, `baa_uncovered_hop` in every other case.
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
             Self::OutOfScope { .. } => Code::BaaScope,
+            Self::RegionNotAllowed { .. } => Code::RegionNotAllowed,
             Self::NoHosting
             | Self::Nothing { .. }
             | Self::BoundaryUnproved { .. }
@@ -673,6 +688,7 @@ impl Gap {
             Self::Nothing { .. } => "no_agreement",
             Self::BoundaryUnproved { .. } => "boundary_unproved",
             Self::ConsumerTier { .. } => "consumer_tier_attempt",
+            Self::RegionNotAllowed { .. } => "region_not_allowed",
             Self::NotInForce { .. } => "agreement_not_in_force",
             Self::EvidenceLapsed { .. } => "evidence_lapsed",
             Self::OtherEntity { .. } => "other_entity",
@@ -689,12 +705,20 @@ impl Gap {
             Self::Nothing { hop }
             | Self::BoundaryUnproved { hop }
             | Self::ConsumerTier { hop, .. }
+            | Self::RegionNotAllowed { hop, .. }
             | Self::NotInForce { hop, .. }
             | Self::EvidenceLapsed { hop, .. }
             | Self::OtherEntity { hop, .. }
             | Self::ChainBroken { hop, .. }
             | Self::OutOfScope { hop, .. } => Some(hop),
         }
+    }
+}
+
+fn region_words(region: Option<&Name>) -> String {
+    match region {
+        Some(region) => format!("the region \"{region}\""),
+        None => "a region that it does not name".to_owned(),
     }
 }
 

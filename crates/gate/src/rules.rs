@@ -12,6 +12,7 @@ mod limit;
 pub(crate) mod name;
 mod outside;
 mod oversight;
+mod region;
 mod retention;
 mod route;
 mod traces;
@@ -35,6 +36,7 @@ pub use limit::{Amount, Currency, Limit, Limits, MAX_LIMITS, Measure, Per, Price
 pub use name::{Day, Malformed, Name, Slug, Title};
 pub use outside::{TimeAuthority, Witness};
 pub use oversight::{Oversight, Reviews};
+pub(crate) use region::Regions;
 pub use retention::{Decision, Retention};
 pub use route::{Alternative, Retry, Route, Target};
 pub use traces::{CoveredCollector, Traces};
@@ -46,6 +48,7 @@ use feed::RawFeed;
 use limit::{RawLimit, RawPrice};
 use outside::{RawAnchoring, RawAuthority, RawWitness};
 use oversight::{RawLog, RawReview};
+use region::RawConstraints;
 use retention::RawRetention;
 use route::RawRoute;
 use traces::RawTraces;
@@ -441,7 +444,9 @@ fn registry(raw: &RawRules) -> Result<Registry, RulesError> {
             Ok((evidence.id().clone(), evidence))
         },
     )?;
-    Ok(Registry::new(agreements, evidence))
+    let regions = Regions::parse(raw.constraints.as_ref())
+        .map_err(|fault| RulesError::object("constraints", fault))?;
+    Ok(Registry::new(agreements, evidence, regions))
 }
 
 fn hops(raws: &[RawHop], registry: &Registry) -> Result<BTreeMap<Slug, Arc<Hop>>, RulesError> {
@@ -695,6 +700,7 @@ struct RawRules {
     feed: Vec<RawFeed>,
     #[serde(default)]
     copy: Vec<RawCopy>,
+    constraints: Option<RawConstraints>,
     currency: Option<String>,
     #[serde(default)]
     limit: Vec<RawLimit>,

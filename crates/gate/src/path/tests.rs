@@ -298,3 +298,50 @@ fn a_role_and_what_it_sees_are_written_as_they_are_read() {
         assert_eq!(read.as_str(), sees);
     }
 }
+
+#[test]
+fn a_hop_of_a_region_that_is_not_allowed_gets_nothing() {
+    let within = |regions: &str| {
+        let schema = "schema = 1";
+        cloud(
+            &[(schema, &format!("{schema}\nconstraints = {{ regions = {regions} }}"))],
+            IN_FORCE,
+            &CHAT,
+        )
+    };
+    for allowed in ["[\"us-*\"]", "[\"us-east\"]", "[\"ca-central\", \"us-east\"]"] {
+        assert_eq!(within(allowed), "covered", "{allowed}");
+    }
+    for forbidden in ["[\"us-west\"]", "[\"eu-*\"]", "[\"us-east-*\"]"] {
+        assert_eq!(
+            within(forbidden),
+            "region_not_allowed: hop \"examplecloud-inference\" lies in the region \"us-east\", and [constraints] does not allow that",
+            "{forbidden}"
+        );
+    }
+}
+
+#[test]
+fn a_hop_that_does_not_say_where_it_lies_is_in_no_allowed_region_unless_it_is_ones_own() {
+    let schema = "schema = 1";
+    let constrained = format!("{schema}\nconstraints = {{ regions = [\"us-*\"] }}");
+    let said = cloud(&[(schema, &constrained), ("region = \"us-east\"\n", "")], IN_FORCE, &CHAT);
+    assert!(said.starts_with("region_not_allowed: hop \"examplecloud-inference\""), "{said}");
+    let rules = clinic(&[(schema, &constrained)]);
+    let local = rules.destination("local").unwrap();
+    let model = local.models().iter().next().unwrap().as_str();
+    let features = Features { api: "chat.completions", model, modality: "text" };
+    assert!(rules.cover(local, &features, at(IN_FORCE)).is_ok());
+}
+
+#[test]
+fn regions_that_allow_nothing_or_everything_are_refused() {
+    for (regions, words) in
+        [("[]", "names nothing"), ("[\"*\"]", "leave [constraints] out"), ("[\"u s*\"]", "regions")]
+    {
+        let text = include_str!("../../../../examples/minimal.toml");
+        let text = format!("{text}\n[constraints]\nregions = {regions}\n");
+        let said = crate::rules::Rules::parse(&text).map(drop).unwrap_err().to_string();
+        assert!(said.contains(words), "{said}");
+    }
+}

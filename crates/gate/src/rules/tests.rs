@@ -72,7 +72,15 @@ fn the_manual_holds_the_schema_that_is_in_force_and_names_every_key() {
     keys.extend(["authorization", "one_in", "currency", "per", "of", "requests_per_minute"]);
     keys.extend(["tokens_per_minute", "tokens_per_day", "concurrent", "money_per_day"]);
     keys.extend(["money_per_month", "prompt", "completion"]);
-    keys.extend(["alternatives", "weight", "retry", "attempts", "budget_percent", "categories"]);
+    keys.extend([
+        "alternatives",
+        "weight",
+        "retry",
+        "attempts",
+        "budget_percent",
+        "categories",
+        "regions",
+    ]);
     for key in keys {
         assert!(MANUAL.contains(&format!("`{key}`")), "{key}");
     }
@@ -91,7 +99,7 @@ fn a_key_that_nobody_knows_is_refused_with_its_line() {
         "[hosting]",
         "[hostign]",
         &expect![
-            "line 19: unknown field `hostign`, expected one of `schema`, `organisation`, `hosting`, `purpose`, `agreement`, `evidence`, `hop`, `destination`, `route`, `policy`, `cedar`, `anchoring`, `content`, `retention`, `log`, `review`, `authority`, `witness`, `feed`, `copy`, `currency`, `limit`, `price`, `traces`"
+            "line 19: unknown field `hostign`, expected one of `schema`, `organisation`, `hosting`, `purpose`, `agreement`, `evidence`, `hop`, `destination`, `route`, `policy`, `cedar`, `anchoring`, `content`, `retention`, `log`, `review`, `authority`, `witness`, `feed`, `copy`, `constraints`, `currency`, `limit`, `price`, `traces`"
         ],
     );
     check(
