@@ -6,8 +6,7 @@ use crate::keys::{Held, KeysError};
 use crate::limits::{Hold, LimitReached, Limited, Passage, Place};
 use crate::telemetry::{TraceParent, Watch};
 use gate::exchange::{
-    Caller, Ended as Over, Exchange, Question, Scanned, Seal, StreamEnd, Streaming, World,
-    surrogate_binding,
+    Caller, Ended as Over, Exchange, Question, Seal, StreamEnd, Streaming, World, surrogate_binding,
 };
 use gate::policy::{Ask, Availability};
 use gate::prompt::{Prompt, StreamEvent};
@@ -575,13 +574,10 @@ impl House {
         let long = prompt.written.len() > LONG_PROMPT_BYTES;
         let watch = world.journal.watch;
         // It is given back when the scan is over, and is never closed.
-        let turn = if prompt.written.len() > LONG_PROMPT_BYTES {
-            self.long_scans.acquire().await.ok()
-        } else {
-            None
-        };
-        let scanned = watch.scan(|| self.scan(caller, question, seal, prompt))?;
-        drop(turn);
+        let turn = if long { self.long_scans.acquire().await.ok() } else { None };
+        let scanned = watch.scan(|| {
+            aside(long, || Exchange::open(caller, question, seal, prompt, &self.detector))
+        })?;
         let now = self.clock.now();
         let decided = in_force.rules.route(&route).map(|route| {
             let ask = Ask {
@@ -598,8 +594,9 @@ impl House {
                 let (rules, categories) = (&in_force.rules, &self.categories);
                 scanned.choose(rules, &ask, categories, &availability, now)
             };
-            if long { tokio::task::block_in_place(choose) } else { choose() }
+            aside(long, choose)
         });
+        drop(turn);
         let decision = match decided {
             Some(Ok(decision)) => decision,
             Some(Err(unchosen)) => return Err(scanned.turn_away(&unchosen)),
@@ -632,22 +629,6 @@ impl House {
         })
     }
 
-    fn scan(
-        &self,
-        caller: Caller,
-        question: Question,
-        seal: Seal,
-        prompt: Prompt,
-    ) -> Result<Exchange<Scanned>, Exchange<Over>> {
-        if prompt.written.len() > LONG_PROMPT_BYTES {
-            tokio::task::block_in_place(|| {
-                Exchange::open(caller, question, seal, prompt, &self.detector)
-            })
-        } else {
-            Exchange::open(caller, question, seal, prompt, &self.detector)
-        }
-    }
-
     /// Moves a stream from the model to the caller, window by window, to its recorded end.
     async fn pump(
         &self,
@@ -673,6 +654,11 @@ impl House {
 enum Read {
     Events(Vec<StreamEvent>),
     End(Vec<StreamEvent>, StreamEnd),
+}
+
+/// Does it here, and tells the runtime when it is long enough to keep other exchanges waiting.
+fn aside<T>(long: bool, work: impl FnOnce() -> T) -> T {
+    if long { tokio::task::block_in_place(work) } else { work() }
 }
 
 /// Reads the model's stream while windows are being made durable, so that a window holds all that came

@@ -280,11 +280,9 @@ fn closed(error: &Error) -> Checks {
             State::No,
             "Another version of the program wrote this configuration. Apply it again with this one.",
         ),
-        Error::Categories(_) => (
-            Group::Detector,
-            State::No,
-            "This program was not built whole. Install it again.",
-        ),
+        Error::Categories(_) => {
+            (Group::Detector, State::No, "This program was not built whole. Install it again.")
+        }
         Error::Store(_) | Error::Unrecorded(_) | Error::Empty | Error::Name => (
             Group::Log,
             State::No,
