@@ -7,6 +7,7 @@
 
 mod hold;
 mod room;
+mod share;
 mod usage;
 mod window;
 
