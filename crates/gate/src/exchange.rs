@@ -689,6 +689,12 @@ impl Exchange<Streaming> {
         &self.stage.intent
     }
 
+    /// Bytes of text that the model said so far.
+    #[must_use]
+    pub const fn said_bytes(&self) -> usize {
+        self.stage.restoration.bytes()
+    }
+
     /// Whether text waits for its release. Events without text, as the one that names a role, can
     /// wait for the next window: alone they tell the caller nothing, and cost a write to the disk.
     #[must_use]

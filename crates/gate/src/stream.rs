@@ -99,6 +99,11 @@ impl Fill for Restored<'_> {
 }
 
 impl Restoration {
+    /// Bytes of text that were said so far, identifiers restored.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Restores one piece after the other; the lists correspond.
     pub(crate) fn restore(
         &mut self,

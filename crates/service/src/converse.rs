@@ -644,6 +644,8 @@ impl House {
             // It is polled while a window is being made durable, and has nothing to say itself.
             () = read_ahead(&mut stream, ahead) => StreamEnd::Failed(UpstreamFailure::Cut),
         };
+        let said = streaming.said_bytes();
+        world.journal.hold.lock().unwrap_or_else(PoisonError::into_inner).said(said);
         let ended = commit(exchange, streaming.end(end, &self.detector), world).await;
         // A caller that is gone cannot be told; the record says so.
         let _gone = caller.send_timeout(Step::Ended(ended), CALLER_TIMEOUT).await.is_err();

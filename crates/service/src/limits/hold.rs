@@ -1,7 +1,7 @@
 //! What an exchange holds of its limits while it runs.
 
 use super::usage::{Amounts, Moment, Spending, Subject};
-use super::{Limits, MAX_TOKENS};
+use super::{ANSWER_BYTES_PER_TOKEN, Limits, MAX_TOKENS};
 use crate::house::InForce;
 use gate::rules::Name;
 use ledger::{ApiKeyId, Event, Usage};
@@ -17,6 +17,8 @@ pub(crate) struct Hold(Option<Box<Held>>);
 struct Held {
     booking: Booking,
     stage: Stage,
+    /// Bytes of text that the model said in a stream.
+    said: usize,
 }
 
 /// What was taken, and from whom.
@@ -28,6 +30,8 @@ pub(super) struct Booking {
     pub(super) route: Option<Name>,
     pub(super) subjects: Vec<Subject>,
     pub(super) amounts: Amounts,
+    /// What the amounts were worked out from.
+    pub(super) estimate: Usage,
     pub(super) moment: Moment,
 }
 
@@ -70,14 +74,21 @@ impl Hold {
     }
 
     pub(super) fn of(booking: Booking) -> Self {
-        Self(Some(Box::new(Held { booking, stage: Stage::Admitted })))
+        Self(Some(Box::new(Held { booking, stage: Stage::Admitted, said: 0 })))
+    }
+
+    /// The model said so many bytes of text, which count when it does not say what was used.
+    pub(crate) fn said(&mut self, bytes: usize) {
+        if let Some(held) = &mut self.0 {
+            held.said = bytes;
+        }
     }
 
     /// What a record that is about to be made durable means.
     pub(crate) fn turn(&self, event: &Event) -> Turn {
         let nothing = Turn { step: Step::Nothing, row: None };
         let Some(held) = &self.0 else { return nothing };
-        let Held { booking, stage } = &**held;
+        let Held { booking, stage, said } = &**held;
         if let Event::Intent(_) = event {
             let row = booking.row(Amounts::default(), booking.amounts);
             return Turn { step: Step::Departs, row };
@@ -87,9 +98,11 @@ impl Hold {
         if *stage == Stage::Admitted {
             return Turn { step: Step::Ends(Amounts::default()), row: None };
         }
-        // A model server that does not say what was used is taken to have used what was held.
         let destination = outcome.about.destination.as_deref();
-        let actual = outcome.usage.map_or(booking.amounts, |it| booking.actual(destination, it));
+        let actual = match outcome.usage {
+            Some(usage) => booking.actual(destination, usage),
+            None => booking.uncounted(destination, *said),
+        };
         Turn { step: Step::Ends(actual), row: booking.row(booking.amounts, actual) }
     }
 
@@ -117,6 +130,16 @@ impl Booking {
         let usage = Usage { prompt, completion };
         let micros = route.map_or(0, |route| rules.limits().cost(route, destination, usage));
         Amounts { tokens: prompt + completion, micros }
+    }
+
+    /// What a model server that does not count is taken to have used: what was held, or as much as it said
+    /// when that is more. A caller that leaves counting out saves nothing by it.
+    fn uncounted(&self, destination: Option<&str>, said: usize) -> Amounts {
+        let said = (said as u64).div_ceil(ANSWER_BYTES_PER_TOKEN);
+        if said <= self.estimate.completion {
+            return self.amounts;
+        }
+        self.actual(destination, Usage { completion: said, ..self.estimate })
     }
 
     /// How what is spent changes in the database; absent when it does not.

@@ -32,6 +32,10 @@ use window::Steady;
 /// with the JSON around it on top.
 const BYTES_PER_TOKEN: u64 = 4;
 
+/// Bytes of an answer's text for each token of it, where the model server does not count: English has some
+/// four, other languages, digits and code have fewer, and a limit counts too much rather than too little.
+const ANSWER_BYTES_PER_TOKEN: u64 = 3;
+
 /// Tokens of an answer when the request does not bound them: a long page.
 const ANSWER_TOKENS: u64 = 1024;
 
@@ -269,6 +273,7 @@ impl Limits {
             route: route.map(|(route, _)| route.model().clone()),
             subjects,
             amounts,
+            estimate: route.map_or(Usage { prompt: 0, completion: 0 }, |(_, usage)| usage),
             moment,
         }))
     }

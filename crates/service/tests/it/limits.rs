@@ -8,7 +8,7 @@ use ledger::{Event, Usage};
 use serde_json::{Value, json};
 use service::{Converse, KeyRequest, KeyRole, Limited, Numbers, Principal, Standing, Started};
 use std::time::Duration;
-use testkit::upstream::{Fault, Reply};
+use testkit::upstream::{Cut, Fault, Pieces, Reply};
 
 const PRICE: &str = r#"
 [[price]]
@@ -138,6 +138,43 @@ async fn of_a_flood_one_refusal_a_minute_is_an_exchange_and_the_rest_are_counted
     let [Event::AccessDenied { reason, count, actor }] = &denied[..] else { panic!("{denied:?}") };
     assert_eq!((reason.as_str(), *count), ("rate_limited", 51));
     assert_eq!(actor.id, caller.key().to_string());
+}
+
+/// Reads a stream to its recorded end.
+async fn streams(world: &World, principal: &Principal, body: &Value) {
+    let Started::Streamed(mut streamed) = start(world, principal, body).await else {
+        panic!("no stream");
+    };
+    while streamed.steps.recv().await.is_some() {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_in_which_nothing_is_counted_counts_as_much_as_it_said() {
+    let world = world(&limit("minute", "per = \"key\"\ntokens_per_minute = 1000000")).await;
+    let caller = world.principal();
+    let mut asked = body("hello");
+    asked["stream"] = json!(true);
+    let prompt = asked.to_string().len().div_ceil(4) as u64;
+    let mut expected = 1_000_000;
+    // What is held, 1,024 tokens of an answer, is the least that counts.
+    for (bytes, counts) in [(9, 1024), (3072, 1024), (3073, 1025), (30_000, 10_000)] {
+        let said = Reply::text(&"x ".repeat(bytes)[..bytes]);
+        world.upstream.play(said.in_pieces(Pieces::Chars(1000)));
+        streams(&world, &caller, &asked).await;
+        expected -= prompt + counts;
+        assert_eq!(left(standing(&world, &caller).tokens), (1_000_000, expected), "{bytes}");
+    }
+    // A stream that breaks counts what came of it.
+    let broken = Reply::text(&"x ".repeat(10_000)).in_pieces(Pieces::Chars(1000));
+    world.upstream.play(broken.with_fault(Fault::Cut { after: 16, how: Cut::Reset }));
+    streams(&world, &caller, &asked).await;
+    let after = left(standing(&world, &caller).tokens).1;
+    assert!((expected - prompt - 6000..expected - prompt - 4000).contains(&after), "{after}");
+    // Where the model server counts, that is what counts.
+    world.upstream.play(Reply::text("hello"));
+    asked["stream_options"] = json!({ "include_usage": true });
+    streams(&world, &caller, &asked).await;
+    assert!(after - left(standing(&world, &caller).tokens).1 < 100);
 }
 
 #[tokio::test(flavor = "multi_thread")]
