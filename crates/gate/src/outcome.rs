@@ -287,6 +287,8 @@ codes! {
     DestinationUnavailable = "destination_unavailable";
     /// The detector cannot run.
     DetectorUnavailable = "detector_unavailable";
+    /// The API keys cannot be read, so nobody is let in.
+    IdentityUnavailable = "identity_unavailable";
     /// The request is not in the dialect.
     InvalidRequest = "invalid_request";
     /// The API key is missing, unknown, expired or revoked.

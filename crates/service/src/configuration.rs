@@ -111,7 +111,13 @@ impl House {
     /// # Errors
     /// [`Error`]; then no configuration is in force, so that nothing may leave.
     pub async fn reload(&self) -> Result<(), Error> {
-        self.keys.store(Arc::new(KeyRing::new(self.tenant.api_keys().await?)));
+        match self.tenant.api_keys().await {
+            Ok(rows) => self.keys.store(Arc::new(KeyRing::new(rows))),
+            Err(error) => {
+                self.forget_keys();
+                return Err(error.into());
+            }
+        }
         let row = self.tenant.configuration().await?;
         let in_force = row.map(|row| self.put_in_force(&row)).transpose();
         match in_force {
@@ -125,6 +131,12 @@ impl House {
                 Err(error)
             }
         }
+    }
+
+    /// Lets nobody in until the keys are read again: one that was revoked meanwhile is not known from others
+    /// (45 CFR 164.308(a)(3)(ii)(C)).
+    pub(crate) fn forget_keys(&self) {
+        self.keys.store(Arc::default());
     }
 
     fn put_in_force(&self, row: &ConfigurationRow) -> Result<InForce, Error> {

@@ -155,24 +155,43 @@ impl Principal {
     }
 }
 
-/// The API key is missing, unknown, expired or revoked. Which of them is not said.
+/// Why nobody is let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the API key is missing, unknown, expired or revoked")]
-pub struct Unauthenticated;
+pub enum Unauthenticated {
+    /// Which of them it is is not said.
+    #[error("the API key is missing, unknown, expired or revoked")]
+    Unknown,
+    /// Whose key was revoked meanwhile cannot be told.
+    #[error("the API keys cannot be read")]
+    Unreadable,
+}
 
-/// The keys in force, by the hash of their secrets.
+impl Unauthenticated {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(self) -> Code {
+        match self {
+            Self::Unknown => Code::InvalidApiKey,
+            Self::Unreadable => Code::IdentityUnavailable,
+        }
+    }
+}
+
+/// The keys in force, by the hash of their secrets; none while they cannot be read.
 #[derive(Debug, Default)]
-pub(crate) struct KeyRing(BTreeMap<Hash, ApiKeyRow>);
+pub(crate) struct KeyRing(Option<BTreeMap<Hash, ApiKeyRow>>);
 
 impl KeyRing {
     pub(crate) fn new(rows: Vec<ApiKeyRow>) -> Self {
         let in_force = rows.into_iter().filter(|row| row.revoked_at.is_none());
-        Self(in_force.map(|row| (row.secret_hash, row)).collect())
+        Self(Some(in_force.map(|row| (row.secret_hash, row)).collect()))
     }
 
-    fn find(&self, secret: &str, now: Time) -> Option<&ApiKeyRow> {
-        let row = self.0.get(&Hash::of(secret.as_bytes()))?;
-        row.expires.is_none_or(|expires| now < expires).then_some(row)
+    fn find(&self, secret: &str, now: Time) -> Result<&ApiKeyRow, Unauthenticated> {
+        let keys = self.0.as_ref().ok_or(Unauthenticated::Unreadable)?;
+        let row = keys.get(&Hash::of(secret.as_bytes())).ok_or(Unauthenticated::Unknown)?;
+        let lasts = row.expires.is_none_or(|expires| now < expires);
+        lasts.then_some(row).ok_or(Unauthenticated::Unknown)
     }
 }
 
@@ -183,11 +202,10 @@ impl House {
     /// [`Unauthenticated`].
     pub fn authenticate(&self, secret: &str) -> Result<Principal, Unauthenticated> {
         let keys = self.keys.load();
-        let Some(row) = keys.find(secret, self.clock.now()) else {
+        let row = keys.find(secret, self.clock.now()).inspect_err(|refused| {
             self.refused.fetch_add(1, Ordering::Relaxed);
-            self.telemetry.meter().request_refused(Code::InvalidApiKey);
-            return Err(Unauthenticated);
-        };
+            self.telemetry.meter().request_refused(refused.code());
+        })?;
         let (owner, purpose) = (row.owner.as_str().into(), row.purpose.clone());
         Ok(Principal { key: row.id, owner, purpose, role: row.role })
     }

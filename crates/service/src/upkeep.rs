@@ -208,12 +208,20 @@ impl House {
     async fn tend(&self, due: &mut Due) {
         match self.store.change_counter().await {
             Ok(counter) if Some(counter) != due.counter => {
-                log_failure("reading the configuration", self.reload().await);
+                let reloaded = self.reload().await;
+                // What could not be read is read again at the next look, changed or not; a configuration that
+                // was read and is none stays so until it changes.
+                let read = matches!(&reloaded, Ok(()) | Err(Error::Configuration { .. }));
+                due.counter = read.then_some(counter);
+                log_failure("reading the configuration", reloaded);
                 log_failure("warning of expiry", self.warn_of_expiry().await);
-                due.counter = Some(counter);
             }
             Ok(_) => {}
-            Err(error) => tracing::error!(%error, "changes cannot be looked for"),
+            Err(error) => {
+                tracing::error!(%error, "changes cannot be looked for");
+                self.forget_keys();
+                due.counter = None;
+            }
         }
         let now = Instant::now();
         if due.checkpoint <= now {

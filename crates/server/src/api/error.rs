@@ -9,7 +9,7 @@ use ledger::ExchangeId;
 use phi::Class;
 use serde::Serialize;
 use serde_json::json;
-use service::Right;
+use service::{Right, Unauthenticated};
 use std::borrow::Cow;
 
 /// Whose clients read an error.
@@ -24,6 +24,24 @@ pub enum Family {
     Bedrock,
     /// Google's.
     Google,
+}
+
+impl Family {
+    /// Whose clients ask at this path, as far as it tells, whether or not there is a route.
+    pub(super) fn of_path(path: &str) -> Self {
+        let below = |root: &str| {
+            path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if below("/v1/messages") {
+            Self::Anthropic
+        } else if below("/model") {
+            Self::Bedrock
+        } else if below("/v1beta") {
+            Self::Google
+        } else {
+            Self::OpenAi
+        }
+    }
 }
 
 /// An error on its way to a caller.
@@ -92,6 +110,19 @@ impl ApiError {
         }
     }
 
+    /// The body is compressed, or encoded otherwise. It was not read: what a few bytes of it unfold to, nobody
+    /// knows before.
+    pub(super) const fn encoded() -> Self {
+        Self {
+            status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            code: "unsupported_encoding",
+            message: Cow::Borrowed("Send the request's body without an encoding."),
+            classes: Vec::new(),
+            retry_after_seconds: None,
+            exchange: None,
+        }
+    }
+
     /// The last checkpoint does not cover it, or its records were pruned.
     pub(super) const fn no_tile() -> Self {
         Self {
@@ -104,6 +135,15 @@ impl ApiError {
             retry_after_seconds: None,
             exchange: None,
         }
+    }
+
+    /// Nobody is let in with that.
+    pub(super) fn unauthenticated(refused: Unauthenticated) -> Self {
+        let message = match refused {
+            Unauthenticated::Unknown => "The API key is missing, unknown, expired or revoked.",
+            Unauthenticated::Unreadable => "The API keys cannot be read, so nobody is let in.",
+        };
+        Self::of(refused.code(), message)
     }
 
     /// The key is not for what was asked.
@@ -325,6 +365,7 @@ const fn status(code: Code) -> StatusCode {
         Code::AuditUnavailable
         | Code::DestinationUnavailable
         | Code::DetectorUnavailable
+        | Code::IdentityUnavailable
         | Code::KeysUnavailable
         | Code::Overloaded
         | Code::PolicyUnavailable

@@ -14,14 +14,13 @@ mod openapi;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, Uri};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 use error::ApiError;
 pub use error::Family;
-use gate::Code;
 use gate::rules::Api;
 pub(crate) use metrics::Peer;
 pub use openapi::DOCUMENT;
@@ -232,12 +231,12 @@ pub fn router(house: &Arc<House>) -> Router {
         .with_state(Arc::clone(house))
 }
 
-async fn unknown_route() -> Response {
-    ApiError::not_found().into_response()
+async fn unknown_route(uri: Uri) -> Response {
+    ApiError::not_found().respond(Family::of_path(uri.path()))
 }
 
-async fn unknown_method() -> Response {
-    ApiError::wrong_method().into_response()
+async fn unknown_method(uri: Uri) -> Response {
+    ApiError::wrong_method().respond(Family::of_path(uri.path()))
 }
 
 /// Lets a request with an API key in force that is for this through, with its principal.
@@ -267,11 +266,7 @@ async fn authenticate(
             }
             response
         }
-        Err(_) => ApiError::of(
-            Code::InvalidApiKey,
-            "The API key is missing, unknown, expired or revoked.",
-        )
-        .respond(family),
+        Err(refused) => ApiError::unauthenticated(refused).respond(family),
     }
 }
 
