@@ -132,8 +132,7 @@ async fn ask(api: Api, addressed: Addressed, asked: Asked) -> Response {
     let family = family(api);
     let (parts, body) = request.into_parts();
     if parts.headers.contains_key(CONTENT_ENCODING) {
-        return ApiError::of(Code::InvalidRequest, "Send the request's body without an encoding.")
-            .respond(family);
+        return ApiError::encoded().respond(family);
     }
     let (body, place) = match body::read(&house, &principal, body).await {
         Ok(read) => read,

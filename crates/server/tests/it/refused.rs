@@ -213,7 +213,7 @@ async fn what_is_no_request_of_the_dialect_is_refused_by_its_head() {
     let serving = house.serve();
     let good = serving.request(&user(MARISOL.name));
     let encoded = serving.call(&good.clone().header("content-encoding", "gzip")).await;
-    check_refusal(&encoded, 400, "invalid_request", &PLANTED);
+    check_refusal(&encoded, 415, "unsupported_encoding", &PLANTED);
     let long = "Marisol Quintero ".repeat(16);
     let named = serving.call(&good.clone().header("x-bulla-conversation", &long)).await;
     check_refusal(&named, 400, "invalid_request", &PLANTED);
