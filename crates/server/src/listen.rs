@@ -1,4 +1,7 @@
-//! The listener: plain HTTP on this machine only, TLS 1.2 or 1.3 everywhere else.
+//! The listener: plain HTTP on this machine only, TLS 1.2 or 1.3 everywhere else. HTTP/1.1 is all that is
+//! spoken, so each connection carries one request at a time and one limit holds for each.
+
+mod preface;
 
 use crate::api::Peer;
 use axum::Router;
@@ -9,6 +12,7 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use preface::Fronted;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::future::Future;
@@ -23,6 +27,12 @@ use tokio_rustls::TlsAcceptor;
 
 /// Connections at once. Each costs some tens of kilobytes; beyond this the machine is the limit.
 const MAX_CONNECTIONS: usize = 4096;
+
+/// Open files that are kept for the database, model servers at rest, feeds and commands.
+const SPARE_FILES: usize = 192;
+
+/// Open files that the server asks the system for: two for each connection, its own and one to a model server.
+const WANTED_FILES: usize = 2 * MAX_CONNECTIONS + SPARE_FILES;
 
 /// How long a caller may take over the TLS handshake, and over the head of a request.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -119,7 +129,7 @@ impl Listener {
         stop: impl Future<Output = ()>,
     ) {
         let graceful = GracefulShutdown::new();
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let places = Arc::new(Semaphore::new(connections()));
         tokio::pin!(stop);
         loop {
             let place = Arc::clone(&places).acquire_owned();
@@ -170,6 +180,26 @@ async fn serve_connection(
     }
 }
 
+/// How many connections may be open: as many as the system gives files for. A flood of callers must not take
+/// the last file from the database or from a connection to a model.
+fn connections() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = WANTED_FILES as u64;
+    let files = maximum.unwrap_or(wanted).min(wanted).max(current.unwrap_or(wanted));
+    let limit = Rlimit { current: Some(files), maximum };
+    let files = match setrlimit(Resource::Nofile, limit) {
+        Ok(()) => files,
+        Err(_) => current.unwrap_or(files),
+    };
+    let files = usize::try_from(files).unwrap_or(WANTED_FILES);
+    let connections = (files.saturating_sub(SPARE_FILES) / 2).clamp(1, MAX_CONNECTIONS);
+    if connections < MAX_CONNECTIONS {
+        tracing::warn!(connections, files, "few files may be open, so few connections are taken");
+    }
+    connections
+}
+
 async fn serve_stream<S>(stream: S, router: Router, peer: Peer, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -183,7 +213,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HANDSHAKE_TIMEOUT)
         .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Fronted::new(stream)), service);
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, "a connection ended early");
     }
