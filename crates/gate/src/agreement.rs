@@ -4,8 +4,9 @@
 //! a written contract. Here the contract is data with a scope and dates, and both are looked at for
 //! every request.
 
-use crate::rules::Regions;
+use crate::rules::Constraints;
 use crate::rules::name::{Day, Fault, Name, Slug, Title, day, optional, word, words};
+use crate::terms::{Capability, HumanReview, RawTerms, RawTraining, Terms};
 use ledger::{Hash, Time};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,7 +71,6 @@ pub struct Agreement {
     document_sha256: Option<Hash>,
     scopes: Vec<Scope>,
     retention: Option<Title>,
-    no_training: bool,
     abuse_review: Option<Title>,
 }
 
@@ -99,16 +99,10 @@ impl Agreement {
         self.document_sha256
     }
 
-    /// What the vendor keeps and for how long, in the contract's words.
+    /// What the vendor keeps and for how long, in the contract's words. [`Terms`] decide.
     #[must_use]
     pub const fn retention(&self) -> Option<&Title> {
         self.retention.as_ref()
-    }
-
-    /// Whether the contract forbids training on what is sent.
-    #[must_use]
-    pub const fn no_training(&self) -> bool {
-        self.no_training
     }
 
     /// Who at the vendor may read what is sent in order to find abuse, in the contract's words.
@@ -150,9 +144,12 @@ impl Agreement {
             expires: day("expires", &raw.expires)?,
             terminated: raw.terminated.as_ref().map(|v| day("terminated", v)).transpose()?,
             document_sha256: parse_hash(raw.document_sha256.as_deref())?,
-            scopes: raw.scope.iter().map(Scope::parse).collect::<Result<_, _>>()?,
+            scopes: raw
+                .scope
+                .iter()
+                .map(|scope| Scope::parse(scope, raw.no_training))
+                .collect::<Result<_, _>>()?,
             retention: optional("retention", raw.retention.as_ref())?,
-            no_training: raw.no_training,
             abuse_review: optional("abuse_review", raw.abuse_review.as_ref())?,
         };
         if agreement.expires <= agreement.effective {
@@ -224,10 +221,11 @@ pub struct Scope {
     apis: Named,
     models: Named,
     modalities: Named,
+    terms: Terms,
 }
 
 impl Scope {
-    fn parse(raw: &RawScope) -> Result<Self, Fault> {
+    fn parse(raw: &RawScope, no_training: bool) -> Result<Self, Fault> {
         for (field, texts) in
             [("services", &raw.services), ("tiers", &raw.tiers), ("regions", &raw.regions)]
         {
@@ -242,7 +240,14 @@ impl Scope {
             apis: Named::only("apis", &raw.apis)?,
             models: Named::parse("models", &raw.models)?,
             modalities: Named::only("modalities", &raw.modalities)?,
+            terms: Terms::parse(&raw.terms(), no_training)?,
         })
+    }
+
+    /// What holds for the data that is sent to this part.
+    #[must_use]
+    pub const fn terms(&self) -> &Terms {
+        &self.terms
     }
 
     /// Whether this scope names `value` as the feature.
@@ -367,21 +372,21 @@ pub struct Expiring {
 pub struct Registry {
     agreements: BTreeMap<Slug, Agreement>,
     evidence: BTreeMap<Slug, Evidence>,
-    regions: Regions,
+    constraints: Constraints,
 }
 
 impl Registry {
     pub(crate) const fn new(
         agreements: BTreeMap<Slug, Agreement>,
         evidence: BTreeMap<Slug, Evidence>,
-        regions: Regions,
+        constraints: Constraints,
     ) -> Self {
-        Self { agreements, evidence, regions }
+        Self { agreements, evidence, constraints }
     }
 
-    /// The regions in which a hop may lie.
-    pub(crate) const fn regions(&self) -> &Regions {
-        &self.regions
+    /// What every path must keep to.
+    pub(crate) const fn constraints(&self) -> &Constraints {
+        &self.constraints
     }
 
     /// The agreement with this id.
@@ -474,6 +479,27 @@ struct RawScope {
     models: Vec<String>,
     #[serde(default)]
     modalities: Vec<String>,
+    training: Option<RawTraining>,
+    opt_out_evidence: Option<String>,
+    retention_days: Option<u32>,
+    abuse_monitoring_days: Option<u32>,
+    human_review: Option<HumanReview>,
+    #[serde(default)]
+    eligible: Vec<Capability>,
+}
+
+impl RawScope {
+    /// Written beside the rest, because a flattened table could not refuse a key that nobody knows.
+    fn terms(&self) -> RawTerms {
+        RawTerms {
+            training: self.training,
+            opt_out_evidence: self.opt_out_evidence.clone(),
+            retention_days: self.retention_days,
+            abuse_monitoring_days: self.abuse_monitoring_days,
+            human_review: self.human_review,
+            eligible: self.eligible.clone(),
+        }
+    }
 }
 
 /// Evidence as the file writes it.

@@ -476,8 +476,12 @@ impl Exchange<Scanned> {
             Ok(call) => call,
             Err(refusal) => return Err(Self::blocked(matter, refusal)),
         };
-        let features =
-            Features { api: call.api.as_str(), model: decision.model(), modality: "text" };
+        let features = Features {
+            api: call.api.as_str(),
+            model: decision.model(),
+            modality: "text",
+            capabilities: &call.capabilities,
+        };
         let path = match rules.cover(decision.destination(), &features, now) {
             Ok(path) => path,
             Err(gap) => {

@@ -134,6 +134,7 @@ pub mod prompt;
 pub mod rules;
 pub mod shape;
 pub mod stream;
+pub mod terms;
 mod treat;
 
 pub use exchange::{Caller, Outbound};

@@ -283,6 +283,8 @@ codes! {
     BaaUncoveredHop = "baa_uncovered_hop";
     /// What may be spent is spent.
     BudgetExceeded = "budget_exceeded";
+    /// The terms of the data are not recorded as holding for something that the request makes use of.
+    CapabilityNotEligible = "capability_not_eligible";
     /// No destination of the route is in order, so that nothing left.
     DestinationUnavailable = "destination_unavailable";
     /// The detector cannot run.
@@ -313,12 +315,16 @@ codes! {
     ReaderNotAllowed = "reader_not_allowed";
     /// A hop of the path lies in a region that the organisation does not allow.
     RegionNotAllowed = "region_not_allowed";
+    /// A hop of the path may keep what it is sent, and the organisation requires that nothing is kept.
+    RetentionNotZero = "retention_not_zero";
     /// The key is for something else: a caller's key reads no log, an auditor's sends no prompts.
     RoleNotAllowed = "role_not_allowed";
     /// The map of surrogates cannot be used.
     SurrogatesUnavailable = "surrogates_unavailable";
     /// The request is larger than a request may be.
     TooLarge = "request_too_large";
+    /// No term excludes that a hop of the path trains on what it is sent.
+    TrainingNotExcluded = "training_not_excluded";
     /// The destination's dialect has no words for something that was asked.
     UnsupportedByDestination = "unsupported_by_destination";
     /// A field that could carry content and that is not scanned.

@@ -5,11 +5,13 @@
 //! business associate (HHS guidance on HIPAA and cloud computing, 2016); only a party that sees
 //! nothing but hashes is not.
 
-use crate::agreement::{Feature, Lapse, Registry, never_covered};
+use crate::agreement::{Agreement, Feature, Lapse, Registry, Scope, never_covered};
 use crate::outcome::Code;
 use crate::rules::name::{Fault, Name, Slug, Title, optional, word};
+use crate::terms::{Capability, Shortfall, Terms, suffice};
 use ledger::{Cover, CoverKind, Time};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use crate::rules::endpoint::{Authority, Endpoint, Host, is_private};
@@ -62,8 +64,9 @@ impl Role {
     }
 
     /// Whether the party acts on what the request asks for, so that its agreement must name the
-    /// API, model and modality as well as service, tier and region.
-    const fn serves_requests(self) -> bool {
+    /// API, model and modality as well as service, tier and region, and its terms of the data count.
+    #[must_use]
+    pub const fn serves_requests(self) -> bool {
         match self {
             Self::Gateway | Self::Inference | Self::SubProcessor => true,
             Self::ClientEdge
@@ -220,6 +223,24 @@ impl Hop {
         &self.hosts
     }
 
+    /// The terms of the data under which it gets requests: those of the scopes of its agreement that name
+    /// its service, tier and region. None for a hop that answers no requests, or that no agreement of its
+    /// own covers.
+    #[must_use]
+    pub fn terms<'r>(&self, registry: &'r Registry) -> Vec<&'r Terms> {
+        let CoveredBy::Agreement(id) = &self.cover else { return Vec::new() };
+        if self.is_inside() || !self.role.serves_requests() {
+            return Vec::new();
+        }
+        let scopes = registry.agreement(id).map(Agreement::scopes).unwrap_or_default();
+        let about = |scope: &&Scope| {
+            scope.names(Feature::Service, self.service.as_ref().map(Name::as_str))
+                && scope.names(Feature::Tier, self.tier.as_ref().map(Slug::as_str))
+                && scope.names(Feature::Region, self.region.as_ref().map(Name::as_str))
+        };
+        scopes.iter().filter(about).map(Scope::terms).collect()
+    }
+
     pub(crate) const fn is_inside(&self) -> bool {
         matches!(self.boundary, Boundary::Inside { .. })
     }
@@ -276,7 +297,12 @@ pub struct Features<'a> {
     pub model: &'a str,
     /// What is sent: `text`.
     pub modality: &'a str,
+    /// What the request makes use of beside a plain answer.
+    pub capabilities: &'a BTreeSet<Capability>,
 }
+
+/// A request that makes use of nothing beside a plain answer.
+pub const PLAIN: &BTreeSet<Capability> = &BTreeSet::new();
 
 impl<'a> Features<'a> {
     fn value(&self, feature: Feature, hop: &'a Hop) -> Option<&'a str> {
@@ -358,7 +384,9 @@ impl Chain {
         };
         // Where the organisation's own machines stand it knows itself; where it says so, it counts.
         let says_where = hop.region.is_some() || !hop.is_inside();
-        if says_where && hop.sees != Sees::Hashes && !registry.regions().allow(hop.region.as_ref())
+        if says_where
+            && hop.sees != Sees::Hashes
+            && !registry.constraints().regions().allow(hop.region.as_ref())
         {
             return Err(Gap::RegionNotAllowed { hop: hop.id.clone(), region: hop.region.clone() });
         }
@@ -504,7 +532,14 @@ fn check_agreement(
             });
         }
     }
-    Ok(())
+    if !hop.role.serves_requests() {
+        return Ok(());
+    }
+    suffice(scopes, features.capabilities, registry, now).map_err(|shortfall| Gap::Terms {
+        hop: hop_id(),
+        agreement: id.clone(),
+        shortfall,
+    })
 }
 
 /// Proof that every hop of a path was covered, for one request at one moment.
@@ -514,7 +549,12 @@ fn check_agreement(
 /// let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/minimal.toml"));
 /// let rules = gate::rules::Rules::parse(text)?;
 /// let path = rules.destination("local").ok_or("no destination")?.path();
-/// let features = gate::path::Features { api: "chat.completions", model: "local", modality: "text" };
+/// let features = gate::path::Features {
+///     api: "chat.completions",
+///     model: "local",
+///     modality: "text",
+///     capabilities: gate::path::PLAIN,
+/// };
 /// let now = ledger::Time::from_micros(1_790_000_000_000_000);
 /// let covered: gate::path::CoveredPath = path.cover(&features, rules.registry(), now)?;
 /// assert_eq!(covered.destination().as_str(), "local");
@@ -659,16 +699,29 @@ pub enum Gap {
         /// Its value, when the hop or the request has one.
         value: Option<String>,
     },
+    /// The agreement is in force and names what the request asks for, and its terms of the data are not
+    /// good enough.
+    #[error("hop \"{hop}\" is not covered for this: \"{agreement}\" {shortfall}")]
+    Terms {
+        /// The hop.
+        hop: Slug,
+        /// The agreement.
+        agreement: Slug,
+        /// What is lacking.
+        shortfall: Shortfall,
+    },
 }
 
 impl Gap {
-    /// The stable code for the caller: `region_not_allowed` when it is the region, `baa_scope` when an agreement is in force but does not name
-    /// what was asked for, `baa_uncovered_hop` in every other case.
+    /// The stable code for the caller: `region_not_allowed` when it is the region, `baa_scope` when an
+    /// agreement is in force but does not name what was asked for, one of its own for each thing that
+    /// the terms of the data lack, `baa_uncovered_hop` in every other case.
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
             Self::OutOfScope { .. } => Code::BaaScope,
             Self::RegionNotAllowed { .. } => Code::RegionNotAllowed,
+            Self::Terms { shortfall, .. } => shortfall.code(),
             Self::NoHosting
             | Self::Nothing { .. }
             | Self::BoundaryUnproved { .. }
@@ -694,6 +747,7 @@ impl Gap {
             Self::OtherEntity { .. } => "other_entity",
             Self::ChainBroken { .. } => "chain_broken",
             Self::OutOfScope { .. } => "out_of_scope",
+            Self::Terms { shortfall, .. } => shortfall.code().as_str(),
         }
     }
 
@@ -710,7 +764,8 @@ impl Gap {
             | Self::EvidenceLapsed { hop, .. }
             | Self::OtherEntity { hop, .. }
             | Self::ChainBroken { hop, .. }
-            | Self::OutOfScope { hop, .. } => Some(hop),
+            | Self::OutOfScope { hop, .. }
+            | Self::Terms { hop, .. } => Some(hop),
         }
     }
 }

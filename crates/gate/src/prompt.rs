@@ -3,10 +3,12 @@
 use crate::outcome::Refusal;
 use crate::rules::{Api, Destination};
 use crate::shape::{Json, PartId, Shape, Word};
+use crate::terms::Capability;
 use ledger::Usage;
 use phi::Text;
 use phi::surrogate::Escape;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -59,6 +61,8 @@ pub struct Call<'a> {
     /// Whether the bytes as written are this body already, so that they can be sent unchanged if
     /// neither a text nor the model's name has to change.
     pub as_written: bool,
+    /// What the call makes use of beside a plain answer, as far as the vendor's terms may differ for it.
+    pub capabilities: BTreeSet<Capability>,
 }
 
 /// One piece of a prompt's text.

@@ -3,6 +3,7 @@
 //! References are checked here, when the file is read; whether a path is *covered* is checked for
 //! every request, because it depends on the day.
 
+mod constraint;
 mod content;
 mod copy;
 pub(crate) mod destination;
@@ -20,6 +21,7 @@ mod traces;
 use crate::agreement::{Agreement, Evidence, RawAgreement, RawEvidence, Registry};
 use crate::path::{CoveredBy, CoveredPath, Features, Gap, Hop, Path, RawHop, Role};
 use crate::policy::{Compiler, Policy, RawCedar, RawRow, Row};
+use crate::terms::Training;
 use ledger::{Change, ChangeKind, Hash, Time};
 use name::{Fault, optional, word};
 use serde::Deserialize;
@@ -28,6 +30,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
 
+pub(crate) use constraint::Constraints;
 pub use content::Keep;
 pub use copy::{CoveredCopy, LogCopy, MAX_COPIES, Place};
 pub use destination::{Api, Credential, Destination, Dialect};
@@ -36,11 +39,11 @@ pub use limit::{Amount, Currency, Limit, Limits, MAX_LIMITS, Measure, Per, Price
 pub use name::{Day, Malformed, Name, Slug, Title};
 pub use outside::{TimeAuthority, Witness};
 pub use oversight::{Oversight, Reviews};
-pub(crate) use region::Regions;
 pub use retention::{Decision, Retention};
 pub use route::{Alternative, Retry, Route, Target};
 pub use traces::{CoveredCollector, Traces};
 
+use constraint::RawConstraints;
 use content::RawContent;
 use copy::RawCopy;
 use destination::RawDestination;
@@ -48,7 +51,6 @@ use feed::RawFeed;
 use limit::{RawLimit, RawPrice};
 use outside::{RawAnchoring, RawAuthority, RawWitness};
 use oversight::{RawLog, RawReview};
-use region::RawConstraints;
 use retention::RawRetention;
 use route::RawRoute;
 use traces::RawTraces;
@@ -444,9 +446,29 @@ fn registry(raw: &RawRules) -> Result<Registry, RulesError> {
             Ok((evidence.id().clone(), evidence))
         },
     )?;
-    let regions = Regions::parse(raw.constraints.as_ref())
+    for agreement in agreements.values() {
+        opt_outs(agreement, &evidence).map_err(|fault| {
+            RulesError::object(format!("agreement \"{}\"", agreement.id()), fault)
+        })?;
+    }
+    let constraints = Constraints::parse(raw.constraints.as_ref())
         .map_err(|fault| RulesError::object("constraints", fault))?;
-    Ok(Registry::new(agreements, evidence, regions))
+    Ok(Registry::new(agreements, evidence, constraints))
+}
+
+/// Whether the evidence for each opt-out of an agreement's scopes is about that agreement.
+fn opt_outs(agreement: &Agreement, evidence: &BTreeMap<Slug, Evidence>) -> Result<(), Fault> {
+    let fault = |problem| Fault::new("opt_out_evidence", problem);
+    for scope in agreement.scopes() {
+        let Training::OptOut(id) = scope.terms().training() else { continue };
+        let Some(evidence) = evidence.get(id) else {
+            return Err(fault("there is no [[evidence]] with this id"));
+        };
+        if evidence.under() != agreement.id() || evidence.entity() != agreement.counterparty() {
+            return Err(fault("the evidence is not \"under\" this agreement, of its counterparty"));
+        }
+    }
+    Ok(())
 }
 
 fn hops(raws: &[RawHop], registry: &Registry) -> Result<BTreeMap<Slug, Arc<Hop>>, RulesError> {

@@ -79,7 +79,7 @@ impl Schemas {
                 let rules: Vec<Value> = rules.iter().map(|rule| self.rule(api, rule)).collect();
                 json!({ "anyOf": rules })
             }
-            Rule::Tagged(place, variants) => {
+            Rule::Tagged(place, variants, _) => {
                 self.named(api, variants.as_ptr().cast(), place, |it| {
                     let variants =
                         variants.iter().map(|(tag, fields)| it.object(api, fields, Some(tag)));

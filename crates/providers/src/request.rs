@@ -1,6 +1,6 @@
 //! A caller's request, whatever its dialect.
 
-use crate::schema::{Rule, Unsupported, in_camel_case, walk};
+use crate::schema::{Rule, Unsupported, asked, in_camel_case, walk};
 use crate::turns::{Conversation, NoWords, is_conversation};
 use crate::{anthropic, bedrock, google, openai};
 use gate::prompt::{Call, Draft, Parts, Prompt, PromptPart};
@@ -157,32 +157,46 @@ impl Draft for Request {
             } else {
                 Cow::Owned(flagged(self.shape.clone(), flags))
             };
-            return Ok(Call { api, shape, as_written });
+            return Ok(call(api, shape, as_written));
         }
         let conversation = Conversation::read(self.api, self.stream, &self.shape, parts);
         let shape = conversation
             .and_then(|conversation| conversation.write(api, destination.dialect()))
             .map_err(|NoWords(what)| untranslatable(destination, &what))?;
-        Ok(Call { api, shape: Cow::Owned(flagged(shape, flags)), as_written: false })
+        Ok(call(api, Cow::Owned(flagged(shape, flags)), false))
     }
+}
+
+/// A call, with what it asks for: told by the table of the interface that is called, because that is
+/// what the vendor sees.
+fn call(api: Api, shape: Cow<'_, Shape>, as_written: bool) -> Call<'_> {
+    let capabilities = asked(&shape, table(api).0);
+    Call { api, shape, as_written, capabilities }
 }
 
 /// The members that keep a vendor from keeping what it is sent: the vendor's own promise is in the
 /// agreement, and this holds it to it. 45 CFR 164.504(e)(2)(i).
 fn flags(api: Api, destination: &Destination) -> Vec<(Key, Shape)> {
-    let keeps = match destination.dialect() {
-        Dialect::OpenAi | Dialect::AzureOpenAi => !destination.is_inside(),
-        // They have no such member: what they keep is a matter of the account.
-        Dialect::OpenAiCompatible | Dialect::Anthropic | Dialect::Bedrock | Dialect::Vertex => {
-            false
-        }
+    let stores = match api {
+        // It is kept unless the request says otherwise, by whoever serves this interface, and no disposal
+        // of ours would reach it.
+        Api::Responses => true,
+        // A server that only speaks alike may not know the member.
+        Api::ChatCompletions => match destination.dialect() {
+            Dialect::OpenAi | Dialect::AzureOpenAi => !destination.is_inside(),
+            Dialect::OpenAiCompatible | Dialect::Anthropic | Dialect::Bedrock | Dialect::Vertex => {
+                false
+            }
+        },
+        // They have no such member: what is kept is a matter of the account, and of the terms.
+        Api::Completions
+        | Api::Embeddings
+        | Api::Messages
+        | Api::CountTokens
+        | Api::Converse
+        | Api::GenerateContent => false,
     };
-    let stores = matches!(api, Api::ChatCompletions | Api::Responses);
-    if keeps && stores {
-        vec![crate::taker::member("store", Shape::Bool(false))]
-    } else {
-        Vec::new()
-    }
+    if stores { vec![crate::taker::member("store", Shape::Bool(false))] } else { Vec::new() }
 }
 
 /// The request with members of ours in place of the caller's of the same name.

@@ -5,8 +5,10 @@
 
 use gate::prompt::Parts;
 use gate::shape::{Json, Key, Shape, Word};
+use gate::terms::Capability;
 use phi::Text;
 use serde_json::Number;
+use std::collections::BTreeSet;
 
 /// The largest weight: temperatures, penalties and biases lie within 100.
 pub(crate) const MAX_RATIO: f64 = 1000.0;
@@ -23,6 +25,8 @@ pub enum Unsupported {
         place: &'static str,
         /// The field, in the dialect's words.
         field: &'static str,
+        /// What it asks of the vendor.
+        asks: Option<Capability>,
     },
     /// A field that is in no table. Its name is the caller's text, so it is not repeated.
     #[error("{place} has a field that Bulla does not know and therefore does not pass on")]
@@ -49,6 +53,15 @@ impl Unsupported {
     #[must_use]
     pub const fn is_content(&self) -> bool {
         matches!(self, Self::KnownField { .. } | Self::UnknownField { .. })
+    }
+
+    /// What was asked of the vendor and is not carried, in one word for the record.
+    #[must_use]
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::KnownField { asks, .. } => asks.map(Capability::as_str),
+            Self::UnknownField { .. } | Self::WrongValue { .. } | Self::Missing { .. } => None,
+        }
     }
 }
 
@@ -86,8 +99,8 @@ pub(crate) enum Rule {
     /// The first of these whose kind of JSON value fits.
     Either(&'static [Rule]),
     /// An object whose fields depend on its member `type`; the variant without a name is for objects
-    /// that have none.
-    Tagged(&'static str, &'static [(&'static str, &'static [Field])]),
+    /// that have none. Then the kinds that the dialect defines and Bulla does not carry.
+    Tagged(&'static str, &'static [(&'static str, &'static [Field])], &'static [Kind]),
     /// Vocabulary numbers to biases.
     LogitBias,
     /// Defined by the dialect, not carried by Bulla.
@@ -101,10 +114,53 @@ pub(crate) struct Field {
     /// Where it stands, in the dialect's words, for records and errors.
     pub(crate) place: &'static str,
     pub(crate) rule: Rule,
+    pub(crate) asks: Option<Asks>,
+}
+
+/// What a field asks of a vendor beside a plain answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asks {
+    pub(crate) capability: Capability,
+    /// The words with which it asks for nothing.
+    unless: &'static [&'static str],
 }
 
 pub(crate) const fn field(name: &'static str, place: &'static str, rule: Rule) -> Field {
-    Field { name, place, rule }
+    Field { name, place, rule, asks: None }
+}
+
+impl Field {
+    /// The same, and it asks for this, unless it is null, `false`, 0 or empty.
+    pub(crate) const fn asks(self, capability: Capability) -> Self {
+        self.asks_unless(capability, &[])
+    }
+
+    /// The same, and with these words it asks for nothing either.
+    pub(crate) const fn asks_unless(
+        self,
+        capability: Capability,
+        unless: &'static [&'static str],
+    ) -> Self {
+        Self { asks: Some(Asks { capability, unless }), ..self }
+    }
+}
+
+/// A kind of object that is refused by its name: also with a version or a suffix behind it, apart by
+/// an underscore, as vendors name their tools (`web_search_20250305`).
+#[derive(Debug)]
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    pub(crate) asks: Capability,
+}
+
+pub(crate) const fn kind(name: &'static str, asks: Capability) -> Kind {
+    Kind { name, asks }
+}
+
+impl Kind {
+    fn is(&self, tag: &str) -> bool {
+        tag.strip_prefix(self.name).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    }
 }
 
 /// No model reads or writes more tokens at once; seven digits.
@@ -137,9 +193,6 @@ pub(crate) fn walk(
         }
         (Rule::Bool, Json::Bool(value)) => Ok(Shape::Bool(value)),
         (Rule::False, Json::Bool(false)) => Ok(Shape::Bool(false)),
-        (Rule::False, Json::Bool(true)) => {
-            Err(Unsupported::KnownField { place: "the request", field: place })
-        }
         (Rule::Model, Json::Text(_)) => Ok(Shape::Model),
         (Rule::Content, Json::Text(text)) => Ok(Shape::Part(parts.take(place, None, text))),
         (Rule::Signed, Json::Text(text)) => Ok(Shape::Part(parts.take_signed(place, text))),
@@ -154,16 +207,85 @@ pub(crate) fn walk(
             Some(rule) => walk(json, rule, place, parts),
             None => Err(wrong),
         },
-        (Rule::Tagged(place, variants), Json::Map(members)) => {
+        (Rule::Tagged(place, variants, others), Json::Map(members)) => {
             let tag = members.iter().find(|(name, _)| name.expose() == "type");
             let tag = tag.and_then(|(_, value)| value.as_text()).map(Text::expose);
-            match variants.iter().find(|(name, _)| *name == tag.unwrap_or_default()) {
+            let tag = tag.unwrap_or_default();
+            match variants.iter().find(|(name, _)| *name == tag) {
                 Some((_, fields)) => object(members, fields, place, parts),
-                None => Err(Unsupported::WrongValue { place }),
+                None => Err(match others.iter().find(|kind| kind.is(tag)) {
+                    Some(kind) => {
+                        let asks = Some(kind.asks);
+                        Unsupported::KnownField { place, field: kind.name, asks }
+                    }
+                    None => Unsupported::WrongValue { place },
+                }),
             }
         }
         (Rule::LogitBias, Json::Map(members)) => logit_bias(members, place),
         _ => Err(wrong),
+    }
+}
+
+/// What a request of this shape asks for beside a plain answer, by the table of its interface.
+pub(crate) fn asked(shape: &Shape, rule: &Rule) -> BTreeSet<Capability> {
+    let mut capabilities = BTreeSet::new();
+    collect(shape, rule, &mut capabilities);
+    capabilities
+}
+
+fn collect(shape: &Shape, rule: &Rule, into: &mut BTreeSet<Capability>) {
+    match (rule, shape) {
+        (Rule::Object(_, fields), Shape::Map(_)) => collect_members(shape, fields, into),
+        (Rule::Tagged(_, variants, _), Shape::Map(_)) => {
+            let tag = shape.member("type").and_then(Shape::word).unwrap_or_default();
+            if let Some((_, fields)) = variants.iter().find(|(name, _)| *name == tag) {
+                collect_members(shape, fields, into);
+            }
+        }
+        (Rule::List(item), Shape::List(shapes)) => {
+            for shape in shapes {
+                collect(shape, item, into);
+            }
+        }
+        (Rule::Either(rules), Shape::Map(_) | Shape::List(_)) => {
+            let fits = |rule: &&Rule| {
+                let of_lists = matches!(rule, Rule::List(_)) && shape.is_list();
+                of_lists || matches!(rule, Rule::Object(..) | Rule::Tagged(..)) && shape.is_map()
+            };
+            if let Some(rule) = rules.iter().find(fits) {
+                collect(shape, rule, into);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn collect_members(shape: &Shape, fields: &[Field], into: &mut BTreeSet<Capability>) {
+    for (key, value) in shape.members() {
+        let Key::Word(name) = key else { continue };
+        let Some(field) = fields.iter().find(|field| field.name == name.as_str()) else { continue };
+        if let Some(asks) = field.asks.filter(|asks| says(value, asks.unless)) {
+            into.insert(asks.capability);
+        }
+        collect(value, &field.rule, into);
+    }
+}
+
+/// Whether a value asks for what its field stands for.
+fn says(value: &Shape, unless: &[&str]) -> bool {
+    match value {
+        Shape::Null => false,
+        Shape::Bool(value) => *value,
+        Shape::Number(number) => number.as_f64() != Some(0.0),
+        Shape::Word(word) => !unless.contains(&word.as_str()),
+        Shape::List(items) => !items.is_empty(),
+        Shape::Map(members) => !members.is_empty(),
+        Shape::Model
+        | Shape::Part(_)
+        | Shape::NumberPart(_)
+        | Shape::Ordinal
+        | Shape::Embedded(_) => true,
     }
 }
 
@@ -240,12 +362,14 @@ fn object(
         let Some(field) = fields.iter().find(|field| field.name == name.expose()) else {
             return Err(Unsupported::UnknownField { place });
         };
-        if matches!(field.rule, Rule::Refused) {
+        let asks = field.asks.map(|asks| asks.capability);
+        match (&field.rule, &value) {
             // Present but empty carries nothing: SDKs send back what they got.
-            if matches!(value, Json::Null) {
-                continue;
+            (Rule::Refused, Json::Null) => continue,
+            (Rule::Refused, _) | (Rule::False, Json::Bool(true)) => {
+                return Err(Unsupported::KnownField { place, field: field.name, asks });
             }
-            return Err(Unsupported::KnownField { place, field: field.name });
+            _ => {}
         }
         let Some(key) = Word::parse(field.name) else {
             return Err(Unsupported::UnknownField { place });
@@ -280,3 +404,6 @@ fn logit_bias(members: Vec<(Text, Json)>, place: &'static str) -> Result<Shape, 
         .collect::<Result<_, _>>()
         .map(Shape::Map)
 }
+
+#[cfg(test)]
+mod tests;

@@ -802,7 +802,7 @@ fn read(api: Api, addressed: Addressed, written: &Text) -> Result<AskedBy, Refus
         let code =
             if unsupported.is_content() { Code::UnsupportedContent } else { Code::InvalidRequest };
         let message = sentence(&unsupported.to_string()).into();
-        Refusal { code, message, classes: Vec::new(), reason: None }
+        Refusal { code, message, classes: Vec::new(), reason: unsupported.reason() }
     })
 }
 

@@ -1,7 +1,8 @@
 //! The paths of prompts, as an officer or an auditor reads them.
 
 use crate::house::House;
-use gate::path::{Boundary, CoveredBy, Features, Hop};
+use gate::agreement::Registry;
+use gate::path::{Boundary, CoveredBy, Features, Hop, PLAIN};
 
 /// One route's path to one destination.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub struct HopView {
     pub boundary: &'static str,
     /// The agreement or evidence that is to cover it, or a dash.
     pub cover: String,
+    /// The terms of the data under which it gets requests, one for each scope that is about it.
+    pub terms: Vec<String>,
 }
 
 impl House {
@@ -41,7 +44,7 @@ impl House {
     pub fn paths(&self) -> Vec<PathView> {
         let in_force = self.in_force.load();
         let Some(in_force) = in_force.as_ref() else { return Vec::new() };
-        let now = self.clock.now();
+        let (now, registry) = (self.clock.now(), in_force.rules.registry());
         let mut paths = Vec::new();
         for route in in_force.rules.routes() {
             for target in route.every_target() {
@@ -50,14 +53,18 @@ impl House {
                     continue;
                 };
                 let model = target.model().as_str();
-                let features =
-                    Features { api: destination.main_api().as_str(), model, modality: "text" };
+                let features = Features {
+                    api: destination.main_api().as_str(),
+                    model,
+                    modality: "text",
+                    capabilities: PLAIN,
+                };
                 let covered = in_force.rules.cover(destination, &features, now);
                 paths.push(PathView {
                     route: route.model().to_string(),
                     destination: destination.id().to_owned(),
                     model: model.to_owned(),
-                    hops: destination.path().hops().map(view).collect(),
+                    hops: destination.path().hops().map(|hop| view(hop, registry)).collect(),
                     gap: covered.err().map(|gap| gap.to_string()),
                 });
             }
@@ -66,7 +73,7 @@ impl House {
     }
 }
 
-fn view(hop: &Hop) -> HopView {
+fn view(hop: &Hop, registry: &Registry) -> HopView {
     HopView {
         id: hop.id().to_string(),
         entity: hop.entity().to_string(),
@@ -81,5 +88,6 @@ fn view(hop: &Hop) -> HopView {
             CoveredBy::Evidence(id) => format!("evidence {id}"),
             CoveredBy::Nothing => "-".to_owned(),
         },
+        terms: hop.terms(registry).iter().map(ToString::to_string).collect(),
     }
 }

@@ -114,6 +114,11 @@ regions = ["us-east"]
 apis = ["chat.completions"]
 models = ["*"]
 modalities = ["text"]
+training = "none"
+retention_days = 0
+abuse_monitoring_days = 0
+human_review = "none"
+eligible = ["structured_outputs", "extended_thinking", "prompt_caching"]
 "#;
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
-use super::Features;
+use super::{Features, PLAIN};
 use crate::rules::tests::{at, clinic};
 use ledger::CoverKind;
 
 const IN_FORCE: &str = "2026-06-01T12:00:00Z";
-const CHAT: Features<'_> =
-    Features { api: "chat.completions", model: "example-large", modality: "text" };
+const CHAT: Features<'_> = Features {
+    api: "chat.completions",
+    model: "example-large",
+    modality: "text",
+    capabilities: PLAIN,
+};
 
 /// Covers the path to the cloud with an edited example, and says how it went.
 fn cloud(edits: &[(&str, &str)], moment: &str, features: &Features<'_>) -> String {
@@ -330,14 +334,14 @@ fn a_hop_that_does_not_say_where_it_lies_is_in_no_allowed_region_unless_it_is_on
     let rules = clinic(&[(schema, &constrained)]);
     let local = rules.destination("local").unwrap();
     let model = local.models().iter().next().unwrap().as_str();
-    let features = Features { api: "chat.completions", model, modality: "text" };
+    let features = Features { model, ..CHAT };
     assert!(rules.cover(local, &features, at(IN_FORCE)).is_ok());
 }
 
 #[test]
 fn regions_that_allow_nothing_or_everything_are_refused() {
     for (regions, words) in
-        [("[]", "names nothing"), ("[\"*\"]", "leave [constraints] out"), ("[\"u s*\"]", "regions")]
+        [("[]", "names nothing"), ("[\"*\"]", "leave it out"), ("[\"u s*\"]", "regions")]
     {
         let text = include_str!("../../../../examples/minimal.toml");
         let text = format!("{text}\n[constraints]\nregions = {regions}\n");

@@ -158,8 +158,12 @@ impl Exchange<Scanned> {
         let prompt = self.prompt();
         let call = prompt.draft.write(&decision.destination, &prompt.parts);
         let call = call.map_err(|_| PassedOver::Unsupported)?;
-        let features =
-            Features { api: call.api.as_str(), model: decision.model(), modality: "text" };
+        let features = Features {
+            api: call.api.as_str(),
+            model: decision.model(),
+            modality: "text",
+            capabilities: &call.capabilities,
+        };
         let covered = rules.cover(&decision.destination, &features, now);
         covered.map(drop).map_err(|_| PassedOver::NotCovered)
     }

@@ -8,7 +8,7 @@ use super::destination::{Credential, absolute};
 use super::endpoint::Endpoint;
 use super::name::{Fault, Malformed, Slug, Title, word};
 use crate::agreement::Registry;
-use crate::path::{Chain, Features, Gap, Hop, Role, Sees};
+use crate::path::{Chain, Features, Gap, Hop, PLAIN, Role, Sees};
 use ledger::{Cover, Time};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ const MAX_LOCK_YEARS: u32 = 100;
 const PREFIX_BYTES: usize = 512;
 
 /// The features of a request do not matter: who keeps records serves none.
-const NO_REQUEST: Features<'_> = Features { api: "", model: "", modality: "" };
+const NO_REQUEST: Features<'_> = Features { api: "", model: "", modality: "", capabilities: PLAIN };
 
 /// A copy of the log, read and checked.
 #[derive(Clone, Debug, PartialEq, Eq)]

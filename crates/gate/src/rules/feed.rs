@@ -7,7 +7,7 @@ use super::destination::{Credential, absolute};
 use super::endpoint::Endpoint;
 use super::name::{Fault, Slug, Title, word};
 use crate::agreement::Registry;
-use crate::path::{Chain, Features, Gap, Hop, Role, Sees};
+use crate::path::{Chain, Features, Gap, Hop, PLAIN, Role, Sees};
 use ledger::{Cover, Time};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub const MAX_FEEDS: usize = 16;
 
 /// The features of a request do not matter: who collects records serves none.
-const NO_REQUEST: Features<'_> = Features { api: "", model: "", modality: "" };
+const NO_REQUEST: Features<'_> = Features { api: "", model: "", modality: "", capabilities: PLAIN };
 
 /// How one record is written as one line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

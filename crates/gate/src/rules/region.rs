@@ -1,7 +1,6 @@
 //! In which regions text may be.
 
 use super::name::{Fault, Name, word};
-use serde::Deserialize;
 
 /// The regions in which a hop that gets text, or keeps it, may lie. Every region when none is named:
 /// HIPAA forbids none, but some states (Texas, SB 1188) and many contracts do.
@@ -16,16 +15,14 @@ enum Allowed {
 }
 
 impl Regions {
-    pub(crate) fn parse(raw: Option<&RawConstraints>) -> Result<Self, Fault> {
-        let Some(raw) = raw else { return Ok(Self::default()) };
-        if raw.regions.is_empty() {
+    pub(crate) fn parse(texts: Option<&[String]>) -> Result<Self, Fault> {
+        let Some(texts) = texts else { return Ok(Self::default()) };
+        if texts.is_empty() {
             return Err(Fault::new("regions", "names nothing, so nothing could leave; name some"));
         }
-        let allowed = raw.regions.iter().map(|text| match text.strip_suffix('*') {
+        let allowed = texts.iter().map(|text| match text.strip_suffix('*') {
             None => word("regions", text).map(Allowed::One),
-            Some("") => {
-                Err(Fault::new("regions", "\"*\" allows every region; leave [constraints] out"))
-            }
+            Some("") => Err(Fault::new("regions", "\"*\" allows every region; leave it out")),
             Some(begins) => {
                 // With one more letter it must be a region's name.
                 word::<Name>("regions", &format!("{begins}x"))?;
@@ -46,11 +43,4 @@ impl Regions {
                 })
             })
     }
-}
-
-/// What every path must keep to, as the file writes it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RawConstraints {
-    regions: Vec<String>,
 }

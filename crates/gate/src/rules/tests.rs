@@ -4,6 +4,7 @@ use expect_test::{Expect, expect};
 use ledger::{ChangeKind, Time};
 
 const CLINIC: &str = include_str!("../../../../examples/clinic.toml");
+const CLOUD: &str = include_str!("../../../../examples/cloud.toml");
 const MINIMAL: &str = include_str!("../../../../examples/minimal.toml");
 const MANUAL: &str = include_str!("../../../../docs/configuration.md");
 
@@ -55,6 +56,8 @@ fn the_example_files_are_read() {
     assert!(clinic.route("examplecloud").is_none());
     assert_eq!(clinic.sha256(), ledger::Hash::of(CLINIC.as_bytes()));
     Rules::parse(MINIMAL).unwrap();
+    let cloud = Rules::parse(CLOUD).unwrap();
+    assert!(cloud.destinations().all(|destination| !destination.is_inside()));
 }
 
 #[test]
@@ -80,6 +83,13 @@ fn the_manual_holds_the_schema_that_is_in_force_and_names_every_key() {
         "budget_percent",
         "categories",
         "regions",
+        "zdr_required",
+        "training",
+        "opt_out_evidence",
+        "retention_days",
+        "abuse_monitoring_days",
+        "human_review",
+        "eligible",
     ]);
     for key in keys {
         assert!(MANUAL.contains(&format!("`{key}`")), "{key}");
@@ -92,7 +102,7 @@ fn a_key_that_nobody_knows_is_refused_with_its_line() {
         "no_training = true",
         "no_trianing = true",
         &expect![
-            "line 53: unknown field `no_trianing`, expected one of `id`, `kind`, `counterparty`, `effective`, `expires`, `terminated`, `document_sha256`, `retention`, `no_training`, `abuse_review`, `scope`"
+            "line 52: unknown field `no_trianing`, expected one of `id`, `kind`, `counterparty`, `effective`, `expires`, `terminated`, `document_sha256`, `retention`, `no_training`, `abuse_review`, `scope`"
         ],
     );
     check(
@@ -114,13 +124,13 @@ fn a_key_that_nobody_knows_is_refused_with_its_line() {
         "role = \"hosting\"",
         "role = \"host\"",
         &expect![
-            "line 82: not a value that this key takes; expected one of `client_edge`, `hosting`, `gateway`, `network`, `inference`, `sub_processor`, `storage`, `backup`, `mail`, `siem`, `timestamp`"
+            "line 89: not a value that this key takes; expected one of `client_edge`, `hosting`, `gateway`, `network`, `inference`, `sub_processor`, `storage`, `backup`, `mail`, `siem`, `timestamp`"
         ],
     );
     check(
         "no_training = true",
         "no_training = \"yes\"",
-        &expect!["line 53: not a value that this key takes; expected a boolean"],
+        &expect!["line 52: not a value that this key takes; expected a boolean"],
     );
     check("kind = \"baa\"\n", "", &expect!["line 42: missing field `kind`"]);
 }

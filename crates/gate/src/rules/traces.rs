@@ -8,14 +8,14 @@ use super::endpoint::Endpoint;
 use super::feed::registered;
 use super::name::{Fault, Title, word};
 use crate::agreement::Registry;
-use crate::path::{Chain, Features, Gap, Hop, Role, Sees};
+use crate::path::{Chain, Features, Gap, Hop, PLAIN, Role, Sees};
 use ledger::Time;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The features of a request do not matter: who collects traces serves none.
-const NO_REQUEST: Features<'_> = Features { api: "", model: "", modality: "" };
+const NO_REQUEST: Features<'_> = Features { api: "", model: "", modality: "", capabilities: PLAIN };
 
 /// Rarer than one exchange in a million nothing is seen.
 const MAX_ONE_IN: u32 = 1_000_000;

@@ -18,6 +18,7 @@ use phi::surrogate::SurrogateMap;
 use phi::{Detector, Text};
 use serde_json::Value;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock, Mutex};
 use testkit::clock::TestClock;
@@ -58,6 +59,7 @@ regions = ["us-east"]
 apis = ["chat.completions"]
 models = ["large"]
 modalities = ["text"]
+training = "none"
 [[hop]]
 id = "server"
 entity = "Lakeside Family Clinic (synthetic)"
@@ -440,6 +442,11 @@ struct Plain(Shape);
 impl Draft for Plain {
     fn write(&self, _: &Destination, _: &[PromptPart]) -> Result<Call<'_>, Refusal> {
         let shape = Cow::Borrowed(&self.0);
-        Ok(Call { api: Api::ChatCompletions, shape, as_written: true })
+        Ok(Call {
+            api: Api::ChatCompletions,
+            shape,
+            as_written: true,
+            capabilities: BTreeSet::new(),
+        })
     }
 }

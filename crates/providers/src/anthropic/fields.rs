@@ -1,6 +1,7 @@
 //! Every field of a request for a message, and what becomes of it.
 
-use crate::schema::{Field, MAX_TOKENS, Rule, field};
+use crate::schema::{Field, Kind, MAX_TOKENS, Rule, field, kind};
+use gate::terms::Capability;
 
 pub(crate) static MESSAGES: Rule = Rule::Object("the request", MESSAGE_FIELDS);
 
@@ -10,14 +11,16 @@ pub(crate) static COUNT_TOKENS: Rule = Rule::Object("the request", MESSAGE_FIELD
 static MESSAGE_FIELDS: &[Field] = &[
     field("model", "model", Rule::Model),
     field("messages", "messages", Rule::List(&TURN)),
-    field("cache_control", "cache_control", CACHE_CONTROL),
-    field("container", "container", Rule::Refused),
-    field("context_management", "context_management", Rule::Refused),
+    field("cache_control", "cache_control", CACHE_CONTROL).asks(Capability::PromptCaching),
+    field("container", "container", Rule::Refused).asks(Capability::Containers),
+    field("context_management", "context_management", Rule::Refused)
+        .asks(Capability::ContextManagement),
     field("max_tokens", "max_tokens", Rule::Count(MAX_TOKENS)),
-    field("mcp_servers", "mcp_servers", Rule::Refused),
+    field("mcp_servers", "mcp_servers", Rule::Refused).asks(Capability::Mcp),
     field("metadata", "metadata", Rule::Object("metadata", METADATA)),
     field("output_config", "output_config", Rule::Object("output_config", OUTPUT_CONFIG)),
-    field("output_format", "output_format", Rule::Object("output_format", OUTPUT_FORMAT)),
+    field("output_format", "output_format", Rule::Object("output_format", OUTPUT_FORMAT))
+        .asks(Capability::StructuredOutputs),
     field("service_tier", "service_tier", Rule::OneOf(&["auto", "standard_only"])),
     field("stop_sequences", "stop_sequences", Rule::List(&Rule::Content)),
     field("stream", "stream", Rule::Bool),
@@ -25,7 +28,7 @@ static MESSAGE_FIELDS: &[Field] = &[
     field("temperature", "temperature", Rule::Ratio),
     field("thinking", "thinking", Rule::Object("thinking", THINKING)),
     field("tool_choice", "tool_choice", Rule::Object("tool_choice", CHOICE)),
-    field("tools", "tools", Rule::List(&Rule::Tagged("tools", TOOLS))),
+    field("tools", "tools", Rule::List(&Rule::Tagged("tools", TOOLS, VENDOR_TOOLS))),
     field("top_k", "top_k", Rule::Count(MAX_TOKENS)),
     field("top_p", "top_p", Rule::Ratio),
 ];
@@ -45,7 +48,8 @@ static OUTPUT_CONFIG: &[Field] = &[
         "output_config.effort",
         Rule::OneOf(&["low", "medium", "high", "xhigh", "max"]),
     ),
-    field("format", "output_config.format", Rule::Object("output_config.format", OUTPUT_FORMAT)),
+    field("format", "output_config.format", Rule::Object("output_config.format", OUTPUT_FORMAT))
+        .asks(Capability::StructuredOutputs),
 ];
 
 static OUTPUT_FORMAT: &[Field] = &[
@@ -54,7 +58,8 @@ static OUTPUT_FORMAT: &[Field] = &[
 ];
 
 static THINKING: &[Field] = &[
-    field("type", "thinking.type", Rule::OneOf(&["enabled", "disabled", "adaptive"])),
+    field("type", "thinking.type", Rule::OneOf(&["enabled", "disabled", "adaptive"]))
+        .asks_unless(Capability::ExtendedThinking, &["disabled"]),
     field("budget_tokens", "thinking.budget_tokens", Rule::Count(MAX_TOKENS)),
     field("display", "thinking.display", Rule::OneOf(&["summarized", "omitted"])),
 ];
@@ -68,16 +73,36 @@ static CHOICE: &[Field] = &[
 /// Tools that the model server would run itself reach further than the path that was checked.
 static TOOLS: &[(&str, &[Field])] = &[("", TOOL), ("custom", TOOL)];
 
+/// What the vendor's own tools are called, and what they leave behind in a conversation. Some of them
+/// run at the caller's, but their schemas are the vendor's and not in the request.
+static VENDOR_TOOLS: &[Kind] = &[
+    kind("advisor", Capability::ToolSearch),
+    kind("bash", Capability::ComputerUse),
+    kind("code_execution", Capability::CodeExecution),
+    kind("computer", Capability::ComputerUse),
+    kind("mcp", Capability::Mcp),
+    kind("memory", Capability::Memory),
+    kind("text_editor", Capability::ComputerUse),
+    kind("tool_search", Capability::ToolSearch),
+    kind("web_fetch", Capability::WebFetch),
+    kind("web_search", Capability::WebSearch),
+    // Blocks: of any such tool, of a file put into its container, of a summary that the vendor made.
+    kind("compaction", Capability::ContextManagement),
+    kind("container_upload", Capability::Containers),
+    kind("server_tool_use", Capability::CodeExecution),
+    kind("tool_reference", Capability::ToolSearch),
+];
+
 static TOOL: &[Field] = &[
     field("type", "tools.type", Rule::OneOf(&["custom"])),
     field("name", "tools.name", Rule::Content),
     field("description", "tools.description", Rule::Content),
     field("input_schema", "tools.input_schema", Rule::Tree),
     field("input_examples", "tools.input_examples", Rule::Tree),
-    field("cache_control", "tools.cache_control", CACHE_CONTROL),
-    field("defer_loading", "tools.defer_loading", Rule::False),
+    field("cache_control", "tools.cache_control", CACHE_CONTROL).asks(Capability::PromptCaching),
+    field("defer_loading", "tools.defer_loading", Rule::False).asks(Capability::ToolSearch),
     field("eager_input_streaming", "tools.eager_input_streaming", Rule::Bool),
-    field("strict", "tools.strict", Rule::Bool),
+    field("strict", "tools.strict", Rule::Bool).asks(Capability::StructuredOutputs),
 ];
 
 static TURN: Rule = Rule::Object("messages", TURN_FIELDS);
@@ -87,7 +112,7 @@ static TURN_FIELDS: &[Field] = &[
     field("content", "messages.content", Rule::Either(&[Rule::Content, Rule::List(&BLOCK)])),
 ];
 
-static BLOCK: Rule = Rule::Tagged("messages.content", BLOCKS);
+static BLOCK: Rule = Rule::Tagged("messages.content", BLOCKS, VENDOR_TOOLS);
 
 const CITATIONS: Rule = Rule::Tree;
 
@@ -100,7 +125,8 @@ static BLOCKS: &[(&str, &[Field])] = &[
             field("type", "messages.content.type", Rule::OneOf(&["text"])),
             field("text", "messages.content.text", Rule::Content),
             field("citations", "messages.content.citations", CITATIONS),
-            field("cache_control", "messages.content.cache_control", CACHE_CONTROL),
+            field("cache_control", "messages.content.cache_control", CACHE_CONTROL)
+                .asks(Capability::PromptCaching),
             field("parsed_output", "messages.content.parsed_output", Rule::Tree),
         ],
     ),
@@ -126,7 +152,8 @@ static BLOCKS: &[(&str, &[Field])] = &[
             field("id", "messages.content.id", Rule::Content),
             field("name", "messages.content.name", Rule::Content),
             field("input", "messages.content.input", Rule::Tree),
-            field("cache_control", "messages.content.cache_control", CACHE_CONTROL),
+            field("cache_control", "messages.content.cache_control", CACHE_CONTROL)
+                .asks(Capability::PromptCaching),
             field("caller", "messages.content.caller", Rule::Tree),
         ],
     ),
@@ -141,7 +168,8 @@ static BLOCKS: &[(&str, &[Field])] = &[
                 Rule::Either(&[Rule::Content, Rule::List(&BLOCK)]),
             ),
             field("is_error", "messages.content.is_error", Rule::Bool),
-            field("cache_control", "messages.content.cache_control", CACHE_CONTROL),
+            field("cache_control", "messages.content.cache_control", CACHE_CONTROL)
+                .asks(Capability::PromptCaching),
         ],
     ),
     (
@@ -151,7 +179,7 @@ static BLOCKS: &[(&str, &[Field])] = &[
             field(
                 "source",
                 "messages.content.source",
-                Rule::Tagged("messages.content.source", SOURCES),
+                Rule::Tagged("messages.content.source", SOURCES, &[]),
             ),
             field("title", "messages.content.title", Rule::Content),
             field("context", "messages.content.context", Rule::Content),
@@ -160,7 +188,8 @@ static BLOCKS: &[(&str, &[Field])] = &[
                 "messages.content.citations",
                 Rule::Object("messages.content.citations", CITING),
             ),
-            field("cache_control", "messages.content.cache_control", CACHE_CONTROL),
+            field("cache_control", "messages.content.cache_control", CACHE_CONTROL)
+                .asks(Capability::PromptCaching),
         ],
     ),
     (
@@ -175,20 +204,24 @@ static BLOCKS: &[(&str, &[Field])] = &[
                 "messages.content.citations",
                 Rule::Object("messages.content.citations", CITING),
             ),
-            field("cache_control", "messages.content.cache_control", CACHE_CONTROL),
+            field("cache_control", "messages.content.cache_control", CACHE_CONTROL)
+                .asks(Capability::PromptCaching),
         ],
     ),
     (
         "image",
         &[
             field("type", "messages.content.type", Rule::OneOf(&["image"])),
-            field("source", "messages.content.source", Rule::Refused),
-            field("cache_control", "messages.content.cache_control", CACHE_CONTROL),
+            field("source", "messages.content.source", Rule::Refused).asks(Capability::Images),
+            field("cache_control", "messages.content.cache_control", CACHE_CONTROL)
+                .asks(Capability::PromptCaching),
         ],
     ),
 ];
 
-static CITING: &[Field] = &[field("enabled", "messages.content.citations.enabled", Rule::Bool)];
+static CITING: &[Field] =
+    &[field("enabled", "messages.content.citations.enabled", Rule::Bool)
+        .asks(Capability::Citations)];
 
 static SOURCES: &[(&str, &[Field])] = &[
     (
@@ -214,21 +247,23 @@ static SOURCES: &[(&str, &[Field])] = &[
         "base64",
         &[
             field("type", "messages.content.source.type", Rule::OneOf(&["base64"])),
-            field("data", "messages.content.source.data", Rule::Refused),
+            field("data", "messages.content.source.data", Rule::Refused)
+                .asks(Capability::Documents),
         ],
     ),
     (
         "url",
         &[
             field("type", "messages.content.source.type", Rule::OneOf(&["url"])),
-            field("url", "messages.content.source.url", Rule::Refused),
+            field("url", "messages.content.source.url", Rule::Refused).asks(Capability::WebFetch),
         ],
     ),
     (
         "file",
         &[
             field("type", "messages.content.source.type", Rule::OneOf(&["file"])),
-            field("file_id", "messages.content.source.file_id", Rule::Refused),
+            field("file_id", "messages.content.source.file_id", Rule::Refused)
+                .asks(Capability::Files),
         ],
     ),
 ];

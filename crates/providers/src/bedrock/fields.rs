@@ -1,6 +1,7 @@
 //! Every field of a Converse request, and what becomes of it.
 
 use crate::schema::{Field, MAX_TOKENS, Rule, field};
+use gate::terms::Capability;
 
 pub(crate) static CONVERSE: Rule = Rule::Object("the request", CONVERSE_FIELDS);
 
@@ -9,16 +10,17 @@ static CONVERSE_FIELDS: &[Field] = &[
     field("system", "system", Rule::List(&BLOCK)),
     field("inferenceConfig", "inferenceConfig", Rule::Object("inferenceConfig", INFERENCE)),
     field("toolConfig", "toolConfig", Rule::Object("toolConfig", TOOL_CONFIG)),
-    field("additionalModelRequestFields", "additionalModelRequestFields", Rule::Tree),
+    field("additionalModelRequestFields", "additionalModelRequestFields", Rule::Tree)
+        .asks(Capability::AdditionalModelFields),
     field(
         "additionalModelResponseFieldPaths",
         "additionalModelResponseFieldPaths",
         Rule::List(&Rule::Content),
     ),
-    field("guardrailConfig", "guardrailConfig", Rule::Refused),
-    field("outputConfig", "outputConfig", Rule::Tree),
+    field("guardrailConfig", "guardrailConfig", Rule::Refused).asks(Capability::Guardrails),
+    field("outputConfig", "outputConfig", Rule::Tree).asks(Capability::StructuredOutputs),
     field("performanceConfig", "performanceConfig", Rule::Object("performanceConfig", PERFORMANCE)),
-    field("promptVariables", "promptVariables", Rule::Refused),
+    field("promptVariables", "promptVariables", Rule::Refused).asks(Capability::StoredPrompts),
     field("requestMetadata", "requestMetadata", Rule::Tree),
 ];
 
@@ -47,8 +49,9 @@ static TOOL: &[Field] = &[
         "toolConfig.tools.toolSpec",
         Rule::Object("toolConfig.tools.toolSpec", TOOL_SPEC),
     ),
-    field("cachePoint", "toolConfig.tools.cachePoint", CACHE_POINT),
-    field("systemTool", "toolConfig.tools.systemTool", Rule::Refused),
+    field("cachePoint", "toolConfig.tools.cachePoint", CACHE_POINT).asks(Capability::PromptCaching),
+    field("systemTool", "toolConfig.tools.systemTool", Rule::Refused)
+        .asks(Capability::CodeExecution),
 ];
 
 static TOOL_SPEC: &[Field] = &[
@@ -59,7 +62,7 @@ static TOOL_SPEC: &[Field] = &[
         "toolConfig.tools.inputSchema",
         Rule::Object("toolConfig.tools.inputSchema", INPUT_SCHEMA),
     ),
-    field("strict", "toolConfig.tools.strict", Rule::Bool),
+    field("strict", "toolConfig.tools.strict", Rule::Bool).asks(Capability::StructuredOutputs),
 ];
 
 static INPUT_SCHEMA: &[Field] = &[field("json", "toolConfig.tools.inputSchema.json", Rule::Tree)];
@@ -108,28 +111,31 @@ static BLOCK_FIELDS: &[Field] = &[
         "messages.content.reasoningContent",
         Rule::Object("messages.content.reasoningContent", REASONING),
     ),
-    field("cachePoint", "messages.content.cachePoint", CACHE_POINT),
-    field("image", "messages.content.image", Rule::Refused),
-    field("document", "messages.content.document", Rule::Refused),
-    field("video", "messages.content.video", Rule::Refused),
-    field("audio", "messages.content.audio", Rule::Refused),
-    field("guardContent", "messages.content.guardContent", Rule::Refused),
+    field("cachePoint", "messages.content.cachePoint", CACHE_POINT).asks(Capability::PromptCaching),
+    field("image", "messages.content.image", Rule::Refused).asks(Capability::Images),
+    field("document", "messages.content.document", Rule::Refused).asks(Capability::Documents),
+    field("video", "messages.content.video", Rule::Refused).asks(Capability::Video),
+    field("audio", "messages.content.audio", Rule::Refused).asks(Capability::Audio),
+    field("guardContent", "messages.content.guardContent", Rule::Refused)
+        .asks(Capability::Guardrails),
     field("citationsContent", "messages.content.citationsContent", Rule::Tree),
-    field("searchResult", "messages.content.searchResult", Rule::Refused),
+    field("searchResult", "messages.content.searchResult", Rule::Refused)
+        .asks(Capability::Citations),
 ];
 
 static TOOL_USE: &[Field] = &[
     field("toolUseId", "messages.content.toolUse.toolUseId", Rule::Content),
     field("name", "messages.content.toolUse.name", Rule::Content),
     field("input", "messages.content.toolUse.input", Rule::Tree),
-    field("type", "messages.content.toolUse.type", Rule::Refused),
+    field("type", "messages.content.toolUse.type", Rule::Refused).asks(Capability::CodeExecution),
 ];
 
 static TOOL_RESULT: &[Field] = &[
     field("toolUseId", "messages.content.toolResult.toolUseId", Rule::Content),
     field("content", "messages.content.toolResult.content", Rule::List(&RESULT)),
     field("status", "messages.content.toolResult.status", Rule::OneOf(&["success", "error"])),
-    field("type", "messages.content.toolResult.type", Rule::Refused),
+    field("type", "messages.content.toolResult.type", Rule::Refused)
+        .asks(Capability::CodeExecution),
 ];
 
 static RESULT: Rule = Rule::Object("messages.content.toolResult.content", RESULT_FIELDS);
@@ -137,9 +143,12 @@ static RESULT: Rule = Rule::Object("messages.content.toolResult.content", RESULT
 static RESULT_FIELDS: &[Field] = &[
     field("text", "messages.content.toolResult.content.text", Rule::Content),
     field("json", "messages.content.toolResult.content.json", Rule::Tree),
-    field("image", "messages.content.toolResult.content.image", Rule::Refused),
-    field("document", "messages.content.toolResult.content.document", Rule::Refused),
-    field("video", "messages.content.toolResult.content.video", Rule::Refused),
+    field("image", "messages.content.toolResult.content.image", Rule::Refused)
+        .asks(Capability::Images),
+    field("document", "messages.content.toolResult.content.document", Rule::Refused)
+        .asks(Capability::Documents),
+    field("video", "messages.content.toolResult.content.video", Rule::Refused)
+        .asks(Capability::Video),
 ];
 
 static REASONING: &[Field] = &[

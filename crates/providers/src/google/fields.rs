@@ -1,6 +1,7 @@
 //! Every field of a `generateContent` request, and what becomes of it.
 
 use crate::schema::{Field, MAX_TOKENS, Rule, field};
+use gate::terms::Capability;
 
 pub(crate) static GENERATE: Rule = Rule::Object("the request", GENERATE_FIELDS);
 
@@ -11,8 +12,10 @@ static GENERATE_FIELDS: &[Field] = &[
     field("toolConfig", "toolConfig", Rule::Object("toolConfig", TOOL_CONFIG)),
     field("safetySettings", "safetySettings", Rule::List(&Rule::Object("safetySettings", SAFETY))),
     field("generationConfig", "generationConfig", Rule::Object("generationConfig", GENERATION)),
-    field("cachedContent", "cachedContent", Rule::Refused),
+    field("cachedContent", "cachedContent", Rule::Refused).asks(Capability::CachedContent),
     field("labels", "labels", Rule::Tree),
+    field("modelArmorConfig", "modelArmorConfig", Rule::Refused).asks(Capability::Guardrails),
+    field("store", "store", Rule::Refused).asks(Capability::StoredAnswers),
 ];
 
 /// Choices of one answer: the dialect's own limit is 8.
@@ -42,10 +45,12 @@ static PART: &[Field] = &[
         "contents.parts.functionResponse",
         Rule::Object("contents.parts.functionResponse", RESPONSE),
     ),
-    field("inlineData", "contents.parts.inlineData", Rule::Refused),
-    field("fileData", "contents.parts.fileData", Rule::Refused),
-    field("executableCode", "contents.parts.executableCode", Rule::Refused),
-    field("codeExecutionResult", "contents.parts.codeExecutionResult", Rule::Refused),
+    field("inlineData", "contents.parts.inlineData", Rule::Refused).asks(Capability::Images),
+    field("fileData", "contents.parts.fileData", Rule::Refused).asks(Capability::Files),
+    field("executableCode", "contents.parts.executableCode", Rule::Refused)
+        .asks(Capability::CodeExecution),
+    field("codeExecutionResult", "contents.parts.codeExecutionResult", Rule::Refused)
+        .asks(Capability::CodeExecution),
 ];
 
 static CALL: &[Field] = &[
@@ -67,11 +72,18 @@ static TOOLS: &[Field] = &[
         "tools.functionDeclarations",
         Rule::List(&Rule::Object("tools.functionDeclarations", FUNCTION)),
     ),
-    field("googleSearch", "tools.googleSearch", Rule::Refused),
-    field("googleSearchRetrieval", "tools.googleSearchRetrieval", Rule::Refused),
-    field("codeExecution", "tools.codeExecution", Rule::Refused),
-    field("urlContext", "tools.urlContext", Rule::Refused),
-    field("retrieval", "tools.retrieval", Rule::Refused),
+    field("googleSearch", "tools.googleSearch", Rule::Refused).asks(Capability::WebSearch),
+    field("googleSearchRetrieval", "tools.googleSearchRetrieval", Rule::Refused)
+        .asks(Capability::WebSearch),
+    field("codeExecution", "tools.codeExecution", Rule::Refused).asks(Capability::CodeExecution),
+    field("urlContext", "tools.urlContext", Rule::Refused).asks(Capability::WebFetch),
+    field("retrieval", "tools.retrieval", Rule::Refused).asks(Capability::Retrieval),
+    field("computerUse", "tools.computerUse", Rule::Refused).asks(Capability::ComputerUse),
+    field("enterpriseWebSearch", "tools.enterpriseWebSearch", Rule::Refused)
+        .asks(Capability::WebSearch),
+    field("fileSearch", "tools.fileSearch", Rule::Refused).asks(Capability::FileSearch),
+    field("googleMaps", "tools.googleMaps", Rule::Refused).asks(Capability::WebSearch),
+    field("mcpServers", "tools.mcpServers", Rule::Refused).asks(Capability::Mcp),
 ];
 
 static FUNCTION: &[Field] = &[
@@ -125,7 +137,8 @@ static GENERATION: &[Field] = &[
     field("logprobs", "generationConfig.logprobs", Rule::Count(MAX_TOKENS)),
     field("maxOutputTokens", "generationConfig.maxOutputTokens", Rule::Count(MAX_TOKENS)),
     field("presencePenalty", "generationConfig.presencePenalty", Rule::Ratio),
-    field("responseJsonSchema", "generationConfig.responseJsonSchema", Rule::Tree),
+    field("responseJsonSchema", "generationConfig.responseJsonSchema", Rule::Tree)
+        .asks(Capability::StructuredOutputs),
     field("responseLogprobs", "generationConfig.responseLogprobs", Rule::Bool),
     field(
         "responseMimeType",
@@ -137,7 +150,8 @@ static GENERATION: &[Field] = &[
         "generationConfig.responseModalities",
         Rule::List(&Rule::OneOf(&["TEXT"])),
     ),
-    field("responseSchema", "generationConfig.responseSchema", Rule::Tree),
+    field("responseSchema", "generationConfig.responseSchema", Rule::Tree)
+        .asks(Capability::StructuredOutputs),
     field("seed", "generationConfig.seed", Rule::AnyNumber),
     field("stopSequences", "generationConfig.stopSequences", Rule::List(&Rule::Content)),
     field("temperature", "generationConfig.temperature", Rule::Ratio),
@@ -151,11 +165,14 @@ static GENERATION: &[Field] = &[
 ];
 
 static THINKING: &[Field] = &[
-    field("includeThoughts", "thinkingConfig.includeThoughts", Rule::Bool),
-    field("thinkingBudget", "thinkingConfig.thinkingBudget", Rule::Count(MAX_TOKENS)),
+    field("includeThoughts", "thinkingConfig.includeThoughts", Rule::Bool)
+        .asks(Capability::ExtendedThinking),
+    field("thinkingBudget", "thinkingConfig.thinkingBudget", Rule::Count(MAX_TOKENS))
+        .asks(Capability::ExtendedThinking),
     field(
         "thinkingLevel",
         "thinkingConfig.thinkingLevel",
         Rule::OneOf(&["MINIMAL", "LOW", "MEDIUM", "HIGH", "minimal", "low", "medium", "high"]),
-    ),
+    )
+    .asks(Capability::ExtendedThinking),
 ];

@@ -53,7 +53,7 @@ fn rules(url: &str, host: &str, place: Place) -> Rules {
                  counterparty = \"Lakeside Family Clinic (synthetic)\"\n\
                  effective = 2026-01-01\nexpires = 2029-01-01\n[[agreement.scope]]\n\
                  services = [\"inference\"]\ntiers = [\"enterprise\"]\nregions = [\"us\"]\n\
-                 apis = [\"chat.completions\"]\nmodels = [\"local\"]\nmodalities = [\"text\"]\n";
+                 apis = [\"chat.completions\"]\nmodels = [\"local\"]\nmodalities = [\"text\"]\ntraining = \"none\"\n";
             assert!(minimal.contains(inside));
             minimal.replace(inside, outside) + agreement
         }

@@ -306,11 +306,11 @@ fn words_of_the_dialect_are_no_content_and_no_other_words_pass() {
     check(
         &json!({ "reasoning_effort": "xhigh", "service_tier": "flex", "verbosity": "low",
                  "modalities": ["text"], "logprobs": true, "parallel_tool_calls": false,
-                 "store": false,
+                 "store": false, "prompt_cache_retention": "in_memory",
                  "stream_options": { "include_usage": true, "include_obfuscation": false } }),
         &[],
     );
-    for field in ["reasoning_effort", "service_tier", "verbosity"] {
+    for field in ["prompt_cache_retention", "reasoning_effort", "service_tier", "verbosity"] {
         check_refused(&with(&json!({ (field): "219" })), &wrong(field));
         check_refused(&with(&json!({ (field): 219 })), &wrong(field));
     }
@@ -445,6 +445,7 @@ fn null_stands_for_absent_everywhere() {
         "prediction",
         "presence_penalty",
         "prompt_cache_key",
+        "prompt_cache_retention",
         "reasoning_effort",
         "repetition_penalty",
         "response_format",

@@ -350,11 +350,14 @@ const fn status(code: Code) -> StatusCode {
         Code::BaaScope
         | Code::BaaUncoveredHop
         | Code::BudgetExceeded
+        | Code::CapabilityNotEligible
         | Code::PhiBlocked
         | Code::RegionNotAllowed
         | Code::PurposeNotAllowed
         | Code::ReaderNotAllowed
-        | Code::RoleNotAllowed => StatusCode::FORBIDDEN,
+        | Code::RetentionNotZero
+        | Code::RoleNotAllowed
+        | Code::TrainingNotExcluded => StatusCode::FORBIDDEN,
         Code::InvalidRequest
         | Code::PurposeRequired
         | Code::UnsupportedByDestination

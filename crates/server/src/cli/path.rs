@@ -34,6 +34,7 @@ impl ShowPath {
                             json!({
                                 "id": hop.id, "entity": hop.entity, "role": hop.role,
                                 "sees": hop.sees, "boundary": hop.boundary, "cover": hop.cover,
+                                "terms": hop.terms,
                             })
                         })
                         .collect();
@@ -59,6 +60,9 @@ impl ShowPath {
                         "  {:28} {:14} sees {:10} {:8} {}",
                         hop.id, hop.role, hop.sees, hop.boundary, hop.cover
                     ))?;
+                    for terms in &hop.terms {
+                        say(format_args!("    {terms}"))?;
+                    }
                 }
                 if let Some(gap) = &path.gap {
                     say(format_args!("  Nothing leaves on it: {gap}"))?;

@@ -31,6 +31,11 @@ regions = ["us-east"]
 apis = ["chat.completions"]
 models = ["stand-in"]
 modalities = ["text"]
+training = "none"
+retention_days = 0
+abuse_monitoring_days = 0
+human_review = "none"
+eligible = ["additional_model_fields", "citations", "extended_thinking", "prompt_caching", "structured_outputs"]
 
 [[hop]]
 id = "clinic-server"

@@ -3,8 +3,9 @@
 use super::{Checks, Group, Mode, State, many};
 use crate::house::House;
 use gate::agreement::Agreement;
-use gate::path::{CoveredBy, Features, Hop, Role, Sees};
+use gate::path::{CoveredBy, Features, Hop, PLAIN, Role, Sees};
 use gate::rules::Rules;
+use gate::terms::Terms;
 use ledger::Time;
 use std::collections::BTreeSet;
 
@@ -69,13 +70,13 @@ const ROWS: &[Row] = &[
         name: "no training",
         needs: [May, Must, Must],
         look: no_training,
-        remedy: "Have the contract forbid it, and write no_training = true.",
+        remedy: "Have the contract forbid it and write training = \"none\" into the scope, or opt out and name the evidence.",
     },
     Row {
         name: "terms of the data",
         needs: [May, Should, Must],
         look: terms,
-        remedy: "Write into \"retention\" and \"abuse_review\" of the agreement what its terms say.",
+        remedy: "Write into the scope what its terms say: retention_days, abuse_monitoring_days and human_review.",
     },
     Row {
         name: "executed documents",
@@ -168,7 +169,7 @@ impl House {
         if mode != Mode::Local {
             checks.skipped(
                 "identity provider",
-                "people have no accounts here yet: programs use API keys, operators the accounts of this machine",
+                "none can be connected to this version: people have no accounts here, programs use API keys, operators the accounts of this machine",
             );
         }
         checks
@@ -192,8 +193,12 @@ fn gaps(known: &Known<'_>) -> Vec<(String, gate::path::Gap)> {
             let id = target.destination().as_str();
             let Some(destination) = known.rules.destination(id) else { continue };
             let model = target.model().as_str();
-            let features =
-                Features { api: destination.main_api().as_str(), model, modality: "text" };
+            let features = Features {
+                api: destination.main_api().as_str(),
+                model,
+                modality: "text",
+                capabilities: PLAIN,
+            };
             if let Err(gap) = known.rules.cover(destination, &features, known.now) {
                 gaps.push((id.to_owned(), gap));
             }
@@ -242,6 +247,25 @@ fn agreements<'a>(known: &Known<'a>) -> Vec<&'a Agreement> {
     found
 }
 
+/// Whether the terms of the data of every party outside that answers requests say something, or whose do
+/// not.
+fn each_term(known: &Known<'_>, says: impl Fn(&Terms) -> bool, what: &str) -> Found {
+    let registry = known.rules.registry();
+    let hops = known.rules.destinations().flat_map(|it| it.path().hops());
+    let mut count = 0_usize;
+    for hop in hops {
+        let terms = hop.terms(registry);
+        if !terms.iter().all(|terms| says(terms)) {
+            return Err(match hop.cover() {
+                CoveredBy::Agreement(id) => format!("\"{id}\" has no {what} for \"{}\"", hop.id()),
+                CoveredBy::Evidence(_) | CoveredBy::Nothing => format!("no {what}"),
+            });
+        }
+        count = count.saturating_add(terms.len());
+    }
+    Ok(format!("{what} in {}", many(count, "scope", "scopes")))
+}
+
 /// Whether all agreements say something, or which does not.
 fn each(known: &Known<'_>, says: impl Fn(&Agreement) -> bool, what: &str) -> Found {
     let agreements = agreements(known);
@@ -252,12 +276,12 @@ fn each(known: &Known<'_>, says: impl Fn(&Agreement) -> bool, what: &str) -> Fou
 }
 
 fn no_training(known: &Known<'_>) -> Found {
-    each(known, Agreement::no_training, "term against training")
+    let registry = known.rules.registry();
+    each_term(known, |it| it.exclude_training(registry, known.now), "term against training")
 }
 
 fn terms(known: &Known<'_>) -> Found {
-    let says = |it: &Agreement| it.retention().is_some() && it.abuse_review().is_some();
-    each(known, says, "terms of retention and abuse review")
+    each_term(known, Terms::are_complete, "terms of retention, abuse monitoring and review")
 }
 
 fn documents(known: &Known<'_>) -> Found {

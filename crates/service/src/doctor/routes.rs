@@ -4,7 +4,7 @@ use super::reach::reach;
 use super::{Checks, Group, Mode, Network, Plan, days};
 use crate::configuration::read_small;
 use crate::house::{House, InForce};
-use gate::path::Features;
+use gate::path::{Features, PLAIN};
 use gate::rules::{Credential, Destination};
 use ledger::Time;
 use std::os::unix::fs::PermissionsExt as _;
@@ -73,8 +73,12 @@ impl House {
         }
         let mut ends: Option<Time> = None;
         for model in models {
-            let features =
-                Features { api: destination.main_api().as_str(), model, modality: "text" };
+            let features = Features {
+                api: destination.main_api().as_str(),
+                model,
+                modality: "text",
+                capabilities: PLAIN,
+            };
             let covered = match rules.cover(destination, &features, now) {
                 Ok(covered) => covered,
                 Err(gap) => {

@@ -67,6 +67,7 @@ regions = ["*"]
 apis = ["chat.completions"]
 models = ["example"]
 modalities = ["text"]
+training = "none"
 [[hop]]
 id = "clinic-server"
 entity = "Example Clinic (synthetic)"

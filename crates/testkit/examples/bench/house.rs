@@ -152,6 +152,7 @@ regions = ["us-east"]
 apis = ["chat.completions"]
 models = ["stand-in"]
 modalities = ["text"]
+training = "none"
 
 [[hop]]
 id = "clinic-server"

@@ -1,6 +1,7 @@
 //! Every field of a chat completion request, and what becomes of it.
 
 use crate::schema::{Field, MAX_TOKENS, Rule, field};
+use gate::terms::Capability;
 
 /// Choices of one answer, and alternatives of one token: the dialect's own limit is 128.
 const MAX_CHOICES: u64 = 128;
@@ -14,7 +15,7 @@ pub(crate) static CHAT: Rule = Rule::Object("the request", CHAT_FIELDS);
 static CHAT_FIELDS: &[Field] = &[
     field("model", "model", Rule::Model),
     field("messages", "messages", Rule::List(&MESSAGE)),
-    field("audio", "audio", Rule::Refused),
+    field("audio", "audio", Rule::Refused).asks(Capability::Audio),
     field("frequency_penalty", "frequency_penalty", Rule::Ratio),
     field("function_call", "function_call", CHOICE),
     field("functions", "functions", Rule::List(&FUNCTION)),
@@ -29,12 +30,15 @@ static CHAT_FIELDS: &[Field] = &[
     field("parallel_tool_calls", "parallel_tool_calls", Rule::Bool),
     field("prediction", "prediction", PREDICTION),
     field("presence_penalty", "presence_penalty", Rule::Ratio),
-    field("prompt_cache_key", "prompt_cache_key", Rule::Content),
+    field("prompt_cache_key", "prompt_cache_key", Rule::Content).asks(Capability::PromptCaching),
+    field("prompt_cache_retention", "prompt_cache_retention", Rule::OneOf(&["in_memory", "24h"]))
+        .asks_unless(Capability::ExtendedPromptCaching, &["in_memory"]),
     field(
         "reasoning_effort",
         "reasoning_effort",
         Rule::OneOf(&["none", "minimal", "low", "medium", "high", "xhigh"]),
-    ),
+    )
+    .asks_unless(Capability::ExtendedThinking, &["none"]),
     field("repetition_penalty", "repetition_penalty", Rule::Ratio),
     field("response_format", "response_format", RESPONSE_FORMAT),
     field("safety_identifier", "safety_identifier", Rule::Content),
@@ -46,18 +50,18 @@ static CHAT_FIELDS: &[Field] = &[
     ),
     field("stop", "stop", Rule::Either(&[Rule::Content, Rule::List(&Rule::Content)])),
     // Stored completions are kept by the model server, which no agreement here speaks of.
-    field("store", "store", Rule::False),
+    field("store", "store", Rule::False).asks(Capability::StoredAnswers),
     field("stream", "stream", Rule::Bool),
     field("stream_options", "stream_options", Rule::Object("stream_options", STREAM_OPTIONS)),
     field("temperature", "temperature", Rule::Ratio),
     field("tool_choice", "tool_choice", CHOICE),
-    field("tools", "tools", Rule::List(&Rule::Tagged("tools", TOOLS))),
+    field("tools", "tools", Rule::List(&Rule::Tagged("tools", TOOLS, &[]))),
     field("top_k", "top_k", Rule::Count(MAX_TOKENS)),
     field("top_logprobs", "top_logprobs", Rule::Count(MAX_CHOICES)),
     field("top_p", "top_p", Rule::Ratio),
     field("user", "user", Rule::Content),
     field("verbosity", "verbosity", Rule::OneOf(&["low", "medium", "high"])),
-    field("web_search_options", "web_search_options", Rule::Refused),
+    field("web_search_options", "web_search_options", Rule::Refused).asks(Capability::WebSearch),
 ];
 
 static STREAM_OPTIONS: &[Field] = &[
@@ -82,10 +86,10 @@ static MESSAGE_FIELDS: &[Field] = &[
     field("tool_calls", "messages.tool_calls", Rule::List(&TOOL_CALL)),
     field("function_call", "messages.function_call", CALLED),
     field("annotations", "messages.annotations", Rule::Tree),
-    field("audio", "messages.audio", Rule::Refused),
+    field("audio", "messages.audio", Rule::Refused).asks(Capability::Audio),
 ];
 
-static CONTENT_PART: Rule = Rule::Tagged("messages.content", CONTENT_PARTS);
+static CONTENT_PART: Rule = Rule::Tagged("messages.content", CONTENT_PARTS, &[]);
 
 /// Images, sound and files need a scanner of their own, so they are not carried.
 static CONTENT_PARTS: &[(&str, &[Field])] = &[
@@ -107,26 +111,28 @@ static CONTENT_PARTS: &[(&str, &[Field])] = &[
         "image_url",
         &[
             field("type", "messages.content.type", Rule::OneOf(&["image_url"])),
-            field("image_url", "messages.content.image_url", Rule::Refused),
+            field("image_url", "messages.content.image_url", Rule::Refused)
+                .asks(Capability::Images),
         ],
     ),
     (
         "input_audio",
         &[
             field("type", "messages.content.type", Rule::OneOf(&["input_audio"])),
-            field("input_audio", "messages.content.input_audio", Rule::Refused),
+            field("input_audio", "messages.content.input_audio", Rule::Refused)
+                .asks(Capability::Audio),
         ],
     ),
     (
         "file",
         &[
             field("type", "messages.content.type", Rule::OneOf(&["file"])),
-            field("file", "messages.content.file", Rule::Refused),
+            field("file", "messages.content.file", Rule::Refused).asks(Capability::Files),
         ],
     ),
 ];
 
-static TOOL_CALL: Rule = Rule::Tagged("messages.tool_calls", TOOL_CALLS);
+static TOOL_CALL: Rule = Rule::Tagged("messages.tool_calls", TOOL_CALLS, &[]);
 
 static TOOL_CALLS: &[(&str, &[Field])] = &[
     (
@@ -142,7 +148,8 @@ static TOOL_CALLS: &[(&str, &[Field])] = &[
         "custom",
         &[
             field("type", "messages.tool_calls.type", Rule::OneOf(&["custom"])),
-            field("custom", "messages.tool_calls.custom", Rule::Refused),
+            field("custom", "messages.tool_calls.custom", Rule::Refused)
+                .asks(Capability::CustomTools),
         ],
     ),
 ];
@@ -167,7 +174,7 @@ static TOOLS: &[(&str, &[Field])] = &[
         "custom",
         &[
             field("type", "tools.type", Rule::OneOf(&["custom"])),
-            field("custom", "tools.custom", Rule::Refused),
+            field("custom", "tools.custom", Rule::Refused).asks(Capability::CustomTools),
         ],
     ),
 ];
@@ -178,7 +185,7 @@ static FUNCTION_FIELDS: &[Field] = &[
     field("name", "tools.function.name", Rule::Content),
     field("description", "tools.function.description", Rule::Content),
     field("parameters", "tools.function.parameters", Rule::Tree),
-    field("strict", "tools.function.strict", Rule::Bool),
+    field("strict", "tools.function.strict", Rule::Bool).asks(Capability::StructuredOutputs),
 ];
 
 const CHOICE: Rule = Rule::Either(&[
@@ -194,7 +201,7 @@ static CHOICE_FIELDS: &[Field] = &[
 
 static CHOSEN_FIELDS: &[Field] = &[field("name", "tool_choice.function.name", Rule::Content)];
 
-const PREDICTION: Rule = Rule::Tagged("prediction", PREDICTIONS);
+const PREDICTION: Rule = Rule::Tagged("prediction", PREDICTIONS, &[]);
 
 static PREDICTIONS: &[(&str, &[Field])] = &[(
     "content",
@@ -208,7 +215,7 @@ static PREDICTIONS: &[(&str, &[Field])] = &[(
     ],
 )];
 
-const RESPONSE_FORMAT: Rule = Rule::Tagged("response_format", RESPONSE_FORMATS);
+const RESPONSE_FORMAT: Rule = Rule::Tagged("response_format", RESPONSE_FORMATS, &[]);
 
 static RESPONSE_FORMATS: &[(&str, &[Field])] = &[
     ("text", &[field("type", "response_format.type", Rule::OneOf(&["text"]))]),
@@ -221,7 +228,8 @@ static RESPONSE_FORMATS: &[(&str, &[Field])] = &[
                 "json_schema",
                 "response_format.json_schema",
                 Rule::Object("response_format.json_schema", SCHEMA_FIELDS),
-            ),
+            )
+            .asks(Capability::StructuredOutputs),
         ],
     ),
 ];

@@ -1,6 +1,7 @@
 //! Every field of a request for a response, and what becomes of it.
 
-use crate::schema::{Field, MAX_TOKENS, Rule, field};
+use crate::schema::{Field, Kind, MAX_TOKENS, Rule, field, kind};
+use gate::terms::Capability;
 
 /// Alternatives of one token: the dialect's own limit is 20.
 const MAX_ALTERNATIVES: u64 = 128;
@@ -14,9 +15,10 @@ static RESPONSE_FIELDS: &[Field] = &[
     field("model", "model", Rule::Model),
     field("input", "input", Rule::Either(&[Rule::Content, Rule::List(&ITEM)])),
     // A response that goes on without its caller would have to be kept by the model server.
-    field("background", "background", Rule::False),
-    field("context_management", "context_management", Rule::Refused),
-    field("conversation", "conversation", Rule::Refused),
+    field("background", "background", Rule::False).asks(Capability::Background),
+    field("context_management", "context_management", Rule::Refused)
+        .asks(Capability::ContextManagement),
+    field("conversation", "conversation", Rule::Refused).asks(Capability::Threads),
     field(
         "include",
         "include",
@@ -27,9 +29,11 @@ static RESPONSE_FIELDS: &[Field] = &[
     field("max_tool_calls", "max_tool_calls", Rule::Count(MAX_CALLS)),
     field("metadata", "metadata", Rule::Tree),
     field("parallel_tool_calls", "parallel_tool_calls", Rule::Bool),
-    field("previous_response_id", "previous_response_id", Rule::Refused),
-    field("prompt", "prompt", Rule::Refused),
-    field("prompt_cache_key", "prompt_cache_key", Rule::Content),
+    field("previous_response_id", "previous_response_id", Rule::Refused).asks(Capability::Threads),
+    field("prompt", "prompt", Rule::Refused).asks(Capability::StoredPrompts),
+    field("prompt_cache_key", "prompt_cache_key", Rule::Content).asks(Capability::PromptCaching),
+    field("prompt_cache_retention", "prompt_cache_retention", Rule::OneOf(&["in_memory", "24h"]))
+        .asks_unless(Capability::ExtendedPromptCaching, &["in_memory"]),
     field("reasoning", "reasoning", Rule::Object("reasoning", REASONING)),
     field("safety_identifier", "safety_identifier", Rule::Content),
     field(
@@ -38,7 +42,7 @@ static RESPONSE_FIELDS: &[Field] = &[
         Rule::OneOf(&["auto", "default", "flex", "priority", "scale"]),
     ),
     // The model server keeps nothing, whatever is asked for here: what leaves says `false`.
-    field("store", "store", Rule::Bool),
+    field("store", "store", Rule::Bool).asks(Capability::StoredAnswers),
     field("stream", "stream", Rule::Bool),
     field("stream_options", "stream_options", Rule::Object("stream_options", STREAM_OPTIONS)),
     field("temperature", "temperature", Rule::Ratio),
@@ -51,7 +55,7 @@ static RESPONSE_FIELDS: &[Field] = &[
             Rule::Object("tool_choice", CHOICE),
         ]),
     ),
-    field("tools", "tools", Rule::List(&Rule::Tagged("tools", TOOLS))),
+    field("tools", "tools", Rule::List(&Rule::Tagged("tools", TOOLS, VENDOR_TOOLS))),
     field("top_logprobs", "top_logprobs", Rule::Count(MAX_ALTERNATIVES)),
     field("top_p", "top_p", Rule::Ratio),
     field("truncation", "truncation", Rule::OneOf(&["auto", "disabled"])),
@@ -66,17 +70,20 @@ static REASONING: &[Field] = &[
         "effort",
         "reasoning.effort",
         Rule::OneOf(&["none", "minimal", "low", "medium", "high", "xhigh"]),
-    ),
+    )
+    .asks_unless(Capability::ExtendedThinking, &["none"]),
     field(
         "generate_summary",
         "reasoning.generate_summary",
         Rule::OneOf(&["auto", "concise", "detailed"]),
-    ),
-    field("summary", "reasoning.summary", Rule::OneOf(&["auto", "concise", "detailed"])),
+    )
+    .asks(Capability::ExtendedThinking),
+    field("summary", "reasoning.summary", Rule::OneOf(&["auto", "concise", "detailed"]))
+        .asks(Capability::ExtendedThinking),
 ];
 
 static TEXT: &[Field] = &[
-    field("format", "text.format", Rule::Tagged("text.format", FORMATS)),
+    field("format", "text.format", Rule::Tagged("text.format", FORMATS, &[])),
     field("verbosity", "text.verbosity", Rule::OneOf(&["low", "medium", "high"])),
 ];
 
@@ -89,7 +96,7 @@ static FORMATS: &[(&str, &[Field])] = &[
             field("type", "text.format.type", Rule::OneOf(&["json_schema"])),
             field("name", "text.format.name", Rule::Content),
             field("description", "text.format.description", Rule::Content),
-            field("schema", "text.format.schema", Rule::Tree),
+            field("schema", "text.format.schema", Rule::Tree).asks(Capability::StructuredOutputs),
             field("strict", "text.format.strict", Rule::Bool),
         ],
     ),
@@ -108,11 +115,30 @@ static TOOLS: &[(&str, &[Field])] = &[(
         field("name", "tools.name", Rule::Content),
         field("description", "tools.description", Rule::Content),
         field("parameters", "tools.parameters", Rule::Tree),
-        field("strict", "tools.strict", Rule::Bool),
+        field("strict", "tools.strict", Rule::Bool).asks(Capability::StructuredOutputs),
     ],
 )];
 
-static ITEM: Rule = Rule::Tagged("input", ITEMS);
+/// What the vendor's own tools are called, and what they leave behind in a conversation.
+static VENDOR_TOOLS: &[Kind] = &[
+    kind("apply_patch", Capability::CodeExecution),
+    kind("code_interpreter", Capability::CodeExecution),
+    kind("computer", Capability::ComputerUse),
+    kind("custom", Capability::CustomTools),
+    kind("file_search", Capability::FileSearch),
+    kind("image_generation", Capability::ImageGeneration),
+    kind("local_shell", Capability::CodeExecution),
+    kind("mcp", Capability::Mcp),
+    kind("namespace", Capability::ToolSearch),
+    kind("shell", Capability::CodeExecution),
+    kind("tool_search", Capability::ToolSearch),
+    kind("web_search", Capability::WebSearch),
+    // Items that stand for what the vendor keeps, or made smaller by itself.
+    kind("compaction", Capability::ContextManagement),
+    kind("item_reference", Capability::Threads),
+];
+
+static ITEM: Rule = Rule::Tagged("input", ITEMS, VENDOR_TOOLS);
 
 const STATUS: Rule = Rule::OneOf(&["in_progress", "completed", "incomplete"]);
 
@@ -165,7 +191,7 @@ static MESSAGE: &[Field] = &[
 
 const CONTENTS: Rule = Rule::Either(&[Rule::Content, Rule::List(&CONTENT_PART)]);
 
-static CONTENT_PART: Rule = Rule::Tagged("input.content", CONTENT_PARTS);
+static CONTENT_PART: Rule = Rule::Tagged("input.content", CONTENT_PARTS, &[]);
 
 /// Images, sound and files need a scanner of their own, so they are not carried.
 static CONTENT_PARTS: &[(&str, &[Field])] = &[
@@ -198,23 +224,24 @@ static CONTENT_PARTS: &[(&str, &[Field])] = &[
         &[
             field("type", "input.content.type", Rule::OneOf(&["input_image"])),
             field("detail", "input.content.detail", Rule::OneOf(&["low", "high", "auto"])),
-            field("image_url", "input.content.image_url", Rule::Refused),
-            field("file_id", "input.content.file_id", Rule::Refused),
+            field("image_url", "input.content.image_url", Rule::Refused).asks(Capability::Images),
+            field("file_id", "input.content.file_id", Rule::Refused).asks(Capability::Files),
         ],
     ),
     (
         "input_file",
         &[
             field("type", "input.content.type", Rule::OneOf(&["input_file"])),
-            field("file_data", "input.content.file_data", Rule::Refused),
-            field("file_id", "input.content.file_id", Rule::Refused),
-            field("file_url", "input.content.file_url", Rule::Refused),
+            field("file_data", "input.content.file_data", Rule::Refused)
+                .asks(Capability::Documents),
+            field("file_id", "input.content.file_id", Rule::Refused).asks(Capability::Files),
+            field("file_url", "input.content.file_url", Rule::Refused).asks(Capability::WebFetch),
             field("filename", "input.content.filename", Rule::Content),
         ],
     ),
 ];
 
-static REASONING_PART: Rule = Rule::Tagged("input.summary", REASONING_PARTS);
+static REASONING_PART: Rule = Rule::Tagged("input.summary", REASONING_PARTS, &[]);
 
 static REASONING_PARTS: &[(&str, &[Field])] = &[
     (
