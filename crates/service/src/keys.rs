@@ -47,7 +47,7 @@ const CONTRACTS: &str = "contracts";
 pub enum KeysError {
     /// The key service did not open them.
     #[error(transparent)]
-    Service(#[from] KeyServiceError),
+    Service(Arc<KeyServiceError>),
     /// They could not be read or written.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -57,6 +57,12 @@ pub enum KeysError {
     /// The organisation has left, and they are destroyed.
     #[error("the organisation has left: its keys are destroyed")]
     Gone,
+}
+
+impl From<KeyServiceError> for KeysError {
+    fn from(error: KeyServiceError) -> Self {
+        Self::Service(Arc::new(error))
+    }
 }
 
 impl KeysError {
@@ -76,7 +82,8 @@ pub(crate) struct Keys {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     held: ArcSwapOption<Held>,
-    renewing: tokio::sync::Mutex<()>,
+    /// Whoever asks the key service, one at a time, and how it failed last: when that was known, and why.
+    renewing: tokio::sync::Mutex<Option<(Instant, Arc<KeyServiceError>)>>,
 }
 
 /// Reads the key file again, which may name another service by now.
@@ -216,14 +223,28 @@ impl Keys {
         renewed
     }
 
-    /// Opens the organisation's key anew, unless somebody did since `asked`.
+    /// Opens the organisation's key anew, unless somebody did since `asked`, or could not: a service that
+    /// hangs is waited for once, and not by one request after the other.
     async fn renew(&self, asked: Instant) -> Result<Arc<Held>, KeysError> {
-        let _turn = self.renewing.lock().await;
+        let mut turn = self.renewing.lock().await;
         if let Some(held) = self.held.load_full()
             && held.opened >= asked
         {
             return Ok(held);
         }
+        if let Some((known, error)) = &*turn
+            && *known >= asked
+        {
+            return Err(KeysError::Service(Arc::clone(error)));
+        }
+        let renewed = self.open_anew().await;
+        if let Err(KeysError::Service(error)) = &renewed {
+            *turn = Some((Instant::now(), Arc::clone(error)));
+        }
+        renewed
+    }
+
+    async fn open_anew(&self) -> Result<Arc<Held>, KeysError> {
         // Before the rest: a change between the two is then seen again, never missed.
         let seen = self.store.change_counter().await?;
         let opened = Instant::now();
