@@ -7,6 +7,7 @@ use crate::api::Peer;
 use axum::Router;
 use hyper::Request;
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -15,6 +16,7 @@ use hyper_util::service::TowerToHyperService;
 use preface::Fronted;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -207,7 +209,17 @@ where
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        router.call(request)
+        // A request may have had a length beside its chunks, which was overlooked. What follows it on the
+        // connection could be a request to us and a body to a proxy before us (RFC 9112, section 6.1).
+        let last = request.headers().contains_key(TRANSFER_ENCODING);
+        let answered = router.call(request);
+        async move {
+            let mut response = answered.await?;
+            if last {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
