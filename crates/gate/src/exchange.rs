@@ -213,6 +213,10 @@ impl Outbound {
     }
 }
 
+/// Events without text that wait for the next window. A model server begins with one or two; one that sends
+/// nothing else would have them pile up in memory.
+const MAX_WAITING_EVENTS: usize = 1024;
+
 /// What of a stream waits to become durable.
 #[derive(Debug, Default)]
 struct Pending {
@@ -700,10 +704,12 @@ impl Exchange<Streaming> {
     }
 
     /// Whether text waits for its release. Events without text, as the one that names a role, can
-    /// wait for the next window: alone they tell the caller nothing, and cost a write to the disk.
+    /// wait for the next window: alone they tell the caller nothing, and cost a write to the disk. So
+    /// many of them do not wait.
     #[must_use]
     pub const fn has_text(&self) -> bool {
-        self.stage.pending.has_text
+        let Pending { frames, received, has_text } = &self.stage.pending;
+        *has_text || frames.len() >= MAX_WAITING_EVENTS || received.len() >= MAX_WAITING_EVENTS
     }
 
     /// Makes everything that was taken since the last release durable, and only then hands it out.
