@@ -124,6 +124,9 @@ impl LocalAuthority {
     }
 }
 
+/// How long one that is late takes.
+const LATE: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// How an authority behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -134,6 +137,8 @@ pub enum Manners {
     Gone,
     /// It stamps another hash than the one it was asked to.
     OverSomethingElse,
+    /// It stamps what it is asked to, after two seconds.
+    Late,
 }
 
 /// An authority behind HTTP on loopback, until the process ends.
@@ -242,6 +247,9 @@ fn answer(authority: &LocalAuthority, manners: u8, stream: TcpStream) -> io::Res
         // Some byte of the imprint.
         let at = query.len() / 2;
         query.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1);
+    }
+    if manners == Manners::Late as u8 {
+        std::thread::sleep(LATE);
     }
     let body = authority.answer(&query);
     let mut stream = reader.into_inner();

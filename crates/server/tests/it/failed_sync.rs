@@ -12,7 +12,8 @@ use testkit::notes;
 use testkit::people::MARISOL;
 use testkit::upstream::{Reply, Upstream};
 
-/// `fsync` and `fdatasync` that fail with EIO while a file is there, and ask the system else.
+/// `fsync` and `fdatasync` that fail with EIO while a file is there, take their time while another is, and ask
+/// the system else.
 const SHIM: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -21,7 +22,9 @@ const SHIM: &str = r#"
 #include <unistd.h>
 static int asked(const char *name, int fd) {
     const char *flag = getenv("FAIL_SYNC_WHILE");
+    const char *slow = getenv("SLOW_SYNC_WHILE");
     if (flag && access(flag, F_OK) == 0) { errno = EIO; return -1; }
+    if (slow && access(slow, F_OK) == 0) { usleep(200000); }
     return ((int (*)(int))dlsym(RTLD_NEXT, name))(fd);
 }
 int fsync(int fd) { return asked("fsync", fd); }
@@ -29,7 +32,7 @@ int fdatasync(int fd) { return asked("fdatasync", fd); }
 "#;
 
 /// The library that a program is started with. Whoever built the program has a C compiler.
-fn shim(house: &House) -> PathBuf {
+pub(crate) fn shim(house: &House) -> PathBuf {
     let (source, library) = (house.path("sync.c"), house.path("sync.so"));
     fs::write(&source, SHIM).unwrap();
     let mut compile = Command::new("cc");

@@ -2,6 +2,7 @@
 
 use crate::rules::Rules;
 use serde_json::Value;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -92,12 +93,22 @@ pub(crate) struct House {
     /// The secret of an API key for treatment; empty before there is one.
     pub(crate) key: String,
     level: &'static str,
+    key_file: Option<PathBuf>,
     numbers: AtomicUsize,
 }
 
 impl House {
     /// Right after `bulla init`.
     pub(crate) fn bare() -> Self {
+        Self::made(None)
+    }
+
+    /// The same under the key that this file leads to.
+    pub(crate) fn under(key_file: &Path) -> Self {
+        Self::made(Some(key_file.to_owned()))
+    }
+
+    fn made(key_file: Option<PathBuf>) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         fs::create_dir(scratch.path().join("tmp")).unwrap();
         let mut house = Self {
@@ -106,13 +117,20 @@ impl House {
             anchor_key: String::new(),
             key: String::new(),
             level: "info",
+            key_file,
             numbers: AtomicUsize::new(0),
         };
         let said = Done::of(
             bulla()
                 .arg("init")
                 .arg(house.data())
-                .args(["--org", "Lakeside Family Clinic (synthetic)"]),
+                .args(["--org", "Lakeside Family Clinic (synthetic)"])
+                .args(
+                    house
+                        .key_file
+                        .iter()
+                        .flat_map(|file| [OsStr::new("--key-file"), file.as_os_str()]),
+                ),
         )
         .ok();
         house.verifier_key = verifier_key(&said);
@@ -153,6 +171,9 @@ impl House {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = bulla();
         command.args(arguments).arg("--data").arg(self.data());
+        if let Some(file) = &self.key_file {
+            command.arg("--key-file").arg(file);
+        }
         command.env("BULLA_LOG", self.level).env("TMPDIR", self.path("tmp"));
         command
     }
