@@ -293,6 +293,7 @@ impl Matter {
             prompt: None,
             key_day: None,
             patient: question.patient,
+            decided: None,
         };
         let content = PromptContent::new(written);
         Box::new(Self { about, seal, conversation: question.conversation, content })

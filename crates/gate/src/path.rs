@@ -381,6 +381,7 @@ impl Chain {
             hop: hop.id.to_string(),
             by,
             id: id.map(ToString::to_string),
+            region: hop.region.as_ref().map(ToString::to_string),
         };
         // Where the organisation's own machines stand it knows itself; where it says so, it counts.
         let says_where = hop.region.is_some() || !hop.is_inside();

@@ -101,12 +101,18 @@ fn about(n: u64) -> About {
         decision: Some("tokenized".to_owned()),
         rules: vec![],
         destination: Some("local".to_owned()),
-        path: vec![Cover { hop: "local".to_owned(), by: CoverKind::Inside, id: None }],
+        path: vec![Cover {
+            hop: "local".to_owned(),
+            by: CoverKind::Inside,
+            id: None,
+            region: None,
+        }],
         considered: [].into(),
         retry_of: None,
         prompt: Some(Hash::of(&n.div_ceil(2).to_be_bytes())),
         key_day: Some(Time::from_micros(0).day()),
         patient: None,
+        decided: None,
     }
 }
 

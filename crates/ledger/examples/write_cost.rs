@@ -130,12 +130,14 @@ fn about() -> About {
             hop: "example-cloud-chat".to_owned(),
             by: CoverKind::Agreement,
             id: Some("baa-example-2026".to_owned()),
+            region: Some("us-east".to_owned()),
         }],
         considered: [].into(),
         retry_of: None,
         prompt: Some(Hash::of(b"prompt")),
         key_day: Some(time().day()),
         patient: None,
+        decided: Some(time()),
     }
 }
 

@@ -234,7 +234,7 @@ macro_rules! objects {
 objects! {
     Actor { id, kind, name }
     Change { change, object }
-    Cover { by, hop, id }
+    Cover { by, hop, id, region }
     ReplyContent { bytes, digest, findings, restored, unknown, windows }
     Surrogates { minted, read }
     Usage { completion, prompt }
@@ -535,6 +535,7 @@ impl<'a> Members<'a> {
             prompt,
             key_day,
             patient,
+            decided,
         } = about;
         self.put([
             (Field::Exchange, exchange),
@@ -556,6 +557,7 @@ impl<'a> Members<'a> {
             (Field::Prompt, prompt),
             (Field::KeyDay, key_day),
             (Field::Patient, patient),
+            (Field::Decided, decided),
         ]);
         self.put_some(Field::Rules, rules);
         self.put_some(Field::Categories, categories);
@@ -661,7 +663,12 @@ mod tests {
                 CoverKind::Evidence,
                 CoverKind::NoContent,
             ];
-            Cover { hop: self.text(), by: self.of(&kinds), id: self.maybe(self.text()) }
+            Cover {
+                hop: self.text(),
+                by: self.of(&kinds),
+                id: self.maybe(self.text()),
+                region: self.maybe(self.text()),
+            }
         }
 
         fn about(&self) -> About {
@@ -688,6 +695,7 @@ mod tests {
                 prompt: self.maybe(self.hash()),
                 key_day: self.maybe(self.time().day()),
                 patient: self.maybe(self.hash()),
+                decided: self.maybe(self.time()),
             }
         }
 

@@ -113,6 +113,7 @@ table! {
     Count = "count",
     Current = "current",
     Days = "days",
+    Decided = "decided",
     Decision = "decision",
     Deployment = "deployment",
     Destination = "destination",
@@ -203,6 +204,7 @@ impl Fields {
         Field::Prompt,
         Field::KeyDay,
         Field::Patient,
+        Field::Decided,
     ]);
 
     const fn of<const N: usize>(fields: [Field; N]) -> Self {

@@ -195,7 +195,7 @@ impl<'a> Parts<'a, '_> {
             Field::Stamped => self.stamped = Some(time(scanner)?),
             Field::Policy | Field::Patient => drop(parsed::<Hash>(scanner)?),
             Field::Filters => scanner.array(|scanner| scanner.string().map(drop))?,
-            Field::Expires => drop(time(scanner)?),
+            Field::Decided | Field::Expires => drop(time(scanner)?),
             Field::Days => drop(u32::try_from(scanner.integer()?).map_err(|_| Refused)?),
             Field::Size => self.size = scanner.integer()?,
             Field::Root => self.root = Some(parsed(scanner)?),
@@ -374,7 +374,7 @@ fn cover(scanner: &mut Scanner<'_>) -> Result<(), Refused> {
             needed += 1;
             scanner.string().map(drop)
         }
-        "id" => scanner.string().map(drop),
+        "id" | "region" => scanner.string().map(drop),
         _ => Err(Refused),
     })?;
     if needed == 2 { Ok(()) } else { Err(Refused) }

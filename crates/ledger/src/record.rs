@@ -739,6 +739,10 @@ pub struct About {
     /// The patient whom the caller says it is about: a keyed hash of the caller's own reference.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub patient: Option<Hash>,
+    /// The moment at which it was asked what may be sent and what covers the path; absent when the
+    /// exchange ended before. The record's own time is later.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub decided: Option<Time>,
 }
 
 impl About {
@@ -762,6 +766,9 @@ pub struct Cover {
     /// The agreement or evidence; absent inside the boundary.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub id: Option<String>,
+    /// Where the hop lies; absent when the configuration does not say.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub region: Option<String>,
 }
 
 /// Why a hop is covered.

@@ -83,12 +83,18 @@ pub(crate) fn about(n: u8) -> About {
         decision: Some("tokenized".to_owned()),
         rules: vec!["rule-7".to_owned()],
         destination: Some("local".to_owned()),
-        path: vec![Cover { hop: "local".to_owned(), by: CoverKind::Inside, id: None }],
+        path: vec![Cover {
+            hop: "local".to_owned(),
+            by: CoverKind::Inside,
+            id: None,
+            region: None,
+        }],
         considered: [].into(),
         retry_of: None,
         prompt: Some(Hash::of(&[n])),
         key_day: Some(time(0).day()),
         patient: Some(Hash::of(b"patient")),
+        decided: Some(time(0)),
     }
 }
 

@@ -188,6 +188,7 @@ fn about(exchange: ExchangeId) -> About {
                 hop: hop.into(),
                 by: CoverKind::Agreement,
                 id: Some("baa-example-2026".into()),
+                region: Some("us-east".into()),
             })
             .into(),
         considered: [].into(),
@@ -195,5 +196,6 @@ fn about(exchange: ExchangeId) -> About {
         prompt: None,
         key_day: None,
         patient: None,
+        decided: None,
     }
 }

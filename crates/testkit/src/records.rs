@@ -44,7 +44,12 @@ pub fn operator() -> Actor {
 }
 
 fn cover(hop: &str, by: CoverKind, id: Option<&str>) -> Cover {
-    Cover { hop: hop.to_owned(), by, id: id.map(str::to_owned) }
+    Cover {
+        hop: hop.to_owned(),
+        by,
+        id: id.map(str::to_owned),
+        region: id.map(|_| "us-east".to_owned()),
+    }
 }
 
 /// An exchange with everything that can be said of one; its path leaves the boundary.
@@ -78,6 +83,7 @@ pub fn about() -> About {
         prompt: Some(Hash::of(b"prompt")),
         key_day: Some(time(0).day()),
         patient: Some(Hash::of(b"patient")),
+        decided: Some(time(0)),
     }
 }
 
@@ -103,6 +109,7 @@ pub fn bare_about() -> About {
         prompt: None,
         key_day: None,
         patient: None,
+        decided: None,
         ..about()
     }
 }

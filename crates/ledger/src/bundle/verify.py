@@ -100,13 +100,13 @@ FIELDS = {
     "classes": lambda value: a_list(CLASS)(value) and len(set(value)) == len(value),
     "code": text, "conversation": form("cnv_[0-9a-f]{32}"), "copy": text, "count": number, "current": text,
     "days": lambda value: number(value) and value < 2**32,
-    "decision": text, "deployment": form("dep_[0-9a-f]{32}"), "destination": text, "detector": text,
+    "decided": time, "decision": text, "deployment": form("dep_[0-9a-f]{32}"), "destination": text, "detector": text,
     "exchange": form("exc_[0-9a-f]{32}"), "expires": time, "feed": text, "filters": a_list(text), "findings": COUNTS,
     "former": text, "from": number, "held": number, "hold": text, "intent": number,
     "key": form("key_[0-9a-f]{32}"), "key_day": day, "kind": text, "level": text,
     "log": LOG, "organisation": text, "outcome": text, "owner": text,
     "categories": some(text), "considered": a_map(text), "retry_of": form("exc_[0-9a-f]{32}"),
-    "path": some(one({"by": word("inside", "agreement", "evidence", "no_content"), "hop": text}, id=text)),
+    "path": some(one({"by": word("inside", "agreement", "evidence", "no_content"), "hop": text}, id=text, region=text)),
     "patient": HASH, "policy": HASH, "prev": HASH, "prompt": HASH, "purpose": text, "reason": text,
     "reply": one({"bytes": number, "digest": HASH, "restored": number, "unknown": number, "windows": number},
                  findings=COUNTS),
@@ -120,7 +120,7 @@ FIELDS = {
 
 ABOUT = "exchange actor surface api stream"
 ABOUT_MAY = ("purpose conversation route policy detector findings treatments decision rules destination path prompt"
-             " key_day patient categories considered retry_of")
+             " key_day patient categories considered retry_of decided")
 
 # For each kind: the fields that it must have besides those of every record, and those that it may have.
 KINDS = {

@@ -37,6 +37,7 @@ fn every_kind() -> Vec<Event> {
         about.prompt = None;
         about.key_day = None;
         about.patient = None;
+        about.decided = None;
         about.conversation = Some(ConversationId::from_bytes([4; 16]));
         about
     };
@@ -54,7 +55,12 @@ fn every_kind() -> Vec<Event> {
     }
     let key = ApiKeyId::from_bytes([5; 16]);
     let change = |change| Change { object: "agreement/example".to_owned(), change };
-    let hop = |by| Cover { hop: "h\u{e9}\"\n\u{1}".to_owned(), by, id: Some("a".to_owned()) };
+    let hop = |by| Cover {
+        hop: "h\u{e9}\"\n\u{1}".to_owned(),
+        by,
+        id: Some("a".to_owned()),
+        region: Some("us-east".to_owned()),
+    };
     if let Some(Event::Intent(intent)) = intents.first_mut() {
         intent.about.path =
             [CoverKind::Agreement, CoverKind::Evidence, CoverKind::NoContent].map(hop).to_vec();

@@ -108,12 +108,18 @@ fn about(n: u8) -> About {
         decision: Some("tokenized".to_owned()),
         rules: vec!["rule-7".to_owned()],
         destination: Some("local".to_owned()),
-        path: vec![Cover { hop: "local".to_owned(), by: CoverKind::Inside, id: None }],
+        path: vec![Cover {
+            hop: "local".to_owned(),
+            by: CoverKind::Inside,
+            id: None,
+            region: None,
+        }],
         considered: [].into(),
         retry_of: None,
         prompt: Some(blobs(n)[0].digest()),
         key_day: Some(day(n)),
         patient: None,
+        decided: None,
     }
 }
 

@@ -525,10 +525,9 @@ fn exchange(about: &About, mut details: Vec<Value>) -> Vec<Value> {
     details.extend(about.rules.iter().map(|rule| detail("rule", &rule)));
     details.extend(about.path.iter().map(|cover| {
         let by = super::covered_by(cover.by);
-        match &cover.id {
-            Some(id) => detail("hop", &format_args!("{}: {by}, {id}", cover.hop)),
-            None => detail("hop", &format_args!("{}: {by}", cover.hop)),
-        }
+        let words = [cover.id.as_deref(), cover.region.as_deref()].into_iter().flatten();
+        let words: String = words.flat_map(|word| [", ", word]).collect();
+        detail("hop", &format_args!("{}: {by}{words}", cover.hop))
     }));
     let digest = about.prompt.map_or_else(|| about.exchange.to_string(), |hash| hash.to_string());
     let system = if about.prompt.is_some() { "prompt" } else { "exchange" };

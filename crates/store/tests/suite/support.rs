@@ -170,6 +170,7 @@ fn about(exchange: ExchangeId) -> About {
         prompt: None,
         key_day: None,
         patient: None,
+        decided: None,
     }
 }
 
