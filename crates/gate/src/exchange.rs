@@ -6,9 +6,9 @@
 //! Every way out is [`Ended`], so one [`Exchange::commit`] records them all.
 
 use crate::content::{PromptContent, window_bytes, window_texts};
-use crate::outcome::{Code, Control, Outcome, Refusal, UpstreamFailure};
+use crate::outcome::{Control, Outcome, Refusal, UpstreamFailure};
 use crate::path::{CoveredPath, Features};
-use crate::policy::{Decision, Denial, Unchosen};
+use crate::policy::{BLOCKED, Decision, Denial, Unchosen};
 use crate::prompt::{Answer, Prompt, StreamEvent, parts_of};
 use crate::rules::{Api, Keep, Rules};
 use crate::stream::{AnswerTooLarge, Frame, Restoration, Restored, Window, frame};
@@ -414,35 +414,16 @@ impl Exchange<Scanned> {
     /// Ends the exchange because the policy permits no treatment.
     pub fn refuse(self, denial: &Denial) -> Exchange<Ended> {
         let mut matter = self.matter;
-        matter.about.decision = Some("blocked".to_owned());
-        denial.rules().clone_into(&mut matter.about.rules);
-        matter.about.categories = owned(denial.categories());
-        let outcome = denial.outcome();
-        if let Outcome::Refused(refusal) = &outcome {
-            for class in &refusal.classes {
-                matter.about.treatments.insert(class.label().to_owned(), "blocked".to_owned());
-            }
-        }
+        let outcome = denial.note(&mut matter.about);
         Self::ended(matter, outcome, None)
     }
 
-    /// Ends the exchange because there is nowhere to go.
-    pub fn turn_away(self, unchosen: &Unchosen) -> Exchange<Ended> {
-        match unchosen {
-            Unchosen::Denied(denial) => self.refuse(denial),
-            Unchosen::Unavailable(considered) => {
-                let mut matter = self.matter;
-                matter.about.considered.clone_from(considered);
-                let refusal = Refusal {
-                    reason: Some("circuit_open"),
-                    ..Refusal::fixed(
-                        Code::DestinationUnavailable,
-                        "No model server of this route is in order, so nothing was sent.",
-                    )
-                };
-                Self::blocked(matter, refusal)
-            }
-        }
+    /// Ends the exchange because there is nowhere to go, which was found at the moment `now`.
+    pub fn turn_away(self, unchosen: &Unchosen, now: Time) -> Exchange<Ended> {
+        let mut matter = self.matter;
+        matter.about.decided = Some(now);
+        let outcome = unchosen.note(&mut matter.about);
+        Self::ended(matter, outcome, None)
     }
 
     pub(crate) const fn prompt(&self) -> &Prompt {
@@ -469,14 +450,8 @@ impl Exchange<Scanned> {
         entropy: &dyn Entropy,
     ) -> Result<Exchange<Cleared>, Exchange<Ended>> {
         let Self { mut matter, stage: Scanned { prompt, findings } } = self;
-        matter.about.decision = Some(decision.label().to_owned());
-        matter.about.destination = Some(decision.destination().id().to_owned());
-        decision.rules().clone_into(&mut matter.about.rules);
-        matter.about.categories = owned(decision.categories());
-        matter.about.considered.clone_from(decision.considered());
-        for (class, treatment) in decision.treatments() {
-            matter.about.treatments.insert(class.to_owned(), treatment.as_str().to_owned());
-        }
+        matter.about.decided = Some(now);
+        decision.note(&mut matter.about);
         let call = match prompt.draft.write(decision.destination(), &prompt.parts) {
             Ok(call) => call,
             Err(refusal) => return Err(Self::blocked(matter, refusal)),
@@ -490,13 +465,7 @@ impl Exchange<Scanned> {
         let path = match rules.cover(decision.destination(), &features, now) {
             Ok(path) => path,
             Err(gap) => {
-                let refusal = Refusal {
-                    code: gap.code(),
-                    message: gap.to_string().into(),
-                    classes: Vec::new(),
-                    reason: Some(gap.reason()),
-                };
-                return Err(Self::blocked(matter, refusal));
+                return Err(Self::blocked(matter, gap.refusal()));
             }
         };
         matter.about.path = path.covers().to_vec();
@@ -527,7 +496,7 @@ impl Exchange<Scanned> {
 
     /// Whatever the policy permitted, nothing leaves.
     fn blocked(mut matter: Box<Matter>, refusal: Refusal) -> Exchange<Ended> {
-        matter.about.decision = Some("blocked".to_owned());
+        matter.about.decision = Some(BLOCKED.to_owned());
         Self::ended(matter, Outcome::Refused(refusal), None)
     }
 }
@@ -784,10 +753,6 @@ impl Pending {
         let delivered = lines(frames.iter().map(|frame| &frame.data));
         (frames, WindowContent { received, delivered })
     }
-}
-
-fn owned(labels: &[&'static str]) -> Vec<String> {
-    labels.iter().map(|label| (*label).to_owned()).collect()
 }
 
 /// Joins texts, each ended by a line feed.

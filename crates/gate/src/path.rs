@@ -6,7 +6,7 @@
 //! nothing but hashes is not.
 
 use crate::agreement::{Agreement, Feature, Lapse, Registry, Scope, never_covered};
-use crate::outcome::Code;
+use crate::outcome::{Code, Refusal};
 use crate::rules::name::{Fault, Name, Slug, Title, optional, word};
 use crate::terms::{Capability, Shortfall, Terms, suffice};
 use ledger::{Cover, CoverKind, Time};
@@ -750,6 +750,12 @@ impl Gap {
             Self::OutOfScope { .. } => "out_of_scope",
             Self::Terms { shortfall, .. } => shortfall.code().as_str(),
         }
+    }
+
+    /// How an exchange is refused with it.
+    pub(crate) fn refusal(&self) -> Refusal {
+        let (code, reason) = (self.code(), Some(self.reason()));
+        Refusal { code, message: self.to_string().into(), classes: Vec::new(), reason }
     }
 
     /// The hop; absent when there is no hosting hop.

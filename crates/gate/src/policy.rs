@@ -5,8 +5,10 @@
 //! necessary (45 CFR 164.502(b)) is what happens when nobody writes a rule.
 
 mod choice;
+mod replay;
 
-pub use choice::{Availability, Unchosen};
+pub use choice::{Availability, Unavailable, Unchosen};
+pub use replay::{Difference, Recorded, Replay, Ruled, Unreplayable, standing};
 
 use crate::outcome::{Code, Control, Outcome, Refusal};
 use crate::rules::name::{Fault, Slug, Title, word, words};
@@ -16,6 +18,7 @@ use cedar_policy::{
     EntityTypeName, EntityUid, Policy as CedarPolicy, PolicyId, PolicySet, Request,
     RestrictedExpression, Schema, ValidationMode, Validator,
 };
+use ledger::About;
 use phi::Class;
 use phi::category::Category;
 use serde::Deserialize;
@@ -96,6 +99,9 @@ impl Treatment {
 
 /// The treatments in order of fidelity: the first that is permitted is the one.
 const BY_FIDELITY: [Treatment; 3] = [Treatment::Disclose, Treatment::Tokenize, Treatment::Redact];
+
+/// The decision that nothing leaves.
+pub(crate) const BLOCKED: &str = "blocked";
 
 const DISCLOSE: &str = "disclose";
 const DISCLOSE_TOKENIZED: &str = "disclose_tokenized";
@@ -223,6 +229,18 @@ impl Decision {
         &self.considered
     }
 
+    /// Writes it into what the records of an exchange say.
+    pub(crate) fn note(&self, about: &mut About) {
+        about.decision = Some(self.label().to_owned());
+        about.destination = Some(self.destination.id().to_owned());
+        about.rules.clone_from(&self.rules);
+        about.categories = owned(&self.categories);
+        about.considered.clone_from(&self.considered);
+        for (class, treatment) in self.treatments() {
+            about.treatments.insert(class.to_owned(), treatment.as_str().to_owned());
+        }
+    }
+
     fn found(&self) -> impl Iterator<Item = (Class, Treatment)> {
         self.treatments.iter().filter_map(|(subject, treatment)| match subject {
             Subject::Nothing => None,
@@ -288,13 +306,32 @@ impl Denial {
         let code = Code::PhiBlocked;
         Outcome::Refused(Refusal { code, message: message.into(), classes, reason: None })
     }
+
+    /// Writes it into what the records of an exchange say, and says how the exchange ends.
+    pub(crate) fn note(&self, about: &mut About) -> Outcome {
+        about.decision = Some(BLOCKED.to_owned());
+        about.rules.clone_from(&self.rules);
+        about.categories = owned(&self.categories);
+        let outcome = self.outcome();
+        if let Outcome::Refused(refusal) = &outcome {
+            for class in &refusal.classes {
+                about.treatments.insert(class.label().to_owned(), BLOCKED.to_owned());
+            }
+        }
+        outcome
+    }
+}
+
+fn owned(labels: &[&'static str]) -> Vec<String> {
+    labels.iter().map(|label| (*label).to_owned()).collect()
 }
 
 impl Rules {
     /// Decides where this text may go and how each class that is present is treated.
     ///
     /// The route's first destination is asked; when it refuses a class, the others in order, each
-    /// only when the policy permits to re-route every refused class to it.
+    /// only when the policy permits to re-route every refused class to it. A text of a special
+    /// category is never re-routed from inside the boundary to outside.
     ///
     /// # Errors
     /// The denial, when no destination may have the text, when the purpose is none of the
@@ -321,6 +358,11 @@ impl Rules {
         }
         for target in others {
             let from = Some(primary.destination());
+            // No rule sends out what the law protects beyond the rest and the inside refused.
+            let leaves = self.leaves(primary.destination(), target.destination());
+            if leaves && !ask.categories.is_empty() {
+                continue;
+            }
             let leave = self.judge(&first.refused, ask, target, from).map_err(failure)?;
             if !leave.refused.is_empty() {
                 continue;
@@ -335,6 +377,12 @@ impl Rules {
             }
         }
         Err(deny(first.refused, first.forbidding, false))
+    }
+
+    /// Whether a re-route from one destination to another leaves the organisation's boundary.
+    fn leaves(&self, from: &Slug, to: &Slug) -> bool {
+        let inside = |id: &Slug| self.destination(id.as_str()).is_some_and(Destination::is_inside);
+        inside(from) && !inside(to)
     }
 
     fn settle(
@@ -364,15 +412,7 @@ impl Rules {
         target: &Target,
         from: Option<&Slug>,
     ) -> Result<Judgement, BTreeSet<Arc<str>>> {
-        let asker = Asker {
-            caller: ask.caller.into(),
-            owner: ask.owner.into(),
-            purpose: ask.purpose.unwrap_or_default().into(),
-            surface: ask.surface.into(),
-            destination: target.destination().clone(),
-            from: from.cloned(),
-            categories: ask.categories.clone(),
-        };
+        let asker = Asker::new(ask, target, from);
         let mut judged = Judgement::default();
         for (subject, ruling) in self.policy().rulings(&asker, subjects) {
             if !ruling.errors.is_empty() {
@@ -426,6 +466,20 @@ struct Asker {
     destination: Slug,
     from: Option<Slug>,
     categories: BTreeSet<Category>,
+}
+
+impl Asker {
+    fn new(ask: &Ask<'_>, target: &Target, from: Option<&Slug>) -> Self {
+        Self {
+            caller: ask.caller.into(),
+            owner: ask.owner.into(),
+            purpose: ask.purpose.unwrap_or_default().into(),
+            surface: ask.surface.into(),
+            destination: target.destination().clone(),
+            from: from.cloned(),
+            categories: ask.categories.clone(),
+        }
+    }
 }
 
 /// The answer to one question. For a re-route, any treatment means yes.

@@ -599,7 +599,7 @@ impl House {
         drop(turn);
         let decision = match decided {
             Some(Ok(decision)) => decision,
-            Some(Err(unchosen)) => return Err(scanned.turn_away(&unchosen)),
+            Some(Err(unchosen)) => return Err(scanned.turn_away(&unchosen, now)),
             None => return Err(scanned.fail(Control::Policy)),
         };
         let cleared = scanned.clear(&decision, &in_force.rules, map, now, &*self.entropy)?;

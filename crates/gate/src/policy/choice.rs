@@ -5,11 +5,14 @@
 //! treatments, class by class, so that none gets more than the first would have got. What was
 //! re-routed has no alternative, because the policy chose where it goes.
 
-use super::{Ask, Decision, Denial, Subject, Treatment, names};
+use super::{Ask, BLOCKED, Decision, Denial, Subject, Treatment, names, owned};
 use crate::exchange::{Exchange, Scanned};
+use crate::outcome::{Code, Outcome, Refusal};
 use crate::path::Features;
-use crate::rules::{Rules, Target};
-use ledger::{Entropy, Time};
+use crate::rules::{Api, Destination, Route, Rules, Target};
+use crate::terms::Capability;
+use ledger::{About, Entropy, Time};
+use phi::Class;
 use phi::category::{Categories, Category};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,13 +38,56 @@ impl std::fmt::Debug for Availability<'_> {
 pub enum Unchosen {
     /// The policy permits none.
     Denied(Denial),
-    /// The policy permits some, and none of them is in order: each, and why it was passed over.
-    Unavailable(BTreeMap<String, String>),
+    /// The policy permits some, and none of them is in order.
+    Unavailable(Unavailable),
+}
+
+/// The policy permits some destinations, and none of them is in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unavailable {
+    rules: Vec<String>,
+    categories: Vec<&'static str>,
+    considered: BTreeMap<String, String>,
+}
+
+impl Unavailable {
+    fn new(first: &Decision, considered: BTreeMap<String, String>) -> Self {
+        let (rules, categories) = (first.rules.clone(), first.categories.clone());
+        Self { rules, categories, considered }
+    }
+
+    /// Each destination, and why it was passed over, in one word.
+    #[must_use]
+    pub const fn considered(&self) -> &BTreeMap<String, String> {
+        &self.considered
+    }
+}
+
+impl Unchosen {
+    /// Writes it into what the records of an exchange say, and says how the exchange ends.
+    pub(crate) fn note(&self, about: &mut About) -> Outcome {
+        match self {
+            Self::Denied(denial) => denial.note(about),
+            Self::Unavailable(Unavailable { rules, categories, considered }) => {
+                about.decision = Some(BLOCKED.to_owned());
+                about.rules.clone_from(rules);
+                about.categories = owned(categories);
+                about.considered.clone_from(considered);
+                Outcome::Refused(Refusal {
+                    reason: Some("circuit_open"),
+                    ..Refusal::fixed(
+                        Code::DestinationUnavailable,
+                        "No model server of this route is in order, so nothing was sent.",
+                    )
+                })
+            }
+        }
+    }
 }
 
 /// Why a destination was passed over, in one word for the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PassedOver {
+pub(super) enum PassedOver {
     /// The policy does not permit this text there.
     NotPermitted,
     /// A hop of the path to it is not covered now.
@@ -55,7 +101,7 @@ enum PassedOver {
 }
 
 impl PassedOver {
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::NotPermitted => "not_permitted",
             Self::NotCovered => "not_covered",
@@ -72,9 +118,49 @@ enum Candidate<'a> {
     Alternative(&'a Target),
 }
 
+/// What a choice depends on beside the rules.
+pub(super) struct Question<'a> {
+    pub(super) classes: &'a BTreeSet<Class>,
+    /// With the categories that are present.
+    pub(super) ask: &'a Ask<'a>,
+    /// The interface of a destination that is called for the request; none where there are no words
+    /// for it.
+    pub(super) called: &'a dyn Fn(&Destination) -> Option<Called>,
+    pub(super) in_order: &'a dyn Fn(&str) -> bool,
+    pub(super) tried: &'a [String],
+    pub(super) draw: Draw<'a>,
+    pub(super) now: Time,
+}
+
+/// What is called for a request.
+pub(super) struct Called {
+    pub(super) api: Api,
+    pub(super) capabilities: BTreeSet<Capability>,
+}
+
+impl Called {
+    pub(super) fn features<'a>(&'a self, decision: &'a Decision) -> Features<'a> {
+        Features {
+            api: self.api.as_str(),
+            model: decision.model(),
+            modality: "text",
+            capabilities: &self.capabilities,
+        }
+    }
+}
+
+/// Among those that share the load, who is asked first.
+#[derive(Clone, Copy)]
+pub(super) enum Draw<'a> {
+    /// Drawn now, by their weights.
+    Random(&'a dyn Entropy),
+    /// As it was drawn: who came first has the smallest number.
+    Recorded(&'a dyn Fn(&str) -> u8),
+}
+
 impl Exchange<Scanned> {
-    /// Decides where the text goes by its classes and its special categories, among the destinations of its route that may have it and are in
-    /// order.
+    /// Decides where the text goes by its classes and its special categories, among the destinations
+    /// of its route that may have it and are in order.
     ///
     /// # Errors
     /// [`Unchosen`], with which the exchange is ended by [`Exchange::turn_away`].
@@ -86,29 +172,75 @@ impl Exchange<Scanned> {
         availability: &Availability<'_>,
         now: Time,
     ) -> Result<Decision, Unchosen> {
-        let present = self.categories(rules, categories);
+        let present = self.categories(rules, ask.route, categories);
         let ask = &Ask { categories: &present, ..*ask };
-        let first = rules.decide(&self.classes(), ask).map_err(Unchosen::Denied)?;
-        let alone = first.rerouted || ask.route.alternatives().is_empty();
+        let prompt = self.prompt();
+        let called = |destination: &Destination| {
+            let call = prompt.draft.write(destination, &prompt.parts).ok()?;
+            Some(Called { api: call.api, capabilities: call.capabilities })
+        };
+        rules.choose(&Question {
+            classes: &self.classes(),
+            ask,
+            called: &called,
+            in_order: availability.in_order,
+            tried: availability.tried,
+            draw: Draw::Random(availability.entropy),
+            now,
+        })
+    }
+
+    /// The special categories to which the text belongs, where something is decided by them.
+    fn categories(
+        &self,
+        rules: &Rules,
+        route: &Route,
+        categories: &Categories,
+    ) -> BTreeSet<Category> {
+        if !rules.asks_categories(route) {
+            return BTreeSet::new();
+        }
+        let found = categories.of(&crate::prompt::parts_of(self.prompt()));
+        found.into_iter().map(|finding| finding.category).collect()
+    }
+}
+
+impl Rules {
+    /// Whether it matters to which special categories a text of the route belongs.
+    fn asks_categories(&self, route: &Route) -> bool {
+        let (primary, others) = route.targets();
+        let leaves = |target: &Target| self.leaves(primary.destination(), target.destination());
+        self.policy().asks_categories() || others.iter().any(leaves)
+    }
+
+    /// Decides where the text goes.
+    pub(super) fn choose(&self, question: &Question<'_>) -> Result<Decision, Unchosen> {
+        let &Question { classes, ask, in_order, tried, .. } = question;
+        let first = self.decide(classes, ask).map_err(Unchosen::Denied)?;
         // A route whose first destination is not covered is not used at all: alternatives are as
-        // well covered as the first, so there is nothing to be as good as.
-        if alone || self.fits(&first, rules, now).is_err() {
-            return if (availability.in_order)(first.destination.id()) {
+        // well covered as the first, so there is nothing to be as good as. The clearance says why.
+        if self.fits(&first, question).is_err() {
+            return Ok(first);
+        }
+        if first.rerouted || ask.route.alternatives().is_empty() {
+            return if in_order(first.destination.id()) {
                 Ok(first)
             } else {
                 let why = PassedOver::CircuitOpen.as_str().to_owned();
-                Err(Unchosen::Unavailable([(first.destination.id().to_owned(), why)].into()))
+                let considered = [(first.destination.id().to_owned(), why)].into();
+                Err(Unchosen::Unavailable(Unavailable::new(&first, considered)))
             };
         }
         let mut considered = BTreeMap::new();
-        let tried = |id: &str| availability.tried.iter().filter(|tried| *tried == id).count();
-        let mut order = order(ask, availability.entropy);
+        let times = |id: &str| tried.iter().filter(|tried| *tried == id).count();
+        let mut order = order(ask, question.draw);
         // Nothing is asked again while there is one that was not asked.
-        order.sort_by_key(|candidate| tried(candidate.id(ask)));
-        let least = order.first().map_or(0, |candidate| tried(candidate.id(ask)));
-        for id in availability.tried.iter().filter(|id| tried(id) > least) {
+        order.sort_by_key(|candidate| times(candidate.id(ask)));
+        let least = order.first().map_or(0, |candidate| times(candidate.id(ask)));
+        for id in tried.iter().filter(|id| times(id) > least) {
             considered.insert(id.clone(), PassedOver::Failed.as_str().to_owned());
         }
+        let subjects = Subject::of(classes);
         for candidate in order {
             let mut pass_over = |why: PassedOver| {
                 let id = candidate.id(ask).to_owned();
@@ -116,17 +248,15 @@ impl Exchange<Scanned> {
             };
             let decision = match candidate {
                 Candidate::First => Ok(first.clone()),
-                Candidate::Alternative(target) => {
-                    rules.instead(&first, target, ask, &self.subjects())
-                }
+                Candidate::Alternative(target) => self.instead(&first, target, ask, &subjects),
             };
             let fitting = decision.and_then(|decision| {
-                self.fits(&decision, rules, now)?;
+                self.fits(&decision, question)?;
                 Ok(decision)
             });
             match fitting {
                 Err(why) => pass_over(why),
-                Ok(decision) if !(availability.in_order)(decision.destination.id()) => {
+                Ok(decision) if !in_order(decision.destination.id()) => {
                     pass_over(PassedOver::CircuitOpen);
                 }
                 Ok(mut decision) => {
@@ -136,40 +266,17 @@ impl Exchange<Scanned> {
                 }
             }
         }
-        Err(Unchosen::Unavailable(considered))
-    }
-
-    /// The special categories to which the text belongs, when the policy speaks of any.
-    fn categories(&self, rules: &Rules, categories: &Categories) -> BTreeSet<Category> {
-        if !rules.policy().asks_categories() {
-            return BTreeSet::new();
-        }
-        let found = categories.of(&crate::prompt::parts_of(self.prompt()));
-        found.into_iter().map(|finding| finding.category).collect()
-    }
-
-    fn subjects(&self) -> BTreeSet<Subject> {
-        Subject::of(&self.classes())
+        Err(Unchosen::Unavailable(Unavailable::new(&first, considered)))
     }
 
     /// Whether the destination has words for the request, and the path to it is covered now. The
     /// same is asked again when the exchange is cleared.
-    fn fits(&self, decision: &Decision, rules: &Rules, now: Time) -> Result<(), PassedOver> {
-        let prompt = self.prompt();
-        let call = prompt.draft.write(&decision.destination, &prompt.parts);
-        let call = call.map_err(|_| PassedOver::Unsupported)?;
-        let features = Features {
-            api: call.api.as_str(),
-            model: decision.model(),
-            modality: "text",
-            capabilities: &call.capabilities,
-        };
-        let covered = rules.cover(&decision.destination, &features, now);
+    fn fits(&self, decision: &Decision, question: &Question<'_>) -> Result<(), PassedOver> {
+        let called = (question.called)(&decision.destination).ok_or(PassedOver::Unsupported)?;
+        let covered = self.cover(&decision.destination, &called.features(decision), question.now);
         covered.map(drop).map_err(|_| PassedOver::NotCovered)
     }
-}
 
-impl Rules {
     /// The decision for an alternative of what was decided: the policy's own for that destination,
     /// with the stricter of both treatments for every class.
     fn instead(
@@ -216,8 +323,8 @@ impl Candidate<'_> {
     }
 }
 
-/// Those that share the load in an order that is drawn by their weights, then those that stand by.
-fn order<'a>(ask: &Ask<'a>, entropy: &dyn Entropy) -> Vec<Candidate<'a>> {
+/// Those that share the load as they were drawn, then those that stand by.
+fn order<'a>(ask: &Ask<'a>, draw: Draw<'_>) -> Vec<Candidate<'a>> {
     let mut sharing = vec![(Candidate::First, ask.route.weight())];
     let mut standing_by = Vec::new();
     for alternative in ask.route.alternatives() {
@@ -227,6 +334,19 @@ fn order<'a>(ask: &Ask<'a>, entropy: &dyn Entropy) -> Vec<Candidate<'a>> {
             None => standing_by.push(candidate),
         }
     }
+    let mut order = match draw {
+        Draw::Random(entropy) => drawn(sharing, entropy),
+        Draw::Recorded(place) => {
+            sharing.sort_by_key(|(candidate, _)| place(candidate.id(ask)));
+            sharing.into_iter().map(|(candidate, _)| candidate).collect()
+        }
+    };
+    order.extend(standing_by);
+    order
+}
+
+/// Draws one after the other, by their weights.
+fn drawn<'a>(mut sharing: Vec<(Candidate<'a>, u32)>, entropy: &dyn Entropy) -> Vec<Candidate<'a>> {
     let mut order = Vec::new();
     while !sharing.is_empty() {
         let total: u32 = sharing.iter().map(|(_, weight)| weight).sum();
@@ -238,7 +358,6 @@ fn order<'a>(ask: &Ask<'a>, entropy: &dyn Entropy) -> Vec<Candidate<'a>> {
         });
         order.push(sharing.remove(place.unwrap_or_default()).0);
     }
-    order.extend(standing_by);
     order
 }
 

@@ -87,6 +87,23 @@ pub enum Api {
 }
 
 impl Api {
+    const ALL: [Self; 8] = [
+        Self::ChatCompletions,
+        Self::Completions,
+        Self::Embeddings,
+        Self::Responses,
+        Self::Messages,
+        Self::CountTokens,
+        Self::Converse,
+        Self::GenerateContent,
+    ];
+
+    /// The interface of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|api| api.as_str() == name)
+    }
+
     /// The name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -13,6 +13,8 @@ mod properties;
 #[cfg(test)]
 mod records;
 #[cfg(test)]
+mod replays;
+#[cfg(test)]
 mod routes;
 #[cfg(test)]
 mod streams;

@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 use testkit::entropy::Seeded;
 
 /// Two more clouds: one under the same agreement, one under none.
-const CLOUDS: &str = r#"
+pub(crate) const CLOUDS: &str = r#"
 [[hop]]
 id = "west-machines"
 entity = "Example Cloud Inc. (synthetic)"
@@ -49,7 +49,7 @@ hops = ["bare-machines"]
 models = ["large"]
 "#;
 
-static CATEGORIES: LazyLock<Categories> =
+pub(crate) static CATEGORIES: LazyLock<Categories> =
     LazyLock::new(|| Categories::new(&Settings::default()).unwrap());
 
 fn file(route: &str, rows: &[(&str, &str, &str)]) -> String {
@@ -118,7 +118,7 @@ fn line(chosen: &Result<Decision, Unchosen>) -> String {
     match chosen {
         Ok(decision) => format!("{}{}", decision.destination().id(), words(decision.considered())),
         Err(Unchosen::Denied(_)) => "denied".to_owned(),
-        Err(Unchosen::Unavailable(considered)) => format!("nowhere{}", words(considered)),
+        Err(Unchosen::Unavailable(nowhere)) => format!("nowhere{}", words(nowhere.considered())),
     }
 }
 
@@ -213,11 +213,13 @@ async fn what_was_passed_over_is_recorded_and_a_turned_away_prompt_leaves_nothin
 
     let scanned = house.scan(&says("many", SSN)).unwrap();
     let unchosen = choose(&house, &scanned, &["cloud", "west"], &[]).unwrap_err();
-    house.record(scanned.turn_away(&unchosen)).await;
+    house.record(scanned.turn_away(&unchosen, house.clock.now())).await;
     let outcome = house.journal.outcomes().pop().unwrap();
     assert_eq!(outcome.code.as_deref(), Some("destination_unavailable"));
     assert_eq!((outcome.outcome.as_str(), outcome.intent), ("refused", None));
     assert_eq!(outcome.about.considered.len(), 2);
+    assert_eq!(outcome.about.rules, ["row-0"]);
+    assert_eq!(outcome.about.decided, Some(house.clock.now()));
     assert_eq!(house.journal.intents().len(), 1, "only the first left");
 }
 
@@ -264,7 +266,7 @@ fn a_route_that_cannot_be_is_refused_with_its_reason() {
 }
 
 /// Belongs to a special category, and holds no identifier.
-const SPECIAL: &str =
+pub(crate) const SPECIAL: &str =
     "Started on methadone maintenance at the opioid treatment program, heroin use disorder.";
 
 /// The cloud may have everything as it is, and of special categories nothing, by this policy.
@@ -317,6 +319,11 @@ async fn a_text_of_a_special_category_goes_inside_whatever_was_found_in_it() {
         let scanned = house.scan(&says("many", SPECIAL)).unwrap();
         let chosen = choose(&house, &scanned, &["local"], &[]);
         assert_eq!(line(&chosen), "nowhere local=circuit_open");
+        let away = house.scan(&says("many", SPECIAL)).unwrap();
+        house.record(away.turn_away(&chosen.unwrap_err(), house.clock.now())).await;
+        let outcome = house.journal.outcomes().pop().unwrap();
+        assert_eq!(outcome.about.categories, ["SUBSTANCE_USE"]);
+        assert!(outcome.about.rules.contains(&"row-1".to_owned()), "{:?}", outcome.about.rules);
 
         let decision = choose(&house, &scanned, &[], &[]).unwrap();
         let now = house.clock.now();
@@ -334,12 +341,46 @@ async fn a_text_of_a_special_category_is_blocked_where_no_rule_lets_it_elsewhere
     let house = guarded(&blocks);
     let scanned = house.scan(&says("many", SPECIAL)).unwrap();
     let unchosen = choose(&house, &scanned, &[], &[]).unwrap_err();
-    house.record(scanned.turn_away(&unchosen)).await;
+    house.record(scanned.turn_away(&unchosen, house.clock.now())).await;
     let outcome = house.journal.outcomes().pop().unwrap();
     assert_eq!(outcome.code.as_deref(), Some("phi_blocked"));
     assert_eq!(outcome.about.categories, ["SUBSTANCE_USE"]);
     assert_eq!(outcome.about.rules, ["part-2-stays-inside"]);
     assert_eq!(outcome.intent, None);
+}
+
+/// The route leads inside first; this class is refused there, and an officer lets it go to the cloud.
+fn hybrid(class: &str) -> House {
+    let to = "to = [{ destination = \"local\", model = \"local\" }, { destination = \"cloud\", model = \"large\" }]\n";
+    let rows = [
+        ("allow", "*", "[\"local\"]"),
+        ("block", class, "[\"local\"]"),
+        ("reroute", "*", "[\"cloud\"]"),
+        ("allow", "*", "[\"cloud\"]"),
+    ];
+    house(to, &rows)
+}
+
+#[test]
+fn what_the_inside_refused_leaves_only_by_an_officers_permit_and_never_of_a_special_category() {
+    // No rule speaks of categories, and none is needed for it.
+    for (class, plain) in [("NONE", "good morning".to_owned()), ("SSN", format!("SSN {SSN}"))] {
+        let house = hybrid(class);
+        let scanned = house.scan(&says("many", &plain)).unwrap();
+        let decision = choose(&house, &scanned, &[], &[]).unwrap();
+        assert_eq!((decision.destination().id(), decision.label()), ("cloud", "rerouted"));
+        let special = format!("{SPECIAL} {plain}");
+        let scanned = house.scan(&says("many", &special)).unwrap();
+        let Err(Unchosen::Denied(denial)) = choose(&house, &scanned, &[], &[]) else {
+            panic!("a text of a special category left the inside");
+        };
+        assert_eq!(denial.categories(), ["SUBSTANCE_USE"]);
+    }
+    // What stays inside stays inside.
+    let house = hybrid("NONE");
+    let scanned = house.scan(&says("many", &format!("SSN {SSN}"))).unwrap();
+    assert_eq!(line(&choose(&house, &scanned, &[], &[])), "local");
+    assert_eq!(line(&choose(&house, &scanned, &["local"], &[])), "nowhere local=circuit_open");
 }
 
 #[test]
