@@ -34,5 +34,5 @@ pub use client::{AnswerStream, Providers, Reply, Secret, Sender, Wire};
 pub use describe::Schemas;
 pub use eventstream::{exception_message, message as event_message};
 pub use reading::{Reading, StreamReader};
-pub use request::{Addressed, Asked, Request};
+pub use request::{Addressed, Asked, Request, called};
 pub use schema::Unsupported;

@@ -130,21 +130,23 @@ impl Request {
     pub(crate) const fn counts(&self) -> bool {
         self.counts
     }
+}
 
-    /// The interface of the destination that is called for this.
-    fn called(&self, destination: &Destination) -> Option<Api> {
-        if destination.has(self.api) {
-            return Some(self.api);
-        }
-        let converses = is_conversation(self.api);
-        let others = [Api::ChatCompletions, Api::Messages, Api::Converse, Api::GenerateContent];
-        others.into_iter().find(|other| converses && destination.has(*other))
+/// The interface of the destination that is called for a request in the interface `api`; none when it
+/// has none that says the same.
+#[must_use]
+pub fn called(api: Api, destination: &Destination) -> Option<Api> {
+    if destination.has(api) {
+        return Some(api);
     }
+    let converses = is_conversation(api);
+    let others = [Api::ChatCompletions, Api::Messages, Api::Converse, Api::GenerateContent];
+    others.into_iter().find(|other| converses && destination.has(*other))
 }
 
 impl Draft for Request {
     fn write(&self, destination: &Destination, parts: &[PromptPart]) -> Result<Call<'_>, Refusal> {
-        let Some(api) = self.called(destination) else {
+        let Some(api) = called(self.api, destination) else {
             return Err(untranslatable(destination, self.api.as_str()));
         };
         let flags = flags(api, destination);

@@ -1,18 +1,13 @@
 //! `bulla doctor`.
 
+use super::screen::{LEAST_COLUMNS, Screen, wrap};
 use super::{Data, Environment, Failure};
 use clap::Args;
 use serde_json::json;
 use service::{Check, Examination, Group, Mode, Network, Plan, State, examine};
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-
-/// What is written when nobody says how wide the screen is.
-const USUAL_COLUMNS: usize = 80;
-
-/// Narrower than this nothing can be read anyway.
-const LEAST_COLUMNS: usize = 40;
 
 /// A name that is longer begins its line, and what was found stands below it.
 const MOST_NAME_COLUMNS: usize = 26;
@@ -67,7 +62,7 @@ impl Doctor {
         if self.json {
             writeln!(out, "{}", document(&examination))?;
         } else {
-            Chart::new(environment).draw(&mut out, &examination)?;
+            Screen::new(environment).draw(&mut out, &examination)?;
         }
         Ok(ExitCode::from(verdict(&examination)))
     }
@@ -99,36 +94,7 @@ fn document(examination: &Examination) -> serde_json::Value {
     })
 }
 
-/// How the answer is drawn.
-struct Chart {
-    columns: usize,
-    colour: bool,
-    /// Whether the terminal knows more than ASCII.
-    signs: bool,
-}
-
-impl Chart {
-    fn new(environment: &Environment) -> Self {
-        let terminal = io::stdout().is_terminal();
-        let told = rustix::termios::tcgetwinsize(io::stdout()).map(|it| usize::from(it.ws_col));
-        let told = told.ok().filter(|columns| *columns > 0);
-        let set = || environment.get("COLUMNS").and_then(|text| text.parse().ok());
-        let language = ["LC_ALL", "LC_CTYPE", "LANG"]
-            .iter()
-            .find_map(|name| environment.get(name).filter(|text| !text.is_empty()));
-        let language = language.unwrap_or_default().to_ascii_lowercase();
-        let dumb = environment.get("TERM").is_some_and(|term| term == "dumb");
-        Self {
-            columns: told.or_else(set).unwrap_or(USUAL_COLUMNS).max(LEAST_COLUMNS),
-            colour: terminal && !dumb && environment.get("NO_COLOR").is_none(),
-            signs: language.contains("utf-8") || language.contains("utf8"),
-        }
-    }
-
-    fn paint(&self, code: &str, text: &str) -> String {
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
-    }
-
+impl Screen {
     fn sign(&self, state: State) -> String {
         let (sign, word, code) = match state {
             State::Good => ("✓", "ok", "32"),
@@ -214,23 +180,6 @@ fn summary(examination: &Examination) -> String {
     counted.collect::<Vec<_>>().join(", ")
 }
 
-/// Breaks a text between words, into lines of at most so many characters where words allow it.
-fn wrap(text: &str, columns: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let Some(line) = lines.last_mut() else { break };
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > columns {
-            lines.push(word.to_owned());
-            continue;
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,7 +228,7 @@ mod tests {
         }
     }
 
-    fn drawn(chart: &Chart) -> String {
+    fn drawn(chart: &Screen) -> String {
         let mut page = Vec::new();
         chart.draw(&mut page, &examination()).unwrap();
         String::from_utf8(page).unwrap()
@@ -287,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_page_is_as_wide_as_the_screen_and_says_a_name_once() {
-        let chart = Chart { columns: 50, colour: false, signs: true };
+        let chart = Screen { columns: 50, colour: false, signs: true };
         expect![[r"
             Lakeside Family Clinic (synthetic), hybrid mode
 
@@ -314,10 +263,10 @@ mod tests {
 
     #[test]
     fn a_plain_terminal_gets_plain_words() {
-        let chart = Chart { columns: 80, colour: false, signs: false };
+        let chart = Screen { columns: 80, colour: false, signs: false };
         let page = drawn(&chart);
         assert!(page.is_ascii() && page.contains("  NO ") && page.contains("  ok files"), "{page}");
-        let chart = Chart { columns: 80, colour: true, signs: false };
+        let chart = Screen { columns: 80, colour: true, signs: false };
         assert!(drawn(&chart).contains("\x1b[31;1mNO\x1b[0m"));
     }
 

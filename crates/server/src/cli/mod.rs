@@ -10,6 +10,7 @@ mod dispose;
 mod doctor;
 mod draw;
 mod eval;
+mod explain;
 mod init;
 mod input;
 mod key;
@@ -20,6 +21,7 @@ mod path;
 mod receipt;
 mod rotate;
 mod scan;
+mod screen;
 mod serve;
 mod window;
 mod witness;
@@ -68,6 +70,7 @@ enum Command {
     /// The audit log
     Audit(audit::Audit),
     Receipt(receipt::WriteReceipt),
+    Explain(explain::Explain),
     Dispose(dispose::Dispose),
     /// Legal holds: what they cover is not disposed of
     Hold(dispose::Hold),
@@ -237,6 +240,7 @@ impl Cli {
                 Command::Path(path) => Box::pin(path.run(environment)).await,
                 Command::Audit(audit) => Box::pin(audit.run(environment)).await,
                 Command::Receipt(receipt) => Box::pin(receipt.run(environment)).await,
+                Command::Explain(explain) => Box::pin(explain.run(environment)).await,
                 Command::Dispose(dispose) => Box::pin(dispose.run(environment)).await,
                 Command::Hold(hold) => Box::pin(hold.run(environment)).await,
                 Command::Rotate(rotate) => Box::pin(rotate.run(environment)).await,
