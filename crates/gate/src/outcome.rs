@@ -123,7 +123,9 @@ pub enum UpstreamFailure {
     AddressRefused,
     /// The credential for it could not be read.
     NoCredential,
-    /// No answer, or no next piece of it, in time.
+    /// No connection in time.
+    ConnectTimedOut,
+    /// There was a connection, and no head of an answer in time.
     TimedOut,
     /// It redirected elsewhere. Redirects are not followed.
     Redirected,
@@ -131,8 +133,10 @@ pub enum UpstreamFailure {
     Garbage,
     /// It answered with more than an answer may have.
     TooLarge,
-    /// It began to answer, and the rest did not come in time.
+    /// It began to answer, and the next piece did not come in time.
     Stalled,
+    /// It went on answering for longer than a whole answer may take.
+    TotalTimedOut,
     /// The stream broke off before its end.
     Cut,
     /// It reported an error inside the stream.
@@ -154,7 +158,9 @@ impl UpstreamFailure {
         match self {
             Self::Unreachable | Self::AddressRefused => Code::UpstreamUnreachable,
             Self::NoCredential | Self::Unauthorized => Code::UpstreamUnauthorized,
-            Self::TimedOut | Self::Stalled => Code::UpstreamTimeout,
+            Self::ConnectTimedOut | Self::TimedOut | Self::Stalled | Self::TotalTimedOut => {
+                Code::UpstreamTimeout
+            }
             Self::Redirected | Self::Garbage | Self::TooLarge | Self::Cut => Code::UpstreamInvalid,
             Self::Reported | Self::Failed => Code::UpstreamFailed,
             Self::Rejected(_) => Code::UpstreamRejected,
@@ -167,13 +173,18 @@ impl UpstreamFailure {
     #[must_use]
     pub const fn may_be_retried(self) -> bool {
         match self {
-            Self::Unreachable | Self::TimedOut | Self::RateLimited(_) | Self::Failed => true,
+            Self::Unreachable
+            | Self::ConnectTimedOut
+            | Self::TimedOut
+            | Self::RateLimited(_)
+            | Self::Failed => true,
             Self::AddressRefused
             | Self::NoCredential
             | Self::Redirected
             | Self::Garbage
             | Self::TooLarge
             | Self::Stalled
+            | Self::TotalTimedOut
             | Self::Cut
             | Self::Reported
             | Self::Unauthorized
@@ -187,8 +198,10 @@ impl UpstreamFailure {
         match self {
             Self::Unreachable
             | Self::AddressRefused
+            | Self::ConnectTimedOut
             | Self::TimedOut
             | Self::Stalled
+            | Self::TotalTimedOut
             | Self::Cut
             | Self::Failed => true,
             Self::NoCredential
@@ -209,8 +222,10 @@ impl UpstreamFailure {
             Self::Unreachable => "unreachable",
             Self::AddressRefused => "address_refused",
             Self::NoCredential => "no_credential",
+            Self::ConnectTimedOut => "connect_timed_out",
             Self::TimedOut => "timed_out",
             Self::Stalled => "stalled",
+            Self::TotalTimedOut => "total_timed_out",
             Self::Redirected => "redirected",
             Self::Garbage => "garbage",
             Self::TooLarge => "too_large",
@@ -234,8 +249,10 @@ impl UpstreamFailure {
                 "The model server's name leads to an address that this path may not use."
             }
             Self::NoCredential => "The credential for the model server could not be read.",
+            Self::ConnectTimedOut => "The model server did not accept a connection in time.",
             Self::TimedOut => "The model server did not answer in time.",
             Self::Stalled => "The model server began to answer and did not go on in time.",
+            Self::TotalTimedOut => "The model server did not finish its answer in time.",
             Self::Redirected => {
                 "The model server redirected the request; redirects are not followed."
             }

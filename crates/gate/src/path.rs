@@ -370,6 +370,14 @@ impl Chain {
         self.hops().map(|hop| self.cover_hop(hop, features, registry, now)).collect()
     }
 
+    /// Whether the hop lies inside. Self-hosted needs no agreement only where the organisation itself
+    /// runs hardware that it owns: whoever runs it for somebody else is a business associate.
+    fn owns(&self, hop: &Hop) -> bool {
+        let Boundary::Inside { owner } = &hop.boundary else { return false };
+        let ours = Some(&hop.entity);
+        self.organisation.as_ref() == ours && owner.as_ref() == ours
+    }
+
     fn cover_hop(
         &self,
         hop: &Hop,
@@ -391,11 +399,8 @@ impl Chain {
         {
             return Err(Gap::RegionNotAllowed { hop: hop.id.clone(), region: hop.region.clone() });
         }
-        if let Boundary::Inside { owner } = &hop.boundary {
-            // Self-hosted needs no agreement only where the organisation itself runs hardware that
-            // it owns: whoever runs it for somebody else is a business associate.
-            let ours = Some(&hop.entity);
-            return if self.organisation.as_ref() == ours && owner.as_ref() == ours {
+        if hop.is_inside() {
+            return if self.owns(hop) {
                 Ok(cover(CoverKind::Inside, None))
             } else {
                 Err(Gap::BoundaryUnproved { hop: hop.id.clone() })
@@ -473,6 +478,12 @@ impl Path {
     /// The hops in order, hosting first.
     pub fn hops(&self) -> impl Iterator<Item = &Hop> {
         self.chain.hops()
+    }
+
+    /// Whether every hop lies inside the organisation's boundary, as far as the file can show it. That
+    /// the address is one inside is shown at each connection.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.hops().all(|hop| self.chain.owns(hop))
     }
 
     /// Where connections go.

@@ -16,6 +16,7 @@ mod oversight;
 mod region;
 mod retention;
 mod route;
+mod timeout;
 mod traces;
 
 use crate::agreement::{Agreement, Evidence, RawAgreement, RawEvidence, Registry};
@@ -41,6 +42,7 @@ pub use outside::{TimeAuthority, Witness};
 pub use oversight::{Oversight, Reviews};
 pub use retention::{Decision, Retention};
 pub use route::{Alternative, Retry, Route, Target};
+pub use timeout::Timeouts;
 pub use traces::{CoveredCollector, Traces};
 
 use constraint::RawConstraints;

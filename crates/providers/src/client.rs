@@ -12,7 +12,7 @@ use crate::sse;
 use futures_util::{Stream, StreamExt as _};
 use gate::path::Endpoint;
 use gate::prompt::{Answer, StreamEvent};
-use gate::rules::{CoveredCollector, CoveredFeed, FeedTarget};
+use gate::rules::{CoveredCollector, CoveredFeed, FeedTarget, Timeouts};
 use gate::{Outbound, UpstreamFailure};
 use ledger::Time;
 use phi::Text;
@@ -21,12 +21,16 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, Hea
 use reqwest::{Response, StatusCode};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-/// A server that does not accept a connection in this time is down or gone.
+/// A server of anything else than a model that does not accept a connection in this time is down or
+/// gone. For model servers the file says it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Kept connections per destination. More only waits in the server's queue.
@@ -86,27 +90,73 @@ pub struct Wire {
     pub login: Login,
     /// The only certificate authority that is trusted, in PEM; the system's when absent.
     pub authority_pem: Option<Vec<u8>>,
-    /// How long the first byte of an answer may take, and then the rest of an answer that is not
-    /// streamed.
-    pub answer_timeout: Duration,
-    /// How long a stream may pause between two pieces; [`Wire::IDLE_TIMEOUT`] suits every known
-    /// server.
-    pub idle_timeout: Duration,
+    /// How long each phase may take.
+    pub patience: Patience,
 }
 
-impl Wire {
-    /// Reasoning models pause; a longer pause is a hang.
-    pub const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long each phase of asking a model server may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Until there is a connection.
+    pub connect: Duration,
+    /// Until the head of the answer is there, and then until the first piece of an answer that is not
+    /// streamed: some servers send the head before they think.
+    pub head: Duration,
+    /// Between two pieces of an answer.
+    pub idle: Duration,
+    /// For all of it, from the sending to the last byte.
+    pub total: Duration,
+}
+
+impl From<Timeouts> for Patience {
+    fn from(timeouts: Timeouts) -> Self {
+        let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
+        Self {
+            connect: seconds(timeouts.connect_seconds()),
+            head: seconds(timeouts.head_seconds()),
+            idle: seconds(timeouts.idle_seconds()),
+            total: seconds(timeouts.total_seconds()),
+        }
+    }
+}
+
+/// Says at which addresses a name is, each time that a connection is made.
+pub trait Names: fmt::Debug + Send + Sync {
+    /// The addresses of the name at this moment.
+    fn addresses<'a>(&'a self, name: &'a str) -> Answering<'a>;
+}
+
+/// Addresses, when they are there.
+pub type Answering<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + 'a>>;
+
+/// Asks the operating system.
+#[derive(Clone, Copy, Debug)]
+struct SystemNames;
+
+impl Names for SystemNames {
+    fn addresses<'a>(&'a self, name: &'a str) -> Answering<'a> {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name, 0)).await?;
+            Ok(found.map(|address| address.ip()).collect())
+        })
+    }
 }
 
 /// Sends to models.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Providers {
     clients: Mutex<BTreeMap<ClientKey, reqwest::Client>>,
+    names: Arc<dyn Names>,
+}
+
+impl Default for Providers {
+    fn default() -> Self {
+        Self::asking(Arc::new(SystemNames))
+    }
 }
 
 /// What makes two destinations share connections: nothing less than all of this.
-type ClientKey = (String, bool, Sender);
+type ClientKey = (String, bool, Duration, Sender);
 
 /// Whom a connection trusts, and as whom it speaks.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,6 +189,12 @@ impl Providers {
         Self::default()
     }
 
+    /// The same, with somebody else than the operating system to say where names are.
+    #[must_use]
+    pub fn asking(names: Arc<dyn Names>) -> Self {
+        Self { clients: Mutex::default(), names }
+    }
+
     /// Sends, once.
     ///
     /// # Errors
@@ -151,7 +207,10 @@ impl Providers {
         now: Time,
     ) -> Result<Reply, UpstreamFailure> {
         let endpoint = outbound.path().endpoint();
-        let client = self.client(endpoint, &trusting(wire.authority_pem.clone()))?;
+        let Patience { connect, head, idle, total } = wire.patience;
+        let over = Instant::now() + total;
+        let client =
+            self.client_within(endpoint, &trusting(wire.authority_pem.clone()), connect)?;
         let called = outbound.api();
         let expected = wire.login.stream_type(outbound.stream());
         let mut request = client
@@ -162,9 +221,8 @@ impl Providers {
         for (name, value) in wire.login.headers(&outbound, now).await? {
             request = request.header(name, value);
         }
-        let response = tokio::time::timeout(wire.answer_timeout, request.send())
-            .await
-            .map_err(|_| UpstreamFailure::TimedOut)?
+        let response = within(head, over, UpstreamFailure::TimedOut, request.send())
+            .await?
             .map_err(|error| failure(&error))?;
         check_status(&response)?;
         let upstream_request = request_id(&response);
@@ -177,13 +235,12 @@ impl Providers {
                 ready: VecDeque::new(),
                 received_bytes: 0,
                 ended: false,
-                idle_timeout: wire.idle_timeout,
+                idle,
+                over,
                 upstream_request,
             })))
         } else {
-            let body = tokio::time::timeout(wire.answer_timeout, read_whole(response))
-                .await
-                .map_err(|_| UpstreamFailure::Stalled)??;
+            let body = read_whole(response, head, idle, over).await?;
             reading.whole(called, &body, upstream_request).map(Reply::Whole)
         }
     }
@@ -251,13 +308,24 @@ impl Providers {
         endpoint: &Endpoint,
         sender: &Sender,
     ) -> Result<reqwest::Client, UpstreamFailure> {
+        self.client_within(endpoint, sender, CONNECT_TIMEOUT)
+    }
+
+    fn client_within(
+        &self,
+        endpoint: &Endpoint,
+        sender: &Sender,
+        connect: Duration,
+    ) -> Result<reqwest::Client, UpstreamFailure> {
         let private = endpoint.must_resolve_private();
-        let key = (endpoint.to_string(), private, sender.clone());
+        let key = (endpoint.to_string(), private, connect, sender.clone());
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        let client = build(endpoint, private, sender).map_err(|_| UpstreamFailure::Unreachable)?;
+        let resolver = Resolver { private, names: Arc::clone(&self.names) };
+        let client = build(endpoint, resolver, sender, connect);
+        let client = client.map_err(|_| UpstreamFailure::Unreachable)?;
         if clients.len() >= MAX_CLIENTS {
             clients.clear();
         }
@@ -315,11 +383,13 @@ pub(crate) async fn exchange(
 
 fn build(
     endpoint: &Endpoint,
-    private: bool,
+    resolver: Resolver,
     sender: &Sender,
+    connect: Duration,
 ) -> Result<reqwest::Client, reqwest::Error> {
     let authority_pem = sender.authority_pem.as_deref();
-    let mut builder = plain_builder(endpoint.is_secure(), private, authority_pem)?;
+    let builder = plain_builder(endpoint.is_secure(), resolver, authority_pem)?;
+    let mut builder = builder.connect_timeout(connect);
     if let Some(pem) = &sender.identity_pem {
         builder = builder.identity(reqwest::Identity::from_pem(pem)?);
     }
@@ -332,12 +402,13 @@ pub(crate) fn plain_client(
     private: bool,
     authority_pem: Option<&[u8]>,
 ) -> Result<reqwest::Client, reqwest::Error> {
-    plain_builder(secure, private, authority_pem)?.build()
+    let resolver = Resolver { private, names: Arc::new(SystemNames) };
+    plain_builder(secure, resolver, authority_pem)?.build()
 }
 
 fn plain_builder(
     secure: bool,
-    private: bool,
+    resolver: Resolver,
     authority_pem: Option<&[u8]>,
 ) -> Result<reqwest::ClientBuilder, reqwest::Error> {
     let mut builder = reqwest::Client::builder()
@@ -351,16 +422,17 @@ fn plain_builder(
         .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
         .https_only(secure)
         .tls_version_min(reqwest::tls::Version::TLS_1_2)
-        .dns_resolver(Arc::new(Resolver { private }));
+        .dns_resolver(Arc::new(resolver));
     if let Some(pem) = authority_pem {
         builder = builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(pem)?);
     }
     Ok(builder)
 }
 
-/// Resolves names, and refuses those that leave the boundary.
+/// Resolves names, and refuses those that leave the boundary. What it returns is what is connected to.
 struct Resolver {
     private: bool,
+    names: Arc<dyn Names>,
 }
 
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -369,14 +441,15 @@ struct OutsideBoundary;
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let private = self.private;
+        let (private, names) = (self.private, Arc::clone(&self.names));
         Box::pin(async move {
-            let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found = names.addresses(name.as_str()).await?;
             // Fail closed: one public address among private ones is enough to refuse.
-            if private && !found.iter().all(|address| gate::path::is_private(address.ip())) {
+            if private && !found.iter().copied().all(gate::path::is_private) {
                 return Err(OutsideBoundary.into());
             }
-            Ok(Box::new(found.into_iter()) as Addrs)
+            // The port is that of the address, whatever stands here.
+            Ok(Box::new(found.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
         })
     }
 }
@@ -390,7 +463,9 @@ fn failure(error: &reqwest::Error) -> UpstreamFailure {
         }
         cause = current.source();
     }
-    if error.is_timeout() {
+    if error.is_timeout() && error.is_connect() {
+        UpstreamFailure::ConnectTimedOut
+    } else if error.is_timeout() {
         UpstreamFailure::TimedOut
     } else if error.is_connect() {
         UpstreamFailure::Unreachable
@@ -440,11 +515,31 @@ fn request_id(response: &Response) -> Option<String> {
     plain.then(|| id.to_owned())
 }
 
-async fn read_whole(response: Response) -> Result<Zeroizing<Vec<u8>>, UpstreamFailure> {
+/// Waits for a phase: at most so long, and never beyond the end of all of it.
+async fn within<T>(
+    phase: Duration,
+    over: Instant,
+    failure: UpstreamFailure,
+    wait: impl Future<Output = T>,
+) -> Result<T, UpstreamFailure> {
+    let until = Instant::now() + phase;
+    let (until, failure) =
+        if until <= over { (until, failure) } else { (over, UpstreamFailure::TotalTimedOut) };
+    tokio::time::timeout_at(until, wait).await.map_err(|_| failure)
+}
+
+async fn read_whole(
+    response: Response,
+    head: Duration,
+    idle: Duration,
+    over: Instant,
+) -> Result<Zeroizing<Vec<u8>>, UpstreamFailure> {
     let mut pieces = response.bytes_stream();
     let mut body = Zeroizing::new(Vec::new());
-    while let Some(piece) = pieces.next().await {
+    let mut pause = head;
+    while let Some(piece) = within(pause, over, UpstreamFailure::Stalled, pieces.next()).await? {
         let piece = piece.map_err(|_| UpstreamFailure::Cut)?;
+        pause = idle;
         if body.len() + piece.len() > MAX_ANSWER_BYTES {
             return Err(UpstreamFailure::TooLarge);
         }
@@ -463,7 +558,8 @@ pub struct AnswerStream {
     ready: VecDeque<Event>,
     received_bytes: usize,
     ended: bool,
-    idle_timeout: Duration,
+    idle: Duration,
+    over: Instant,
     upstream_request: Option<String>,
 }
 
@@ -527,10 +623,8 @@ impl AnswerStream {
             if let Some(event) = self.ready.pop_front() {
                 return self.reader.read(event.name.as_deref(), event.data.expose()).map(Some);
             }
-            let piece = tokio::time::timeout(self.idle_timeout, self.pieces.next())
-                .await
-                .map_err(|_| UpstreamFailure::Stalled)?;
-            match piece {
+            let piece = self.pieces.next();
+            match within(self.idle, self.over, UpstreamFailure::Stalled, piece).await? {
                 Some(Ok(bytes)) => {
                     self.received_bytes += bytes.len();
                     if self.received_bytes > MAX_STREAM_BYTES {
@@ -567,7 +661,8 @@ mod tests {
     use super::*;
 
     async fn check(name: &str, private: bool, resolves: bool) {
-        let found = Resolver { private }.resolve(name.parse().unwrap()).await;
+        let resolver = Resolver { private, names: Arc::new(SystemNames) };
+        let found = resolver.resolve(name.parse().unwrap()).await;
         assert_eq!(found.is_ok(), resolves, "{name}");
     }
 

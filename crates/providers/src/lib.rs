@@ -30,7 +30,9 @@ mod turns;
 
 pub use address::Login;
 pub use bucket::{BucketFailure, BucketLogin, Lock, Page, Put};
-pub use client::{AnswerStream, Providers, Reply, Secret, Sender, Wire};
+pub use client::{
+    AnswerStream, Answering, Names, Patience, Providers, Reply, Secret, Sender, Wire,
+};
 pub use describe::Schemas;
 pub use eventstream::{exception_message, message as event_message};
 pub use reading::{Reading, StreamReader};

@@ -8,7 +8,6 @@ use ledger::{Actor, Change, Entry, Event, Hash, Receipt};
 use providers::{Login, Secret, Wire};
 use std::fs;
 use std::sync::Arc;
-use std::time::Duration;
 use store::{ConfigurationRow, Effect};
 
 /// A file that is larger than this holds no credential and no certificates.
@@ -162,10 +161,8 @@ impl House {
             None => None,
             Some(path) => Some(read_small(path)?.into_bytes()),
         };
-        let answer_timeout = Duration::from_secs(u64::from(destination.timeout_seconds()));
-        let idle_timeout = Wire::IDLE_TIMEOUT;
         let login = Login::new(destination, credential)?;
-        Some(Wire { login, authority_pem, answer_timeout, idle_timeout })
+        Some(Wire { login, authority_pem, patience: destination.timeouts().into() })
     }
 }
 

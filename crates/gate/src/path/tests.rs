@@ -349,3 +349,21 @@ fn regions_that_allow_nothing_or_everything_are_refused() {
         assert!(said.contains(words), "{said}");
     }
 }
+
+#[test]
+fn a_destination_lies_inside_only_when_the_organisation_owns_every_hop() {
+    let machine = "role = \"inference\"\nsees = \"content\"\nboundary = \"inside\"\nowner = \"Lakeside Family Clinic (synthetic)\"";
+    let said = "owner = \"Lakeside Family Clinic (synthetic)\"";
+    for (owner, inside) in
+        [(said, true), ("owner = \"Example Landlord LLC (synthetic)\"", false), ("", false)]
+    {
+        let rules = clinic(&[(machine, &machine.replace(said, owner))]);
+        let local = rules.destination("local").unwrap();
+        assert_eq!(local.is_inside(), inside, "{owner}");
+        let model = local.models().iter().next().unwrap().as_str();
+        let features = Features { api: "chat.completions", model, modality: "text" };
+        assert_eq!(rules.cover(local, &features, at(IN_FORCE)).is_ok(), inside, "{owner}");
+    }
+    let elsewhere = clinic(&[("organisation = \"Lakeside", "organisation = \"Seaside")]);
+    assert!(!elsewhere.destination("local").unwrap().is_inside());
+}

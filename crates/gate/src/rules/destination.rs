@@ -2,20 +2,13 @@
 
 use super::endpoint::Endpoint;
 use super::name::{Fault, Malformed, Name, Slug, Title, optional, word, words};
+use super::timeout::{RawTimeouts, Timeouts};
 use crate::path::{Hop, Path, Role};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-
-/// Seconds to wait for a model server when the file does not say: as long as the official OpenAI
-/// clients wait by default.
-const DEFAULT_TIMEOUT_SECONDS: u32 = 600;
-
-/// Longest wait in seconds that a file may ask for. A connection that is silent for an hour is
-/// dead, and it holds memory and a slot.
-const MAX_TIMEOUT_SECONDS: u32 = 3600;
 
 /// Where the credential for a destination is kept. The file holds a reference, never a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,7 +163,7 @@ pub struct Destination {
     credential: Credential,
     models: BTreeSet<Name>,
     ca_file: Option<PathBuf>,
-    timeout_seconds: u32,
+    timeouts: Timeouts,
     path: Path,
 }
 
@@ -237,10 +230,10 @@ impl Destination {
         self.ca_file.as_ref()
     }
 
-    /// Seconds to wait for its answer, from 1 to 3600.
+    /// How long each phase of asking it may take.
     #[must_use]
-    pub const fn timeout_seconds(&self) -> u32 {
-        self.timeout_seconds
+    pub const fn timeouts(&self) -> Timeouts {
+        self.timeouts
     }
 
     /// The path to it, hosting first.
@@ -249,21 +242,23 @@ impl Destination {
         &self.path
     }
 
-    /// Whether every hop claims to lie inside the organisation's boundary.
+    /// Whether every hop lies inside the organisation's boundary: run by the organisation itself, on
+    /// hardware that it owns. Whoever only claims so counts as outside.
     #[must_use]
     pub fn is_inside(&self) -> bool {
-        self.path.hops().all(Hop::is_inside)
+        self.path.is_inside()
     }
 
     pub(super) fn parse(raw: &RawDestination, path: Path) -> Result<Self, Fault> {
         let ca_file = raw.ca_file.as_ref().map(|text| {
             absolute(text).ok_or_else(|| Fault::new("ca_file", "write an absolute path"))
         });
-        let timeout_seconds = raw.timeout_seconds.unwrap_or(DEFAULT_TIMEOUT_SECONDS);
-        if !(1..=MAX_TIMEOUT_SECONDS).contains(&timeout_seconds) {
-            let problem = format!("seconds from 1 to {MAX_TIMEOUT_SECONDS}");
-            return Err(Fault::new("timeout_seconds", problem));
-        }
+        let timeouts = Timeouts::parse(RawTimeouts {
+            connect: raw.connect_timeout_seconds,
+            head: raw.timeout_seconds,
+            idle: raw.idle_timeout_seconds,
+            total: raw.total_timeout_seconds,
+        })?;
         let models: BTreeSet<Name> = words("models", &raw.models)?.into_iter().collect();
         if models.is_empty() {
             return Err(Fault::new("models", "names no model, so nothing can be asked for"));
@@ -290,7 +285,7 @@ impl Destination {
             credential: word("credential", &raw.credential)?,
             models,
             ca_file: ca_file.transpose()?,
-            timeout_seconds,
+            timeouts,
             path,
         };
         if destination.dialect == Dialect::Bedrock && destination.region().is_none() {
@@ -340,4 +335,7 @@ pub(super) struct RawDestination {
     models: Vec<String>,
     ca_file: Option<String>,
     timeout_seconds: Option<u32>,
+    connect_timeout_seconds: Option<u32>,
+    idle_timeout_seconds: Option<u32>,
+    total_timeout_seconds: Option<u32>,
 }

@@ -90,6 +90,9 @@ fn the_manual_holds_the_schema_that_is_in_force_and_names_every_key() {
         "abuse_monitoring_days",
         "human_review",
         "eligible",
+        "connect_timeout_seconds",
+        "idle_timeout_seconds",
+        "total_timeout_seconds",
     ]);
     for key in keys {
         assert!(MANUAL.contains(&format!("`{key}`")), "{key}");

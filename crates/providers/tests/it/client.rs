@@ -5,8 +5,10 @@ use crate::reading::{now, reading};
 use gate::exchange::{StreamEnd, World};
 use gate::prompt::StreamEvent;
 use gate::{Outcome, UpstreamFailure};
-use providers::{AnswerStream, Login, Providers, Reply, Secret, Wire};
+use providers::{AnswerStream, Answering, Login, Names, Patience, Providers, Reply, Secret, Wire};
 use serde_json::{Value, json};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use testkit::clock::TestClock;
 use testkit::entropy::Seeded;
@@ -28,16 +30,22 @@ fn providers() -> Providers {
 }
 
 fn wire() -> Wire {
-    Wire {
-        login: Login::compatible(None),
-        authority_pem: None,
-        answer_timeout: Duration::from_secs(20),
-        idle_timeout: Duration::from_secs(20),
-    }
+    Wire { login: Login::compatible(None), authority_pem: None, patience: PATIENT }
+}
+
+const PATIENT: Patience = Patience {
+    connect: Duration::from_secs(20),
+    head: Duration::from_secs(20),
+    idle: Duration::from_secs(20),
+    total: Duration::from_mins(1),
+};
+
+fn waiting(patience: Patience) -> Wire {
+    Wire { patience, ..wire() }
 }
 
 fn impatient() -> Wire {
-    Wire { answer_timeout: SHORT, idle_timeout: SHORT, ..wire() }
+    waiting(Patience { head: SHORT, idle: SHORT, ..PATIENT })
 }
 
 fn asks(text: &str, stream: bool) -> String {
@@ -169,8 +177,89 @@ async fn a_server_that_hangs_times_out() {
 async fn an_answer_that_trickles_times_out_as_a_whole() {
     let trickle = Scripted::echo().split(Split::Bytes(1)).pausing(Duration::from_millis(20));
     let upstream = Upstream::start(trickle).await;
-    let failure = send(&upstream.url(), false, &impatient()).await.map(|_| ()).unwrap_err();
-    assert_eq!(failure, UpstreamFailure::Stalled);
+    let hurried = waiting(Patience { total: SHORT, ..PATIENT });
+    let failure = send(&upstream.url(), false, &hurried).await.map(|_| ()).unwrap_err();
+    assert_eq!(failure, UpstreamFailure::TotalTimedOut);
+}
+
+#[tokio::test]
+async fn a_stream_that_trickles_times_out_as_a_whole() {
+    let trickle = Scripted::text(&"abcd".repeat(200)).pausing(SHORT / 10);
+    let upstream = Upstream::start(trickle).await;
+    let (said, end) =
+        streamed(&upstream, &waiting(Patience { total: SHORT * 5, idle: SHORT * 4, ..PATIENT }))
+            .await;
+    assert_eq!(end, Err(UpstreamFailure::TotalTimedOut));
+    assert!(said.starts_with("abcd"), "what came was handed on");
+}
+
+#[tokio::test]
+async fn each_phase_ends_by_its_own_limit_and_is_named() {
+    let phase = |change: fn(&mut Patience)| {
+        let mut patience = PATIENT;
+        change(&mut patience);
+        waiting(patience)
+    };
+    // The others would wait for longer than the test.
+    let head = phase(|it| it.head = SHORT);
+    check_whole(Fault::HangBeforeHeaders, head, UpstreamFailure::TimedOut).await;
+    let idle = phase(|it| it.idle = SHORT);
+    check_stream(Fault::Hang { after: 2 }, idle, ("abcd", Err(UpstreamFailure::Stalled))).await;
+    let total = phase(|it| it.total = SHORT);
+    let over = UpstreamFailure::TotalTimedOut;
+    check_whole(Fault::HangBeforeHeaders, total.clone(), over).await;
+    check_stream(Fault::Hang { after: 2 }, total, ("abcd", Err(over))).await;
+}
+
+#[tokio::test]
+async fn a_server_that_takes_a_connection_and_never_says_hello_is_not_waited_for() {
+    // It accepts, and never answers the greeting of TLS.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/v1", silent.local_addr().unwrap());
+    let impatient = waiting(Patience { connect: SHORT, ..PATIENT });
+    let failure = send(&url, false, &impatient).await.map(|_| ()).unwrap_err();
+    assert_eq!(failure, UpstreamFailure::ConnectTimedOut);
+    let total = waiting(Patience { total: SHORT, ..PATIENT });
+    let failure = send(&url, false, &total).await.map(|_| ()).unwrap_err();
+    assert_eq!(failure, UpstreamFailure::TotalTimedOut);
+}
+
+/// Says that every name is at the address that stands here at the moment.
+#[derive(Debug)]
+struct Moving(Mutex<Vec<IpAddr>>);
+
+impl Names for Moving {
+    fn addresses<'a>(&'a self, _: &'a str) -> Answering<'a> {
+        let addresses = self.0.lock().unwrap().clone();
+        Box::pin(async move { Ok(addresses) })
+    }
+}
+
+#[tokio::test]
+async fn a_name_inside_that_moves_outside_is_refused_at_the_connection() {
+    let upstream = Upstream::start(Scripted::echo()).await;
+    let inside = upstream.address().ip();
+    let moving = Arc::new(Moving(Mutex::new(vec![inside])));
+    drop(providers());
+    let providers = Providers::asking(Arc::<Moving>::clone(&moving));
+    let url = format!("http://localhost:{}/v1", upstream.address().port());
+    let ask = async |url: &str| {
+        let (outbound, _) = Gateway::new(url, Place::Inside).admitted(&asks("hi", false)).await;
+        providers.send(outbound, &wire(), &reading(), now()).await.map(drop)
+    };
+    assert_eq!(ask(&url).await, Ok(()));
+    // The same file; the name is somebody else's by now, also when it is only one of its addresses.
+    let outside = "192.0.2.1".parse().unwrap();
+    let mapped = "::ffff:192.0.2.1".parse().unwrap();
+    for addresses in [vec![outside], vec![inside, outside], vec![mapped]] {
+        *moving.0.lock().unwrap() = addresses;
+        // Another port of the same name has no connection yet.
+        let other = Upstream::start(Scripted::echo()).await;
+        let url = format!("http://localhost:{}/v1", other.address().port());
+        assert_eq!(ask(&url).await, Err(UpstreamFailure::AddressRefused));
+        assert_eq!(other.connections(), 0);
+    }
+    assert_eq!(upstream.captured().len(), 1);
 }
 
 #[tokio::test]

@@ -124,6 +124,7 @@ fn a_request_leaves_as_often_as_its_route_says_and_only_when_nothing_was_answere
     for failure in [
         UpstreamFailure::Cut,
         UpstreamFailure::Stalled,
+        UpstreamFailure::TotalTimedOut,
         UpstreamFailure::Garbage,
         UpstreamFailure::Rejected(None),
         UpstreamFailure::Unauthorized,

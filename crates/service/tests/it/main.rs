@@ -13,6 +13,7 @@ mod agreements;
 mod calendar;
 mod content_modes;
 mod copies;
+mod decisions;
 mod feeds;
 mod forgetting;
 mod keys;
