@@ -361,7 +361,12 @@ fn a_destination_lies_inside_only_when_the_organisation_owns_every_hop() {
         let local = rules.destination("local").unwrap();
         assert_eq!(local.is_inside(), inside, "{owner}");
         let model = local.models().iter().next().unwrap().as_str();
-        let features = Features { api: "chat.completions", model, modality: "text" };
+        let features = Features {
+            api: "chat.completions",
+            model,
+            modality: "text",
+            capabilities: super::PLAIN,
+        };
         assert_eq!(rules.cover(local, &features, at(IN_FORCE)).is_ok(), inside, "{owner}");
     }
     let elsewhere = clinic(&[("organisation = \"Lakeside", "organisation = \"Seaside")]);

@@ -6,7 +6,7 @@
 
 use super::destination::{Credential, absolute};
 use super::endpoint::Endpoint;
-use super::name::{Fault, Malformed, Slug, Title, word};
+use super::name::{Fault, Malformed, Name, Slug, Title, word};
 use crate::agreement::Registry;
 use crate::path::{Chain, Features, Gap, Hop, PLAIN, Role, Sees};
 use ledger::{Cover, Time};
@@ -52,6 +52,7 @@ pub struct LogCopy {
     every_seconds: u32,
     lock_years: u32,
     content: bool,
+    keeper: Arc<Hop>,
     chain: Chain,
 }
 
@@ -146,7 +147,14 @@ impl LogCopy {
     /// # Errors
     /// What is not covered: the storage, or the hosting of this server.
     pub fn cover(&self, registry: &Registry, now: Time) -> Result<CoveredCopy<'_>, Gap> {
-        Ok(CoveredCopy { copy: self, covers: self.chain.covers(&NO_REQUEST, registry, now)? })
+        let covers = self.chain.covers(&NO_REQUEST, registry, now)?;
+        // A vendor's bucket lies where requests to it are signed for, whatever its hop says. On one's
+        // own storage that word means nothing.
+        let region: Option<Name> = self.place.region().parse().ok();
+        if !self.keeper.is_inside() && !registry.constraints().regions().allow(region.as_ref()) {
+            return Err(Gap::RegionNotAllowed { hop: self.keeper.id().clone(), region });
+        }
+        Ok(CoveredCopy { copy: self, covers })
     }
 
     pub(super) fn parse(
@@ -193,6 +201,7 @@ impl LogCopy {
                 MAX_LOCK_YEARS,
             )?,
             content,
+            keeper: Arc::clone(&hop),
             chain: Chain::new(organisation, hosting, vec![hop]),
         })
     }

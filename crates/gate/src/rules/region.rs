@@ -44,3 +44,6 @@ impl Regions {
             })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,7 +80,7 @@ async fn a_bad_file_of_rules_changes_nothing_and_names_the_place() {
 fn the_examples_are_accepted() {
     let house = House::bare();
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
-    for name in ["minimal.toml", "clinic.toml"] {
+    for name in ["minimal.toml", "texas.toml", "clinic.toml"] {
         let said = house.run(&["apply", &format!("{root}/{name}")]).ok();
         assert!(said.contains("is in force.") && said.contains("Recorded at bulla/"), "{said}");
     }
