@@ -7,6 +7,7 @@ mod class;
 pub mod detect;
 mod finding;
 pub mod measure;
+pub mod profile;
 pub mod quasi;
 pub mod surrogate;
 mod text;

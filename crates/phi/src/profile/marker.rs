@@ -1,0 +1,113 @@
+//! What makes a text look like a clinical document, whether or not it can be taken apart.
+//!
+//! Coarse on purpose: what looks like a document and was not taken apart is not sent.
+
+use super::words;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+const RESOURCE_TYPE: &str = "resourceType";
+
+/// The name spaces of FHIR in XML and of CDA, and the root of a CDA document.
+const XML: [&str; 4] =
+    ["\"http://hl7.org/fhir\"", "'http://hl7.org/fhir'", "urn:hl7-org:v3", "<ClinicalDocument"];
+
+/// Whether a text holds something that begins, or goes on, like a document of a known standard.
+pub(super) fn is_in(text: &str) -> bool {
+    let text = &*unescaped(text);
+    resource_types(text).next().is_some()
+        || header(text).is_some()
+        || XML.iter().any(|marker| text.contains(marker))
+        || text.split(['\n', '\r']).any(is_segment)
+}
+
+/// The text with `\u0041` written out, because a name that is spelled so is the same name in JSON.
+fn unescaped(text: &str) -> Cow<'_, str> {
+    if !text.contains("\\u00") {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("\\u00") {
+        out.push_str(rest.get(..at).unwrap_or_default());
+        let code = rest.get(at + 4..at + 6).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match code.filter(u8::is_ascii_alphanumeric) {
+            Some(byte) => {
+                out.push(char::from(byte));
+                rest = rest.get(at + 6..).unwrap_or_default();
+            }
+            None => {
+                out.push_str("\\u00");
+                rest = rest.get(at + 4..).unwrap_or_default();
+            }
+        }
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// What follows each `"resourceType":`, in whatever quotes and however often they are escaped.
+fn resource_types(text: &str) -> impl Iterator<Item = &str> {
+    let quotes = |c: char| matches!(c, '\\' | '"' | '\'' | '`') || c.is_whitespace();
+    text.match_indices(RESOURCE_TYPE).filter_map(move |(at, name)| {
+        let after = text.get(at + name.len()..)?.trim_start_matches(quotes);
+        let value = after.strip_prefix([':', '='])?.trim_start_matches(quotes);
+        Some(value.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default())
+    })
+}
+
+/// Where the header of an HL7 v2 message stands: `MSH` with its separators.
+fn header(text: &str) -> Option<usize> {
+    text.match_indices("MSH").map(|(at, _)| at).find(|at| {
+        let after = text.as_bytes().get(at + 3..at + 7).unwrap_or_default();
+        after.len() == 4 && after.iter().all(u8::is_ascii_punctuation)
+    })
+}
+
+fn is_segment(line: &str) -> bool {
+    let line = line.trim_start_matches(['\u{b}', ' ', '\t']);
+    line.as_bytes().get(3) == Some(&b'|')
+        && line.get(..3).is_some_and(|name| words::segment(name).is_some())
+}
+
+/// How much of a chart a prompt holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chart {
+    resources: u64,
+    types: BTreeSet<&'static str>,
+}
+
+impl Chart {
+    /// Counts what a text holds: the resources of FHIR, the entries of CDA and the segments of HL7 v2.
+    ///
+    /// It counts by marks, not by parsing, so that a document which was cut off or quoted counts like
+    /// any other.
+    pub fn count(&mut self, text: &str) {
+        let text = &*unescaped(text);
+        for name in resource_types(text) {
+            self.resource(name);
+        }
+        self.resources += text.split(['\n', '\r']).filter(|line| is_segment(line)).count() as u64;
+        if XML.iter().any(|marker| text.contains(marker)) {
+            self.resources += text.matches("<entry").count().max(1) as u64;
+        }
+    }
+
+    /// Counts one resource.
+    pub fn resource(&mut self, name: &str) {
+        self.resources += 1;
+        self.types.insert(words::resource(name).unwrap_or(words::OTHER));
+    }
+
+    /// Resources, entries and segments.
+    #[must_use]
+    pub const fn resources(&self) -> u64 {
+        self.resources
+    }
+
+    /// Distinct types of FHIR resources; those that FHIR does not have count as one.
+    #[must_use]
+    pub fn types(&self) -> u64 {
+        self.types.len() as u64
+    }
+}
