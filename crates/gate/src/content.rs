@@ -20,23 +20,30 @@ pub(crate) struct PromptContent {
     left: Option<Text>,
     findings: String,
     surrogates: Vec<(String, Text)>,
+    justification: Option<Text>,
 }
 
 impl PromptContent {
-    pub(crate) const fn new(written: Text) -> Self {
-        Self { written, left: None, findings: String::new(), surrogates: Vec::new() }
+    pub(crate) const fn new(written: Text, justification: Option<Text>) -> Self {
+        Self { written, left: None, findings: String::new(), surrogates: Vec::new(), justification }
+    }
+
+    /// Why all of a chart is needed, in the caller's words.
+    pub(crate) const fn justification(&self) -> Option<&Text> {
+        self.justification.as_ref()
     }
 
     /// Notes the places of findings: the part, the class, the bytes, the confidence, the recogniser.
     pub(crate) fn note_findings(&mut self, parts: &[PromptPart], findings: &[Vec<Finding>]) {
-        for (number, (part, findings)) in parts.iter().zip(findings).enumerate() {
+        let places = parts.iter().map(|part| part.place).chain(["justification"]);
+        for (number, (place, findings)) in places.zip(findings).enumerate() {
             for finding in findings {
                 let comma = if self.findings.is_empty() { "" } else { "," };
                 // Fixed words and numbers only; writing to a String cannot fail.
                 if write!(
                     self.findings,
                     r#"{comma}{{"part":{number},"place":"{}","start":{},"end":{},"class":"{}","confidence":{},"recogniser":"{}"}}"#,
-                    part.place,
+                    place,
                     finding.start,
                     finding.end,
                     finding.class,
@@ -71,6 +78,9 @@ impl PromptContent {
         if let Some(left) = &self.left {
             texts.push(("left", left.expose().as_bytes()));
         }
+        if let Some(justification) = &self.justification {
+            texts.push(("justification", justification.expose().as_bytes()));
+        }
         texts
     }
 
@@ -81,6 +91,10 @@ impl PromptContent {
         if let Some(left) = &self.left {
             out.extend_from_slice(br#","left":"#);
             write_string(&mut out, left.expose());
+        }
+        if let Some(justification) = &self.justification {
+            out.extend_from_slice(br#","justification":"#);
+            write_string(&mut out, justification.expose());
         }
         out.extend_from_slice(br#","findings":["#);
         out.extend_from_slice(self.findings.as_bytes());

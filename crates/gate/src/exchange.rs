@@ -6,6 +6,7 @@
 //! Every way out is [`Ended`], so one [`Exchange::commit`] records them all.
 
 use crate::content::{PromptContent, window_bytes, window_texts};
+use crate::necessity::Necessity;
 use crate::outcome::{Control, Outcome, Refusal, UpstreamFailure};
 use crate::path::{CoveredPath, Features};
 use crate::policy::{BLOCKED, Decision, Denial, Unchosen};
@@ -85,6 +86,10 @@ pub struct Question {
     pub patient: Option<Hash>,
     /// The exchange that this one repeats, because the model server did not answer it.
     pub retry_of: Option<ExchangeId>,
+    /// The exchange in which a model inside reduced the text of this one.
+    pub reduced_by: Option<ExchangeId>,
+    /// Why all of a chart is needed, in the caller's words.
+    pub justification: Option<Text>,
     /// SHA-256 of the configuration in force, when there is one.
     pub policy: Option<Hash>,
 }
@@ -112,6 +117,7 @@ struct Matter {
 pub struct Scanned {
     prompt: Prompt,
     findings: Vec<Vec<Finding>>,
+    necessity: Necessity,
 }
 
 /// 2. Treated as the policy says, for a path that is covered.
@@ -294,8 +300,12 @@ impl Matter {
             key_day: None,
             patient: question.patient,
             decided: None,
+            minimum: BTreeMap::new(),
+            removed: BTreeMap::new(),
+            alert: None,
+            reduced_by: question.reduced_by,
         };
-        let content = PromptContent::new(written);
+        let content = PromptContent::new(written, question.justification);
         Box::new(Self { about, seal, conversation: question.conversation, content })
     }
 
@@ -370,21 +380,26 @@ impl Exchange<Ended> {
 }
 
 impl Exchange<Scanned> {
-    /// Opens an exchange by scanning every part of the prompt.
+    /// Opens an exchange by scanning every part of the prompt, and takes away what its purpose does not
+    /// need.
     ///
     /// # Errors
-    /// The exchange, ended, if the detector cannot vouch for the whole text.
+    /// The exchange, ended, if the detector cannot vouch for the whole text, or if more is asked than
+    /// is necessary.
     pub fn open(
         caller: Caller,
         question: Question,
         seal: Seal,
         prompt: Prompt,
         detector: &Detector,
+        rules: &Rules,
     ) -> Result<Self, Exchange<Ended>> {
         let mut matter = Matter::new(caller, question, Some(seal), prompt.written.clone());
         matter.about.detector = Some(Detector::NAME.to_owned());
-        let parts = parts_of(&prompt);
-        let findings = match detector.scan(&parts) {
+        let justification = matter.content.justification().cloned();
+        let mut parts = parts_of(&prompt);
+        parts.extend(justification.iter().map(|it| phi::Part { text: it.expose(), label: None }));
+        let mut findings = match detector.scan(&parts) {
             Ok(findings) if findings.len() == parts.len() => findings,
             // Fail closed: a part without a verdict is a part that was not scanned.
             Ok(_) | Err(Unscannable::SelfTest) => {
@@ -402,13 +417,19 @@ impl Exchange<Scanned> {
             *matter.about.findings.entry(finding.class.label().to_owned()).or_default() += 1;
         }
         matter.content.note_findings(&prompt.parts, &findings);
-        Ok(Self::to(matter, Scanned { prompt, findings }))
+        // What justifies a prompt is kept with it, and leaves with none.
+        findings.truncate(prompt.parts.len());
+        let (about, justified) = (&mut matter.about, justification.as_ref());
+        match Necessity::weigh(about, rules.minimum(), &prompt, &findings, justified) {
+            Ok(necessity) => Ok(Self::to(matter, Scanned { prompt, findings, necessity })),
+            Err(refusal) => Err(Self::blocked(matter, refusal)),
+        }
     }
 
-    /// The classes that were found, for the policy to decide on.
+    /// The classes that were found and are still there, for the policy to decide on.
     #[must_use]
     pub fn classes(&self) -> BTreeSet<Class> {
-        self.stage.findings.iter().flatten().map(|finding| finding.class).collect()
+        self.stage.necessity.remainder().left().clone()
     }
 
     /// Ends the exchange because the policy permits no treatment.
@@ -449,8 +470,9 @@ impl Exchange<Scanned> {
         now: Time,
         entropy: &dyn Entropy,
     ) -> Result<Exchange<Cleared>, Exchange<Ended>> {
-        let Self { mut matter, stage: Scanned { prompt, findings } } = self;
+        let Self { mut matter, stage: Scanned { prompt, findings, necessity } } = self;
         matter.about.decided = Some(now);
+        let decision = &necessity.remainder().lessen(decision);
         decision.note(&mut matter.about);
         let call = match prompt.draft.write(decision.destination(), &prompt.parts) {
             Ok(call) => call,
@@ -470,12 +492,13 @@ impl Exchange<Scanned> {
         };
         matter.about.path = path.covers().to_vec();
 
-        let treated = match treat(&prompt.parts, &findings, decision, &mut map, entropy) {
-            Ok(treated) => treated,
-            Err(control) => {
-                return Err(Self::ended(matter, Outcome::FailedClosed(control), None));
-            }
-        };
+        let treated =
+            match treat(&prompt.parts, &findings, necessity.cuts(), decision, &mut map, entropy) {
+                Ok(treated) => treated,
+                Err(control) => {
+                    return Err(Self::ended(matter, Outcome::FailedClosed(control), None));
+                }
+            };
         let unchanged = call.as_written
             && treated.iter().all(|part| !part.1)
             && matter.about.route.as_deref() == Some(decision.model());

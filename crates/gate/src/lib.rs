@@ -127,6 +127,7 @@
 pub mod agreement;
 mod content;
 pub mod exchange;
+mod necessity;
 mod outcome;
 pub mod path;
 pub mod policy;

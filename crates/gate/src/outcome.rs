@@ -306,6 +306,8 @@ codes! {
     DestinationUnavailable = "destination_unavailable";
     /// The detector cannot run.
     DetectorUnavailable = "detector_unavailable";
+    /// A whole chart, without a justification.
+    EntireRecord = "entire_record";
     /// The API keys cannot be read, so nobody is let in.
     IdentityUnavailable = "identity_unavailable";
     /// The request is not in the dialect.
@@ -314,6 +316,8 @@ codes! {
     InvalidApiKey = "invalid_api_key";
     /// The key service is away or refuses, so nothing can be sealed or read.
     KeysUnavailable = "keys_unavailable";
+    /// The request cannot be reduced to what its purpose needs.
+    MinimumNecessary = "minimum_necessary";
     /// No route of that name.
     ModelNotFound = "model_not_found";
     /// There is no room for one more request.

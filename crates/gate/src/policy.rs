@@ -164,6 +164,8 @@ pub struct Decision {
     rules: Vec<String>,
     categories: Vec<&'static str>,
     considered: BTreeMap<String, String>,
+    /// Whether something is taken away before the treatment.
+    reduced: bool,
 }
 
 impl Decision {
@@ -180,13 +182,14 @@ impl Decision {
     }
 
     /// The decision in one word: `rerouted`, else the strongest treatment of a class that is
-    /// present (`redacted`, `tokenized`), else `allowed`.
+    /// present (`redacted`, `tokenized`), else `allowed`. What was taken away counts as redacted.
     #[must_use]
     pub fn label(&self) -> &'static str {
         if self.rerouted {
             return "rerouted";
         }
         match self.found().map(|(_, treatment)| treatment).max() {
+            _ if self.reduced => "redacted",
             Some(Treatment::Redact) => "redacted",
             Some(Treatment::Tokenize) => "tokenized",
             Some(Treatment::Disclose) | None => "allowed",
@@ -400,6 +403,7 @@ impl Rules {
             rules: names(&judged.permitting),
             categories: labels(ask.categories),
             considered: BTreeMap::new(),
+            reduced: false,
         })
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod destination;
 pub(crate) mod endpoint;
 mod feed;
 mod limit;
+mod minimum;
 pub(crate) mod name;
 mod outside;
 mod oversight;
@@ -37,6 +38,7 @@ pub use copy::{CoveredCopy, LogCopy, MAX_COPIES, Place};
 pub use destination::{Api, Credential, Destination, Dialect};
 pub use feed::{CoveredFeed, Feed, FeedTarget, LineFormat, MAX_FEEDS};
 pub use limit::{Amount, Currency, Limit, Limits, MAX_LIMITS, Measure, Per, Price};
+pub use minimum::{Exemption, Flow, Minimum, OnPhi, Profile, WhenUnread};
 pub use name::{Day, Malformed, Name, Slug, Title};
 pub use outside::{TimeAuthority, Witness};
 pub use oversight::{Oversight, Reviews};
@@ -51,6 +53,7 @@ use copy::RawCopy;
 use destination::RawDestination;
 use feed::RawFeed;
 use limit::{RawLimit, RawPrice};
+use minimum::{RawChart, RawFlow, RawMinimum, RawProfile};
 use outside::{RawAnchoring, RawAuthority, RawWitness};
 use oversight::{RawLog, RawReview};
 use retention::RawRetention;
@@ -146,6 +149,7 @@ pub struct Rules {
     copies: BTreeMap<Slug, LogCopy>,
     limits: Limits,
     traces: Option<Traces>,
+    minimum: Minimum,
     /// Every object as written, for [`Rules::diff`].
     objects: BTreeMap<String, toml::Value>,
 }
@@ -189,6 +193,7 @@ impl Rules {
         let limits =
             Limits::parse(raw.currency.as_ref(), &raw.limit, &raw.price, &routes, &destinations)?;
         let policy = policy(&raw, &destinations, &purposes)?;
+        let minimum = Minimum::parse(&raw.minimum(), &purposes, &routes)?;
         Ok(Self {
             sha256: Hash::of(text.as_bytes()),
             organisation,
@@ -207,6 +212,7 @@ impl Rules {
             copies,
             limits,
             traces,
+            minimum,
             objects: objects(table),
         })
     }
@@ -332,6 +338,12 @@ impl Rules {
     #[must_use]
     pub const fn traces(&self) -> Option<&Traces> {
         self.traces.as_ref()
+    }
+
+    /// How the organisation keeps to the minimum necessary.
+    #[must_use]
+    pub const fn minimum(&self) -> &Minimum {
+        &self.minimum
     }
 
     pub(crate) const fn policy(&self) -> &Policy {
@@ -630,7 +642,7 @@ fn routes(
     raws: &[RawRoute],
     destinations: &BTreeMap<Slug, Arc<Destination>>,
 ) -> Result<BTreeMap<Name, Route>, RulesError> {
-    each(
+    let routes = each(
         "route",
         raws,
         |raw| &raw.model,
@@ -638,7 +650,10 @@ fn routes(
             let route = Route::parse(raw, destinations)?;
             Ok((route.model().clone(), route))
         },
-    )
+    )?;
+    route::check_reductions(&routes, destinations)
+        .map_err(|(model, fault)| RulesError::object(format!("route \"{model}\""), fault))?;
+    Ok(routes)
 }
 
 fn policy(
@@ -731,6 +746,22 @@ struct RawRules {
     #[serde(default)]
     price: Vec<RawPrice>,
     traces: Option<RawTraces>,
+    #[serde(default)]
+    profile: Vec<RawProfile>,
+    chart: Option<RawChart>,
+    #[serde(default)]
+    no_phi: Vec<RawFlow>,
+}
+
+impl RawRules {
+    fn minimum(&self) -> RawMinimum<'_> {
+        RawMinimum {
+            profiles: &self.profile,
+            exempt: self.purpose.iter().map(|raw| (&*raw.id, raw.exempt)).collect(),
+            chart: self.chart.as_ref(),
+            flows: &self.no_phi,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -744,6 +775,7 @@ struct RawHosting {
 struct RawPurpose {
     id: String,
     title: String,
+    exempt: Option<Exemption>,
 }
 
 #[cfg(test)]

@@ -297,6 +297,21 @@ pub(crate) trait Fill {
     }
 }
 
+/// Fills holes with what is said.
+struct AsSaid<'t, 'f> {
+    model: &'t str,
+    text: &'f dyn Fn(PartId) -> &'t str,
+}
+
+impl Fill for AsSaid<'_, '_> {
+    fn model(&self) -> &str {
+        self.model
+    }
+    fn part(&self, part: PartId) -> (&str, bool) {
+        ((self.text)(part), false)
+    }
+}
+
 impl Shape {
     /// The member `name` of an object, if the name is a word of the dialect.
     #[must_use]
@@ -341,6 +356,15 @@ impl Shape {
     #[must_use]
     pub const fn part(&self) -> Option<PartId> {
         if let Self::Part(part) = self { Some(*part) } else { None }
+    }
+
+    /// Writes a request with these texts in its holes, to be read again as a caller's. What is sent
+    /// is written by the gate alone.
+    #[must_use]
+    pub fn document<'t>(&self, model: &'t str, text: &dyn Fn(PartId) -> &'t str) -> Text {
+        let document = self.write(&AsSaid { model, text });
+        // Everything in it was a `str` or ASCII.
+        Text::new(String::from_utf8_lossy(&document).into_owned())
     }
 
     /// Writes the document with its holes filled.

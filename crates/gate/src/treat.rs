@@ -39,6 +39,7 @@ impl Fill for Treated<'_> {
 pub(crate) fn treat(
     parts: &[PromptPart],
     findings: &[Vec<Finding>],
+    cuts: &[Vec<Range<usize>>],
     decision: &Decision,
     map: &mut SurrogateMap,
     entropy: &dyn Entropy,
@@ -60,9 +61,13 @@ pub(crate) fn treat(
     };
     parts
         .iter()
+        .enumerate()
         .zip(findings)
         .zip(&fakes)
-        .map(|((part, findings), fakes)| treatment.part(part.text.expose(), findings, fakes))
+        .map(|(((number, part), findings), fakes)| {
+            let cuts = cuts.get(number).map_or(&[][..], Vec::as_slice);
+            treatment.part(part.text.expose(), findings, fakes, cuts)
+        })
         .collect()
 }
 
@@ -81,6 +86,33 @@ struct Stretch {
     class: Option<Class>,
 }
 
+/// What becomes of a piece of text that does not stay as it is.
+enum Fate {
+    Cut,
+    Replaced(Option<Class>),
+}
+
+/// Cuts the places out of the stretches: of what lies in both, nothing is left to be treated.
+fn outside(stretches: Vec<Stretch>, cuts: &[Range<usize>]) -> Vec<Stretch> {
+    if cuts.is_empty() {
+        return stretches;
+    }
+    let mut left = Vec::with_capacity(stretches.len());
+    for Stretch { mut start, end, class } in stretches {
+        let first = cuts.partition_point(|cut| cut.end <= start);
+        for cut in cuts.iter().skip(first).take_while(|cut| cut.start < end) {
+            if start < cut.start {
+                left.push(Stretch { start, end: cut.start, class });
+            }
+            start = cut.end;
+        }
+        if start < end {
+            left.push(Stretch { start, end, class });
+        }
+    }
+    left
+}
+
 struct Treating<'a> {
     decision: &'a Decision,
     taken: BTreeSet<String>,
@@ -95,16 +127,25 @@ impl Treating<'_> {
         text: &str,
         findings: &[Finding],
         fakes: &[Range<usize>],
+        cuts: &[Range<usize>],
     ) -> Result<TreatedPart, Control> {
         let mut out = String::with_capacity(text.len() + 32);
         let mut done = 0;
-        for Stretch { start, end, class } in self.stretches(findings, fakes) {
+        let treated = outside(self.stretches(findings, fakes), cuts);
+        let treated = treated.into_iter().map(|it| (it.start, it.end, Fate::Replaced(it.class)));
+        let cut = cuts.iter().map(|cut| (cut.start, cut.end, Fate::Cut));
+        let mut all: Vec<(usize, usize, Fate)> = treated.chain(cut).collect();
+        all.sort_by_key(|(start, end, _)| (*start, *end));
+        for (start, end, fate) in all {
             // Fail closed: what cannot be cut out cannot be treated.
             let (Some(before), Some(value)) = (text.get(done..start), text.get(start..end)) else {
                 return Err(Control::Detector);
             };
             out.push_str(before);
-            self.replace(&mut out, class, value)?;
+            match fate {
+                Fate::Cut => {}
+                Fate::Replaced(class) => self.replace(&mut out, class, value)?,
+            }
             done = end;
         }
         out.push_str(text.get(done..).unwrap_or_default());
@@ -201,11 +242,22 @@ mod tests {
 
     /// Treats `text`; surrogates are written `<CLASS>`.
     fn check(text: &str, findings: &[(Class, Range<usize>)], expected: &str) {
+        check_cut(text, findings, &[], expected);
+    }
+
+    /// The same with places cut out.
+    fn check_cut(
+        text: &str,
+        findings: &[(Class, Range<usize>)],
+        cuts: &[Range<usize>],
+        expected: &str,
+    ) {
         let parts = [PromptPart { place: "here", label: None, text: text.into(), signed: false }];
         let findings = findings.iter().map(|(class, range)| finding(*class, range.clone()));
         let mut map = SurrogateMap::new();
         let entropy = Seeded::new(1);
-        let treated = treat(&parts, &[findings.collect()], &decision(), &mut map, &entropy);
+        let treated =
+            treat(&parts, &[findings.collect()], &[cuts.to_vec()], &decision(), &mut map, &entropy);
         let shown = match treated {
             Ok(treated) => {
                 let (text, changed) = &treated[0];
@@ -251,6 +303,18 @@ mod tests {
         check(text, &[(Class::Email, 0..4), (Class::Ssn, 14..19)], "[SSN_1]");
         check(text, &[(Class::Ssn, 0..4), (Class::Email, 14..19)], "[SSN_1]");
         check(text, &[(Class::Ssn, 0..19)], "[SSN_1]");
+    }
+
+    #[test]
+    fn what_is_cut_leaves_nothing_behind_and_nothing_is_put_there() {
+        check_cut("ab cd", &[], &[0..3], "cd");
+        check_cut("ab cd", &[], &[0..1, 2..5], "b");
+        check_cut("ab cd", &[(Class::Email, 0..2), (Class::Ssn, 3..5)], &[2..5], "<EMAIL>");
+        check_cut("abcdef", &[(Class::Email, 1..5)], &[2..4], "a<EMAIL><EMAIL>f");
+        check_cut("abcdef", &[(Class::Email, 1..3), (Class::Ssn, 2..6)], &[0..4], "[SSN_1]");
+        check_cut("abcdef", &[(Class::Ssn, 0..2)], &[1..4], "[SSN_1]ef");
+        check_cut("a [NAME_7K3QF9ZD] b", &[], &[0..19], "");
+        check_cut("é", &[], &[1..2], "Detector");
     }
 
     #[test]

@@ -113,6 +113,10 @@ fn about(n: u64) -> About {
         key_day: Some(Time::from_micros(0).day()),
         patient: None,
         decided: None,
+        minimum: [].into(),
+        removed: [].into(),
+        alert: None,
+        reduced_by: None,
     }
 }
 

@@ -138,6 +138,10 @@ fn about() -> About {
         key_day: Some(time().day()),
         patient: None,
         decided: Some(time()),
+        minimum: [].into(),
+        removed: [].into(),
+        alert: None,
+        reduced_by: None,
     }
 }
 

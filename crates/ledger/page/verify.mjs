@@ -42,7 +42,7 @@ const LOG = form(/^bulla\/dep_[0-9a-f]{32}\/ten_[0-9a-f]{32}$/);
 
 const FIELDS = {
   actor: one({ id: text, kind: word('api_key', 'operator', 'system'), name: text }),
-  agreement: text, api: text, authority: text, before: day,
+  agreement: text, alert: text, api: text, authority: text, before: day,
   changes: list(one({ change: word('added', 'changed', 'removed'), object: text })),
   classes: (value) => list(word('prompts', 'answers', 'surrogates'))(value) && new Set(value).size === value.length,
   code: text, conversation: form(/^cnv_[0-9a-f]{32}$/), copy: text, count: number, current: text,
@@ -51,9 +51,10 @@ const FIELDS = {
   exchange: form(/^exc_[0-9a-f]{32}$/), expires: time, feed: text, filters: list(text), findings: map(number), former: text,
   from: number, held: number, hold: text, intent: number,
   key: form(/^key_[0-9a-f]{32}$/), key_day: day, kind: text, level: text, log: LOG,
-  organisation: text, outcome: text, owner: text,
+  minimum: map(text), organisation: text, outcome: text, owner: text,
   categories: some(text), considered: map(text), retry_of: form(/^exc_[0-9a-f]{32}$/),
   path: some(one({ by: word('inside', 'agreement', 'evidence', 'no_content'), hop: text }, { id: text, region: text })),
+  reduced_by: form(/^exc_[0-9a-f]{32}$/), removed: map(number),
   patient: HASH, policy: HASH, prev: HASH, prompt: HASH, purpose: text, reason: text,
   reply: one({ bytes: number, digest: HASH, restored: number, unknown: number, windows: number },
     { findings: map(number) }),
@@ -67,7 +68,7 @@ const FIELDS = {
 const FRAME = 'v log seq prev time kind';
 const ABOUT = 'exchange actor surface api stream';
 const ABOUT_MAY = 'purpose conversation route policy detector findings treatments decision rules destination path '
-  + 'prompt key_day patient categories considered retry_of decided';
+  + 'prompt key_day patient categories considered retry_of decided minimum removed alert reduced_by';
 
 // For each kind: the fields that it must have besides those of every record, and those that it may have.
 const KINDS = {

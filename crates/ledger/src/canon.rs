@@ -536,6 +536,10 @@ impl<'a> Members<'a> {
             key_day,
             patient,
             decided,
+            minimum,
+            removed,
+            alert,
+            reduced_by,
         } = about;
         self.put([
             (Field::Exchange, exchange),
@@ -558,6 +562,10 @@ impl<'a> Members<'a> {
             (Field::KeyDay, key_day),
             (Field::Patient, patient),
             (Field::Decided, decided),
+            (Field::Minimum, minimum),
+            (Field::Removed, removed),
+            (Field::Alert, alert),
+            (Field::ReducedBy, reduced_by),
         ]);
         self.put_some(Field::Rules, rules);
         self.put_some(Field::Categories, categories);
@@ -696,6 +704,10 @@ mod tests {
                 key_day: self.maybe(self.time().day()),
                 patient: self.maybe(self.hash()),
                 decided: self.maybe(self.time()),
+                minimum: self.many(|| (self.text(), self.text())).into_iter().collect(),
+                removed: self.counts(),
+                alert: self.maybe(self.text()),
+                reduced_by: self.maybe(ExchangeId::from_bytes(self.bytes())),
             }
         }
 

@@ -100,6 +100,7 @@ table! {
     Field:
     Actor = "actor",
     Agreement = "agreement",
+    Alert = "alert",
     Api = "api",
     Authority = "authority",
     Before = "before",
@@ -133,6 +134,7 @@ table! {
     Kind = "kind",
     Level = "level",
     Log = "log",
+    Minimum = "minimum",
     Organisation = "organisation",
     Outcome = "outcome",
     Owner = "owner",
@@ -143,6 +145,8 @@ table! {
     Prompt = "prompt",
     Purpose = "purpose",
     Reason = "reason",
+    ReducedBy = "reduced_by",
+    Removed = "removed",
     Reply = "reply",
     RetryOf = "retry_of",
     Reviewer = "reviewer",
@@ -205,6 +209,10 @@ impl Fields {
         Field::KeyDay,
         Field::Patient,
         Field::Decided,
+        Field::Minimum,
+        Field::Removed,
+        Field::Alert,
+        Field::ReducedBy,
     ]);
 
     const fn of<const N: usize>(fields: [Field; N]) -> Self {

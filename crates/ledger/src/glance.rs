@@ -201,9 +201,9 @@ impl<'a> Parts<'a, '_> {
             Field::Root => self.root = Some(parsed(scanner)?),
             Field::Count | Field::From | Field::Held => drop(scanner.integer()?),
             Field::Stream => drop(scanner.boolean()?),
-            Field::Findings => counts(scanner)?,
-            Field::Considered | Field::Treatments => names(scanner)?,
-            Field::RetryOf => drop(parsed::<ExchangeId>(scanner)?),
+            Field::Findings | Field::Removed => counts(scanner)?,
+            Field::Considered | Field::Minimum | Field::Treatments => names(scanner)?,
+            Field::ReducedBy | Field::RetryOf => drop(parsed::<ExchangeId>(scanner)?),
             Field::Signed => drop(parsed::<Day>(scanner)?),
             Field::Categories | Field::Rules | Field::Signatories => {
                 some(scanner, |scanner| scanner.string().map(drop))?;
@@ -213,6 +213,7 @@ impl<'a> Parts<'a, '_> {
             Field::Surrogates => numbers(scanner, ["minted", "read"])?,
             Field::Usage => numbers(scanner, ["completion", "prompt"])?,
             Field::Agreement
+            | Field::Alert
             | Field::Api
             | Field::Code
             | Field::Copy

@@ -703,7 +703,8 @@ pub struct About {
     /// Identifiers found in the prompt: class to count.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub findings: BTreeMap<String, u64>,
-    /// Treatment by class: `disclosed`, `tokenized`, `redacted`, `blocked`.
+    /// Treatment by class: `disclosed`, `tokenized`, `redacted`, `blocked`, or `removed` when a
+    /// profile took away every place where it was found.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub treatments: BTreeMap<String, String>,
     /// The special categories to which the prompt belongs, by their labels, where the policy asks.
@@ -743,6 +744,19 @@ pub struct About {
     /// exchange ended before. The record's own time is later.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub decided: Option<Time>,
+    /// How the minimum necessary was seen to: `profile`, `exempt`, `chart`, `justification`, each
+    /// with one word or figure.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub minimum: BTreeMap<String, String>,
+    /// What the profile took away before anything left: path to count.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub removed: BTreeMap<String, u64>,
+    /// The flow without PHI in which PHI was found, by its id.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub alert: Option<String>,
+    /// The exchange in which a model inside reduced the text of this one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reduced_by: Option<ExchangeId>,
 }
 
 impl About {

@@ -95,6 +95,10 @@ pub(crate) fn about(n: u8) -> About {
         key_day: Some(time(0).day()),
         patient: Some(Hash::of(b"patient")),
         decided: Some(time(0)),
+        minimum: [].into(),
+        removed: [].into(),
+        alert: None,
+        reduced_by: None,
     }
 }
 

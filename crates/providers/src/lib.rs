@@ -21,6 +21,7 @@ mod native;
 mod openai;
 mod pieces;
 mod reading;
+mod reduce;
 mod request;
 mod schema;
 mod sigv4;

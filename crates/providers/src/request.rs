@@ -103,6 +103,10 @@ impl Request {
         &self.model
     }
 
+    pub(crate) const fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
     /// Whether a stream is asked for.
     #[must_use]
     pub const fn stream(&self) -> bool {

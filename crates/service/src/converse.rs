@@ -4,6 +4,7 @@ use crate::house::{House, InForce};
 use crate::identity::Principal;
 use crate::keys::{Held, KeysError};
 use crate::limits::{Hold, LimitReached, Limited, Passage, Place};
+use crate::reduction::Reduction;
 use crate::telemetry::{TraceParent, Watch};
 use gate::exchange::{
     Caller, Ended as Over, Exchange, Question, Seal, StreamEnd, Streaming, World, surrogate_binding,
@@ -42,6 +43,9 @@ const MAX_CONVERSATION_BYTES: usize = 256;
 /// The longest reference that a caller may give a patient.
 const MAX_PATIENT_BYTES: usize = 256;
 
+/// The longest justification: a paragraph. It is for whoever reviews the log.
+const MAX_JUSTIFICATION_BYTES: usize = 1024;
+
 /// How long a conversation goes on under the keys of its beginning, in days.
 const UNIT_DAYS: i64 = 30;
 
@@ -65,6 +69,8 @@ pub struct Converse {
     pub conversation: Option<Text>,
     /// The caller's own reference of the patient.
     pub patient: Option<Text>,
+    /// Why all of a chart is needed, in the caller's words.
+    pub justification: Option<Text>,
     /// The trace that the caller wants continued.
     pub traceparent: Option<TraceParent>,
 }
@@ -161,6 +167,12 @@ struct Routed {
     prompt: Prompt,
 }
 
+impl Routed {
+    fn is_to_be_reduced(&self) -> bool {
+        self.in_force.rules.route(&self.route).is_some_and(|route| route.reduce().is_some())
+    }
+}
+
 /// Keeps a second first turn of a conversation out until the keys of the first are durable.
 type Birth = OwnedMutexGuard<()>;
 
@@ -200,6 +212,8 @@ struct Before {
     last: Option<Ended>,
     /// The destinations, once for each time.
     tried: Vec<String>,
+    /// How its text was reduced.
+    reduction: Reduction,
 }
 
 impl Before {
@@ -240,14 +254,16 @@ impl House {
     }
 
     /// Takes a request through, and again as a new exchange when its route allows that and no answer
-    /// came: with a decision, a clearance and records of its own.
-    async fn run(
+    /// came: with a decision, a clearance and records of its own. Nothing comes back when its caller
+    /// was told already, or is gone.
+    pub(crate) async fn tries(
         &self,
         exchange: ExchangeId,
         request: Converse,
-        mut tell: oneshot::Sender<Started>,
-    ) {
-        let mut before = Before::default();
+        reduction: Reduction,
+        tell: &mut oneshot::Sender<Started>,
+    ) -> Option<Started> {
+        let mut before = Before { reduction, ..Before::default() };
         let mut next = Some((exchange, request));
         while let Some((exchange, request)) = next.take() {
             let Converse {
@@ -258,6 +274,7 @@ impl House {
                 purpose,
                 conversation,
                 patient,
+                justification,
                 traceparent,
             } = &request;
             let kept = Converse {
@@ -268,22 +285,15 @@ impl House {
                 purpose: purpose.clone(),
                 conversation: conversation.clone(),
                 patient: patient.clone(),
+                justification: justification.clone(),
                 traceparent: *traceparent,
             };
-            let Some(started) = self.attempt(exchange, request, &mut before, &mut tell).await
-            else {
-                return;
-            };
-            match started {
-                Attempted::Over(started) => {
-                    // Whoever asked may be gone; the record is there.
-                    let _gone = tell.send(started).is_err();
-                    return;
-                }
+            match self.attempt(exchange, request, &mut before, tell).await? {
+                Attempted::Over(started) => return Some(started),
                 Attempted::Again { written, wait } => {
                     tokio::select! {
                         biased;
-                        () = tell.closed() => return,
+                        () = tell.closed() => return None,
                         () = tokio::time::sleep(wait) => {}
                     }
                     let body = written.into_exposed().into_bytes();
@@ -292,6 +302,7 @@ impl House {
                 }
             }
         }
+        None
     }
 
     /// One exchange, to its recorded end. Nothing comes back when its caller was told already.
@@ -308,7 +319,8 @@ impl House {
         let recorder = Recorder { tenant: &self.tenant, watch: &watch, birth, hold };
         let world = World { journal: &recorder, clock: &*self.clock, entropy: &*self.entropy };
         let retry_of = before.last.as_ref().map(|last| last.exchange);
-        let ready = match self.prepare(exchange, request, retry_of).await {
+        let reduction = before.reduction.clone();
+        let ready = match self.prepare(exchange, request, retry_of, reduction).await {
             Prepared::Sealed(ready) => ready,
             Prepared::Unsealed { caller, question } => {
                 let ended = commit(exchange, Exchange::unsealed(caller, *question), &world).await;
@@ -397,9 +409,10 @@ impl House {
         exchange: ExchangeId,
         request: Converse,
         retry_of: Option<ExchangeId>,
+        reduction: Reduction,
     ) -> Prepared {
-        let Converse { principal, api, addressed, body, purpose, conversation, patient, .. } =
-            request;
+        let Converse { principal, api, addressed, body, purpose, conversation, .. } = request;
+        let Converse { patient, justification, .. } = request;
         let in_force = self.in_force.load_full();
         let (written, read) = match String::from_utf8(body) {
             Ok(text) => {
@@ -451,9 +464,23 @@ impl House {
                 Code::InvalidRequest,
                 "The reference of a patient is UTF-8 text of at most 256 bytes.",
             ))),
+            (Ok(_), _) if !is_justification(justification.as_ref()) => {
+                Err(Unread::Refused(Refusal::fixed(
+                    Code::InvalidRequest,
+                    "A justification is UTF-8 text of at most 1024 bytes.",
+                )))
+            }
             (Ok(_), Err(refusal)) => Err(Unread::Refused(refusal.clone())),
             (Ok(_), Ok(_)) if !readable => Err(Unread::Failed(Control::Surrogates)),
             (Ok(request), Ok(_)) => routed(request, in_force.as_ref()).map_err(Unread::Refused),
+        };
+        let routed = match (routed, reduction.refusal) {
+            (Ok(_), Some(refusal)) => Err(Unread::Refused(refusal)),
+            // Fail closed: the rules that want it reduced came into force after it was looked at.
+            (Ok(routed), None) if reduction.by.is_none() && routed.is_to_be_reduced() => {
+                Err(Unread::Failed(Control::Policy))
+            }
+            (routed, _) => routed,
         };
         let conversation = continued.as_ref().ok().and_then(|continued| continued.conversation);
         let question = Question {
@@ -464,6 +491,8 @@ impl House {
             conversation,
             patient,
             retry_of,
+            reduced_by: reduction.by,
+            justification: justification.filter(|it| !it.expose().trim().is_empty()),
             policy: in_force.as_ref().map(|in_force| in_force.rules.sha256()),
         };
         let caller = Caller {
@@ -576,7 +605,8 @@ impl House {
         // It is given back when the scan is over, and is never closed.
         let turn = if long { self.long_scans.acquire().await.ok() } else { None };
         let scanned = watch.scan(|| {
-            aside(long, || Exchange::open(caller, question, seal, prompt, &self.detector))
+            let (detector, rules) = (&self.detector, &in_force.rules);
+            aside(long, || Exchange::open(caller, question, seal, prompt, detector, rules))
         })?;
         let now = self.clock.now();
         let decided = in_force.rules.route(&route).map(|route| {
@@ -743,6 +773,14 @@ fn conversation_id(held: &Held, principal: &Principal, name: &Text) -> Conversat
 /// Whether a patient can be named so. A text with a hole in it could be that of two patients.
 fn is_reference(patient: &Text) -> bool {
     patient.len() <= MAX_PATIENT_BYTES && !patient.expose().contains(char::REPLACEMENT_CHARACTER)
+}
+
+/// Whether a justification, when there is one, can be kept whole.
+fn is_justification(justification: Option<&Text>) -> bool {
+    justification.is_none_or(|text| {
+        text.len() <= MAX_JUSTIFICATION_BYTES
+            && !text.expose().contains(char::REPLACEMENT_CHARACTER)
+    })
 }
 
 /// Why a conversation cannot go on.

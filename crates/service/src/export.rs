@@ -72,6 +72,8 @@ pub struct ExchangeContent {
     pub written: Option<Text>,
     /// What left, when that differs.
     pub left: Option<Text>,
+    /// Why all of a chart was needed, in the caller's words.
+    pub justification: Option<Text>,
     /// The windows of the answer.
     pub reply: Vec<ReplyWindow>,
 }
@@ -122,6 +124,7 @@ impl ReplyWindow {
 struct SealedPrompt {
     written: String,
     left: Option<String>,
+    justification: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -302,6 +305,7 @@ impl House {
                         serde_json::from_slice(&opened).map_err(|_| ReadError::Malformed)?;
                     content.written = Some(Text::new(prompt.written));
                     content.left = prompt.left.map(Text::new);
+                    content.justification = prompt.justification.map(Text::new);
                 }
                 BlobPart::Window(_) => {
                     let window: SealedWindow =

@@ -20,6 +20,7 @@ mod limits;
 mod offboarding;
 mod paths;
 mod pruning;
+mod reduction;
 mod retention;
 mod review;
 mod rotation;

@@ -197,5 +197,9 @@ fn about(exchange: ExchangeId) -> About {
         key_day: None,
         patient: None,
         decided: None,
+        minimum: [].into(),
+        removed: [].into(),
+        alert: None,
+        reduced_by: None,
     }
 }

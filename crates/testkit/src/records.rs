@@ -84,6 +84,10 @@ pub fn about() -> About {
         key_day: Some(time(0).day()),
         patient: Some(Hash::of(b"patient")),
         decided: Some(time(0)),
+        minimum: [("profile".to_owned(), "scribe".to_owned())].into(),
+        removed: [("Patient.name".to_owned(), 1)].into(),
+        alert: None,
+        reduced_by: Some(ExchangeId::from_bytes([6; 16])),
     }
 }
 
@@ -110,6 +114,10 @@ pub fn bare_about() -> About {
         key_day: None,
         patient: None,
         decided: None,
+        minimum: [].into(),
+        removed: [].into(),
+        alert: None,
+        reduced_by: None,
         ..about()
     }
 }
@@ -151,6 +159,20 @@ fn ended(outcome: &str, code: Option<&str>, reason: Option<&str>) -> Event {
     }))
 }
 
+/// PHI in a flow that must hold none, so that nothing left.
+fn without_phi() -> Event {
+    Event::Outcome(Box::new(Outcome {
+        about: About { alert: Some("no-phi-flow".to_owned()), ..bare_about() },
+        outcome: "refused".to_owned(),
+        code: Some("phi_blocked".to_owned()),
+        reason: Some("no_phi".to_owned()),
+        intent: None,
+        reply: None,
+        upstream_request: None,
+        usage: None,
+    }))
+}
+
 fn exchanges() -> Vec<Event> {
     let inside = cover("clinic-server", CoverKind::Inside, None);
     vec![
@@ -164,6 +186,8 @@ fn exchanges() -> Vec<Event> {
         ended("upstream_failed", None, Some("unreachable")),
         ended("caller_gone", None, None),
         ended("interrupted", None, None),
+        intent(About { alert: Some("no-phi-flow".to_owned()), ..about() }),
+        without_phi(),
     ]
 }
 

@@ -310,7 +310,22 @@ impl Rules {
             rules,
             categories: first.categories.clone(),
             considered: BTreeMap::new(),
+            reduced: false,
         })
+    }
+}
+
+impl Decision {
+    /// The same with these classes redacted, and with something taken away: never more faithful.
+    pub(crate) fn lessened(&self, redacted: &BTreeSet<Class>, reduced: bool) -> Self {
+        let mut decision = self.clone();
+        for (subject, treatment) in &mut decision.treatments {
+            if subject.class().is_some_and(|class| redacted.contains(&class)) {
+                *treatment = Treatment::Redact;
+            }
+        }
+        decision.reduced = reduced;
+        decision
     }
 }
 

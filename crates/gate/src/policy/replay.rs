@@ -6,6 +6,7 @@
 
 use super::choice::{Called, Draw, PassedOver, Question};
 use super::{Ask, Asker, BLOCKED, REROUTE, Subject, Treatment};
+use crate::necessity::{NO_PHI, Remainder};
 use crate::outcome::Code;
 use crate::rules::{Api, Destination, Route, Rules, Slug, Target};
 use ledger::{About, Time};
@@ -70,7 +71,7 @@ pub struct Ruled {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreplayable {
     /// There was none.
-    #[error("the exchange ended before anything was decided")]
+    #[error("the exchange ended before the policy was asked")]
     Undecided,
     /// The record has a word that this program does not know: it is of another version.
     #[error("the record names a {0} that this program does not know")]
@@ -89,7 +90,7 @@ impl Rules {
         called: &dyn Fn(Api, &Destination) -> Option<Api>,
     ) -> Result<Replay, Unreplayable> {
         let about = recorded.about;
-        if about.decision.is_none() {
+        if about.decision.is_none() || refused_before(recorded) {
             return Err(Unreplayable::Undecided);
         }
         let classes = known::<Class>(about.findings.keys(), "class")?;
@@ -111,9 +112,10 @@ impl Rules {
             categories: &categories,
             route,
         };
-        let facts = Facts { recorded, api, called };
-        let (again, refused, gap) = self.decide_again(&facts, &classes, &ask);
-        let rulings = self.rulings_of(&again, &classes, &ask);
+        let remainder = Remainder::recorded(about, self.minimum(), &classes);
+        let facts = Facts { recorded, api, called, remainder };
+        let (again, refused, gap) = self.decide_again(&facts, &ask);
+        let rulings = self.rulings_of(&again, facts.remainder.left(), &ask);
         Ok(Replay { differences: differences(recorded, &again, refused), rulings, gap })
     }
 
@@ -121,11 +123,10 @@ impl Rules {
     fn decide_again(
         &self,
         facts: &Facts<'_>,
-        classes: &BTreeSet<Class>,
         ask: &Ask<'_>,
     ) -> (About, Option<Refused>, Option<String>) {
         let question = Question {
-            classes,
+            classes: facts.remainder.left(),
             ask,
             called: &|destination| facts.called(destination),
             in_order: &|id| facts.goes_to(id),
@@ -134,6 +135,7 @@ impl Rules {
             now: facts.recorded.time,
         };
         let mut again = undecided(facts.recorded.about);
+        facts.remainder.note(&mut again);
         let decision = match self.choose(&question) {
             Ok(decision) => decision,
             Err(unchosen) => {
@@ -142,6 +144,7 @@ impl Rules {
                 return (again, refused, None);
             }
         };
+        let decision = facts.remainder.lessen(&decision);
         decision.note(&mut again);
         let Some(called) = facts.called(decision.destination()) else {
             again.decision = Some(BLOCKED.to_owned());
@@ -225,6 +228,7 @@ struct Facts<'a> {
     recorded: &'a Recorded<'a>,
     api: Api,
     called: &'a dyn Fn(Api, &Destination) -> Option<Api>,
+    remainder: Remainder,
 }
 
 impl Facts<'_> {
@@ -258,6 +262,13 @@ impl Facts<'_> {
             2
         }
     }
+}
+
+/// Whether the text was refused before the policy was asked.
+fn refused_before(recorded: &Recorded<'_>) -> bool {
+    let codes = [Code::MinimumNecessary, Code::EntireRecord];
+    recorded.reason == Some(NO_PHI)
+        || recorded.code.is_some_and(|code| codes.iter().any(|it| it.as_str() == code))
 }
 
 /// The same exchange before anything was decided.

@@ -115,6 +115,7 @@ pub struct Route {
     others: Vec<Target>,
     alternatives: Vec<Alternative>,
     retry: Retry,
+    reduce: Option<Name>,
 }
 
 impl Route {
@@ -160,6 +161,12 @@ impl Route {
         self.retry
     }
 
+    /// The route whose model reduces what is asked of this one before it goes on.
+    #[must_use]
+    pub const fn reduce(&self) -> Option<&Name> {
+        self.reduce.as_ref()
+    }
+
     pub(super) fn parse(
         raw: &RawRoute,
         destinations: &BTreeMap<Slug, Arc<Destination>>,
@@ -186,6 +193,7 @@ impl Route {
             others: others.iter().map(|raw| Target::parse("to", raw)).collect::<Result<_, _>>()?,
             alternatives: alternatives.collect::<Result<_, Fault>>()?,
             retry: Retry::parse(raw.retry.as_ref())?,
+            reduce: optional("reduce", raw.reduce.as_ref())?,
         };
         route.check(destinations)?;
         Ok(route)
@@ -233,6 +241,35 @@ impl Route {
     }
 }
 
+/// What reduces a route's prompts is a route that never leads outside, and reduces by itself.
+///
+/// # Errors
+/// The first route whose `reduce` is not one, and what is wrong with it.
+pub(super) fn check_reductions(
+    routes: &BTreeMap<Name, Route>,
+    destinations: &BTreeMap<Slug, Arc<Destination>>,
+) -> Result<(), (Name, Fault)> {
+    for route in routes.values() {
+        let Some(by) = &route.reduce else { continue };
+        let fault = |problem: &str| Err((route.model.clone(), Fault::new("reduce", problem)));
+        let Some(reducer) = routes.get(by) else {
+            return fault("there is no [[route]] with this model");
+        };
+        if reducer.reduce.is_some() {
+            return fault("the route that reduces is reduced itself; name one that is not");
+        }
+        for target in reducer.every_target() {
+            let destination = destinations.get(target.destination());
+            if destination.is_none_or(|destination| !destination.is_inside()) {
+                return fault(
+                    "the route that reduces gets everything, so it stays inside; this one leads outside",
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
 fn in_bounds(field: &'static str, weight: u32) -> Result<u32, Fault> {
     if (1..=MAX_WEIGHT).contains(&weight) {
         Ok(weight)
@@ -251,6 +288,7 @@ pub(super) struct RawRoute {
     #[serde(default)]
     alternatives: Vec<RawTarget>,
     retry: Option<RawRetry>,
+    reduce: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -94,6 +94,8 @@ fn the_manual_holds_the_schema_that_is_in_force_and_names_every_key() {
         "idle_timeout_seconds",
         "total_timeout_seconds",
     ]);
+    keys.extend(["exempt", "paths", "redact", "when_unread", "resources", "types", "owners"]);
+    keys.extend(["routes", "on_phi", "reduce"]);
     for key in keys {
         assert!(MANUAL.contains(&format!("`{key}`")), "{key}");
     }
@@ -112,7 +114,7 @@ fn a_key_that_nobody_knows_is_refused_with_its_line() {
         "[hosting]",
         "[hostign]",
         &expect![
-            "line 19: unknown field `hostign`, expected one of `schema`, `organisation`, `hosting`, `purpose`, `agreement`, `evidence`, `hop`, `destination`, `route`, `policy`, `cedar`, `anchoring`, `content`, `retention`, `log`, `review`, `authority`, `witness`, `feed`, `copy`, `constraints`, `currency`, `limit`, `price`, `traces`"
+            "line 19: unknown field `hostign`, expected one of `schema`, `organisation`, `hosting`, `purpose`, `agreement`, `evidence`, `hop`, `destination`, `route`, `policy`, `cedar`, `anchoring`, `content`, `retention`, `log`, `review`, `authority`, `witness`, `feed`, `copy`, `constraints`, `currency`, `limit`, `price`, `traces`, `profile`, `chart`, `no_phi`"
         ],
     );
     check(

@@ -222,12 +222,22 @@ pub(crate) struct House {
     pub(crate) conversation: Option<ConversationId>,
     pub(crate) stream: bool,
     pub(crate) keep: Keep,
+    pub(crate) justification: Option<&'static str>,
 }
 
 impl House {
     /// A house whose policy has these rows of effect and classes, for every destination.
     pub(crate) fn new(policy: &[(&str, &str)]) -> Self {
-        let mut text = PATHS.to_owned();
+        Self::with(policy, "", &[])
+    }
+
+    /// The same with `more` in its file, and with edits of it.
+    pub(crate) fn with(policy: &[(&str, &str)], more: &str, edits: &[(&str, &str)]) -> Self {
+        let mut text = format!("{PATHS}\n{more}\n");
+        for (from, to) in edits {
+            assert!(text.contains(from), "{from}");
+            text = text.replacen(from, to, 1);
+        }
         for (number, (effect, classes)) in policy.iter().enumerate() {
             let classes: Vec<&str> = classes.split(' ').collect();
             write!(
@@ -261,6 +271,7 @@ impl House {
             conversation: None,
             stream: false,
             keep: Keep::All,
+            justification: None,
         }
     }
 
@@ -292,6 +303,8 @@ impl House {
             conversation: self.conversation,
             patient: None,
             retry_of: None,
+            reduced_by: None,
+            justification: self.justification.map(Text::from),
             policy: Some(self.rules.sha256()),
         }
     }
@@ -304,7 +317,7 @@ impl House {
     pub(crate) fn scan(&self, body: &str) -> Result<Exchange<Scanned>, Exchange<Ended>> {
         let (route, prompt) = prompt(body);
         let question = self.question(&route);
-        Exchange::open(Self::caller(), question, self.seal(), prompt, &DETECTOR)
+        Exchange::open(Self::caller(), question, self.seal(), prompt, &DETECTOR, &self.rules)
     }
 
     pub(crate) fn decide(&self, scanned: &Exchange<Scanned>) -> Result<Decision, Denial> {

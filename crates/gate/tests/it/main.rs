@@ -9,6 +9,8 @@ mod endings;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod minimum;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod records;

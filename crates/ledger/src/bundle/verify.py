@@ -95,7 +95,7 @@ CLASS = word("prompts", "answers", "surrogates")
 
 FIELDS = {
     "actor": one({"id": text, "kind": word("api_key", "operator", "system"), "name": text}),
-    "agreement": text, "api": text, "authority": text, "before": day,
+    "agreement": text, "alert": text, "api": text, "authority": text, "before": day,
     "changes": a_list(one({"change": word("added", "changed", "removed"), "object": text})),
     "classes": lambda value: a_list(CLASS)(value) and len(set(value)) == len(value),
     "code": text, "conversation": form("cnv_[0-9a-f]{32}"), "copy": text, "count": number, "current": text,
@@ -104,9 +104,10 @@ FIELDS = {
     "exchange": form("exc_[0-9a-f]{32}"), "expires": time, "feed": text, "filters": a_list(text), "findings": COUNTS,
     "former": text, "from": number, "held": number, "hold": text, "intent": number,
     "key": form("key_[0-9a-f]{32}"), "key_day": day, "kind": text, "level": text,
-    "log": LOG, "organisation": text, "outcome": text, "owner": text,
+    "log": LOG, "minimum": a_map(text), "organisation": text, "outcome": text, "owner": text,
     "categories": some(text), "considered": a_map(text), "retry_of": form("exc_[0-9a-f]{32}"),
     "path": some(one({"by": word("inside", "agreement", "evidence", "no_content"), "hop": text}, id=text, region=text)),
+    "reduced_by": form("exc_[0-9a-f]{32}"), "removed": COUNTS,
     "patient": HASH, "policy": HASH, "prev": HASH, "prompt": HASH, "purpose": text, "reason": text,
     "reply": one({"bytes": number, "digest": HASH, "restored": number, "unknown": number, "windows": number},
                  findings=COUNTS),
@@ -120,7 +121,7 @@ FIELDS = {
 
 ABOUT = "exchange actor surface api stream"
 ABOUT_MAY = ("purpose conversation route policy detector findings treatments decision rules destination path prompt"
-             " key_day patient categories considered retry_of decided")
+             " key_day patient categories considered retry_of decided minimum removed alert reduced_by")
 
 # For each kind: the fields that it must have besides those of every record, and those that it may have.
 KINDS = {

@@ -120,6 +120,10 @@ fn about(n: u8) -> About {
         key_day: Some(day(n)),
         patient: None,
         decided: None,
+        minimum: [].into(),
+        removed: [].into(),
+        alert: None,
+        reduced_by: None,
     }
 }
 

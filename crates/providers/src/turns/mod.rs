@@ -10,7 +10,7 @@ mod write;
 
 use gate::prompt::PromptPart;
 use gate::rules::{Api, Dialect};
-use gate::shape::Shape;
+use gate::shape::{PartId, Shape};
 use std::borrow::Cow;
 
 /// A dialect has no words for this member of another.
@@ -149,6 +149,17 @@ impl<'s> Conversation<'s> {
                 Err(NoWords::of(api.as_str()))
             }
         }
+    }
+
+    /// The pieces of text of the one turn there is, when there is one alone, of the user, with nothing
+    /// but text in it.
+    pub(crate) fn only_turn(&self) -> Option<Vec<PartId>> {
+        let [Turn { role: Role::User, blocks }] = &*self.turns else { return None };
+        let part = |block: &Block<'_>| match block {
+            Block::Text(shape) => shape.part(),
+            Block::Reasoning { .. } | Block::Call { .. } | Block::Result { .. } => None,
+        };
+        blocks.iter().map(part).collect::<Option<Vec<PartId>>>().filter(|parts| !parts.is_empty())
     }
 
     /// Gives each result the name of the tool that was called: some dialects know results by it.

@@ -102,11 +102,14 @@ impl Gateway {
             conversation: None,
             patient: None,
             retry_of: None,
+            reduced_by: None,
+            justification: None,
             policy: None,
         };
         let keys = Arc::new(KeySet::generate(now, now.day(), &entropy));
         let seal = Seal { log: LOG, keys, new_unit: None, keep: Keep::All };
-        let scanned = Exchange::open(caller, question, seal, asked.prompt, &DETECTOR).unwrap();
+        let scanned =
+            Exchange::open(caller, question, seal, asked.prompt, &DETECTOR, rules).unwrap();
         let ask = Ask {
             caller: "key_1",
             owner: "tests",

@@ -147,6 +147,7 @@ async fn ask(api: Api, addressed: Addressed, asked: Asked) -> Response {
         purpose: header("x-bulla-purpose"),
         conversation: header("x-bulla-conversation").map(Text::new),
         patient: header("x-bulla-patient").map(Text::new),
+        justification: header("x-bulla-justification").map(Text::new),
         traceparent: header("traceparent").and_then(|text| TraceParent::parse(&text)),
     };
     match house.converse(converse, place).await {

@@ -351,6 +351,8 @@ const fn status(code: Code) -> StatusCode {
         | Code::BaaUncoveredHop
         | Code::BudgetExceeded
         | Code::CapabilityNotEligible
+        | Code::EntireRecord
+        | Code::MinimumNecessary
         | Code::PhiBlocked
         | Code::RegionNotAllowed
         | Code::PurposeNotAllowed

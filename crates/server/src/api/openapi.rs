@@ -107,6 +107,7 @@ fn parameters(shown: &Shown) -> Vec<Value> {
             header("x-bulla-purpose", "The purpose, where the key is not bound to one."),
             header("x-bulla-conversation", "Your name of the conversation."),
             header("x-bulla-patient", "Your reference of the patient whom it is about."),
+            header("x-bulla-justification", "Why all of a chart is needed."),
         ]);
     }
     if shown.path.ends_with(":streamGenerateContent") {

@@ -431,6 +431,7 @@ fn document(exchange: ExchangeId, content: &ExchangeContent) -> serde_json::Valu
         "exchange": exchange.to_string(),
         "written": content.written.as_ref().map(Text::expose),
         "left": content.left.as_ref().or(content.written.as_ref()).map(Text::expose),
+        "justification": content.justification.as_ref().map(Text::expose),
         "received": received.concat(),
         "delivered": delivered.concat(),
         "still_phi": content.written.as_ref().is_some_and(|written| !written.is_empty()),

@@ -46,6 +46,7 @@ mod killed;
 mod limits;
 mod looking;
 mod metrics;
+mod minimum;
 mod offline;
 mod python;
 mod quiet;

@@ -239,6 +239,9 @@ impl Fields {
         if let Some(conversation) = about.conversation {
             self.flexible(2, "conversation", conversation);
         }
+        if let Some(flow) = &about.alert {
+            self.put("cat", format_args!("alert {flow}"));
+        }
         self.put("app", &about.api);
         self.put("deviceFacility", &about.surface);
         self.put("act", about.decision.as_deref().unwrap_or_default());

@@ -51,6 +51,9 @@ pub(super) fn line(logged: &Logged) -> String {
     let summary = Summary::of(&record.event);
     let shape = shape(&record.event, &summary);
     let mut subtypes = shape.subtypes;
+    if record.event.about().is_some_and(|about| about.alert.is_some()) {
+        subtypes.push(coding(DCM, "110113", "Security Alert"));
+    }
     subtypes.push(coding("urn:x-bulla:kind", summary.kind, summary.title));
     let mut event = Map::new();
     let mut put = |key: &str, value: Value| drop(event.insert(key.to_owned(), value));
@@ -517,6 +520,9 @@ fn exchange(about: &About, mut details: Vec<Value>) -> Vec<Value> {
     for (name, word) in words {
         details.extend(word.as_ref().map(|word| detail(name, &word)));
     }
+    details.extend(about.alert.as_ref().map(|flow| detail("alert", flow)));
+    let minimum = about.minimum.iter();
+    details.extend(minimum.map(|(what, how)| detail(&format!("minimum.{what}"), how)));
     details.extend(about.conversation.map(|it| detail("conversation", &it)));
     details.extend(about.policy.map(|hash| detail("policy", &hash)));
     details.extend(about.findings.iter().map(|(class, n)| detail(&format!("found.{class}"), &n)));

@@ -112,7 +112,13 @@ fn title_of(event: &Event) -> (&'static str, Level) {
     use Level::{Error, Info, Notice, Warning};
     match event {
         Event::LogOpened { .. } => ("The log begins", Notice),
+        Event::Intent(intent) if intent.about.alert.is_some() => {
+            ("PHI is about to leave where there must be none", Error)
+        }
         Event::Intent(_) => ("A prompt is about to leave", Info),
+        Event::Outcome(outcome) if outcome.about.alert.is_some() => {
+            ("PHI was found where there must be none", Error)
+        }
         Event::Outcome(outcome) => ending(outcome),
         Event::ConfigurationApplied { .. } => ("Governed configuration was replaced", Notice),
         Event::ApiKeyCreated { .. } => ("An API key was made", Notice),

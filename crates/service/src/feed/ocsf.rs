@@ -432,6 +432,7 @@ fn exchange(record: &Record, about: &About, outcome: Option<&Outcome>) -> Map<St
                 .map(|hash| json!({ "type": "Governed configuration", "uid": hash.to_string() })),
         ),
         ("authorizations", (!rules.is_empty()).then_some(Value::Array(rules))),
+        ("is_alert", about.alert.as_ref().map(|_| json!(true))),
     ])
 }
 

@@ -124,6 +124,28 @@ fn the_manual_shows_lines_as_they_are() {
 }
 
 #[test]
+fn phi_where_there_must_be_none_is_an_alert_in_every_format() {
+    let alerts: Vec<Event> = records::every_kind()
+        .into_iter()
+        .filter(|event| event.about().is_some_and(|about| about.alert.is_some()))
+        .collect();
+    assert_eq!(alerts.len(), 2, "an intent and an outcome");
+    for event in alerts {
+        let logged = logged(event);
+        let ocsf = json(&logged.line(LineFormat::Ocsf));
+        assert_eq!(
+            (&ocsf["severity_id"], &ocsf["is_alert"]),
+            (&Value::from(4), &Value::from(true))
+        );
+        let line = logged.line(LineFormat::Cef);
+        assert!(line.contains("|8|") && line.contains(" cat=alert no-phi-flow "), "{line}");
+        let fhir = json(&logged.line(LineFormat::Fhir));
+        let codes = fhir["subtype"].as_array().unwrap().iter().map(|it| &it["code"]);
+        assert!(codes.into_iter().any(|code| code == "110113"));
+    }
+}
+
+#[test]
 fn a_json_line_holds_the_record_to_the_byte() {
     for event in records::every_kind() {
         let bytes = records::record(7, event).to_bytes();

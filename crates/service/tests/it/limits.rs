@@ -53,6 +53,7 @@ async fn start(world: &World, principal: &Principal, body: &Value) -> Started {
     let request = Converse {
         api: gate::rules::Api::ChatCompletions,
         addressed: providers::Addressed::default(),
+        justification: None,
         traceparent: None,
         principal: principal.clone(),
         body: body.to_string().into_bytes(),
@@ -295,6 +296,7 @@ async fn a_place_among_those_at_once_is_free_when_the_exchange_ended_however_it_
             purpose,
             conversation,
             patient,
+            justification: None,
             traceparent: None,
         };
         house.converse(request, place).await

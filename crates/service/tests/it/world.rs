@@ -232,6 +232,7 @@ impl World {
             purpose: None,
             conversation: conversation.map(phi::Text::from),
             patient: patient.map(phi::Text::from),
+            justification: None,
             traceparent: None,
         };
         let place = self.house.enter(&request.principal).await.unwrap();

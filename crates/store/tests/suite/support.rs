@@ -171,6 +171,10 @@ fn about(exchange: ExchangeId) -> About {
         key_day: None,
         patient: None,
         decided: None,
+        minimum: [].into(),
+        removed: [].into(),
+        alert: None,
+        reduced_by: None,
     }
 }
 
