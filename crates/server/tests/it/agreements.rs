@@ -30,6 +30,18 @@ fn uncovered(rules: &Rules) -> Vec<(&'static str, Rules, &'static str)> {
         ("another service", with("service = \"inference-api\"", "service = \"beta-api\""), SCOPE),
         ("another region", with("region = \"us-east\"", "region = \"eu-west\""), SCOPE),
         ("another API", with("apis = [\"chat.completions\"]", "apis = [\"responses\"]"), SCOPE),
+        ("no term on training", with("training = \"none\"\n", ""), "training_not_excluded"),
+        (
+            "training permitted",
+            with("training = \"none\"", "training = \"permitted\""),
+            "training_not_excluded",
+        ),
+        (
+            "retention where none may be",
+            with("retention_days = 0", "retention_days = 30")
+                .with("[hosting]", "[constraints]\nzdr_required = true\n[hosting]"),
+            "retention_not_zero",
+        ),
         ("another modality", with("modalities = [\"text\"]", "modalities = [\"audio\"]"), SCOPE),
     ]
 }

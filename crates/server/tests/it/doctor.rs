@@ -6,6 +6,7 @@ use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use testkit::authority::{Manners, Stamping};
+use testkit::bucket::{ACCESS_KEY, Bucket, SECRET_KEY};
 use testkit::collector::Collector;
 use testkit::keys::{KeyStand, Mood, Stand};
 use testkit::siem::SyslogReceiver;
@@ -78,7 +79,8 @@ impl House {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_house_in_order_is_told_so_with_and_without_a_server() {
     let upstream = Upstream::start(Reply::echo()).await;
-    let house = House::with(&Rules::cloud(&upstream).and_home(&upstream));
+    let unsaid = "abuse_monitoring_days = 0\nhuman_review = \"none\"\n";
+    let house = House::with(&Rules::cloud(&upstream).with(unsaid, "").and_home(&upstream));
     let said = house.doctor(&["--mode", "hybrid", "--no-network"]);
     assert_eq!(said.all("unable"), Vec::<String>::new());
     let said = house.doctor_alone();
@@ -103,11 +105,12 @@ async fn a_house_in_order_is_told_so_with_and_without_a_server() {
     serving.stop();
     assert_eq!((said.code, said.all("no")), (0, Vec::new()), "{said:#?}");
     // What the mode must have is advice, until somebody names the mode.
-    said.is("Mode", "no training", "advice", "has no term against training");
-    let asked = house.doctor(&["--mode", "hybrid", "--listen", &free()]);
-    assert_eq!((asked.code, asked.all("no")), (1, vec!["Mode/no training".to_owned()]));
+    said.is("Mode", "terms of the data", "advice", "has no terms of retention");
+    said.is("Mode", "no training", "good", "term against training in 1 scope");
+    let asked = house.doctor(&["--mode", "cloud", "--listen", &free()]);
+    assert!(asked.code == 1 && asked.all("no").contains(&"Mode/terms of the data".to_owned()));
     let text = house.run(&["doctor", "--listen", &free()]).out;
-    assert!(text.contains("Machine\n") && text.contains("Have the contract forbid it"), "{text}");
+    assert!(text.contains("Machine\n") && text.contains("abuse_monitoring_days"), "{text}");
     assert!(
         !text.contains('\x1b') && text.lines().all(|line| line.chars().count() <= 80),
         "{text}"
@@ -125,8 +128,12 @@ async fn what_is_wrong_is_found_and_said_what_to_do() {
     let (good, wrong) = (house.path("ca.pem"), house.path("wrong.pem"));
     fs::write(&good, upstream.ca_pem()).unwrap();
     fs::write(&wrong, testkit::upstream::Authority::new().pem()).unwrap();
-    let rules = Rules::cloud(&upstream)
-        .with("[[agreement.scope]]", "no_training = true\n[[agreement.scope]]");
+    let rules = Rules::cloud(&upstream);
+    // Without a term against training nothing may leave, and both are told.
+    house.apply(&rules.clone().trusting(&good).with("training = \"none\"\n", "")).ok();
+    let said = house.doctor(&["--mode", "cloud", "--listen", &free()]);
+    said.is("Destinations", "cloud", "no", "has no term against training");
+    said.is("Mode", "no training", "no", "\"baa-examplecloud\" has no term against training");
     house.apply(&rules.clone().trusting(&good)).ok();
     house.doctor_alone().is("Destinations", "cloud", "good", "over TLS 1.3");
     house.apply(&rules.clone().trusting(&wrong)).ok();
@@ -239,6 +246,134 @@ async fn whoever_hosts_the_machine_needs_an_agreement_and_an_authority_does_not(
     house.doctor_alone().is("Outsiders", "example", "no", "gives no time stamp that holds");
 }
 
+/// `examples/cloud.toml` with stand-ins in the place of those whom it names.
+fn example(
+    house: &House,
+    upstream: &Upstream,
+    siem: &SyslogReceiver,
+    stamping: &Stamping,
+    bucket: &Bucket,
+) -> String {
+    let put = |name: &str, text: &str| {
+        let path = house.path(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path.display().to_string()
+    };
+    let mut text = in_force();
+    let hosts = |host: &str| format!("hosts = [\"{host}\"]");
+    let (tsa, objects) = (stamping.address().to_string(), bucket.address().to_string());
+    for (from, to) in [
+        (hosts("api.examplecloud.example"), hosts(&upstream.address().to_string())),
+        ("https://api.examplecloud.example/v1".to_owned(), upstream.url()),
+        (
+            "env:EXAMPLECLOUD_API_KEY".to_owned(),
+            format!("file:{}", put("vendor", "sk-example-4c1d9f0a7b")),
+        ),
+        ("collect.exampleevents.example:6514".to_owned(), siem.address().to_string()),
+        ("/etc/bulla/exampleevents-ca.pem".to_owned(), put("siem.pem", &siem.authority().pem())),
+        (hosts("tsa.example:80"), hosts(&tsa)),
+        ("http://tsa.example/".to_owned(), format!("http://{tsa}/")),
+        ("/etc/bulla/tsa-roots.pem".to_owned(), put("roots.pem", &stamping.root())),
+        (hosts("objects.examplehosting.example"), hosts(&objects)),
+        ("https://objects.examplehosting.example".to_owned(), format!("http://{objects}")),
+        ("file:/etc/bulla/bucket.id".to_owned(), format!("file:{}", put("id", ACCESS_KEY))),
+        ("file:/etc/bulla/bucket.secret".to_owned(), format!("file:{}", put("secret", SECRET_KEY))),
+        ("model = \"assistant\"".to_owned(), "model = \"stand-in\"".to_owned()),
+    ] {
+        assert!(text.contains(&from), "{from}");
+        text = text.replace(&from, &to);
+    }
+    assert!(!text.contains(".example\""), "somebody of the example is asked: {text}");
+    text
+}
+
+/// The example as it is before the agreements in it have ended.
+fn in_force() -> String {
+    let text = include_str!("../../../../examples/cloud.toml").replace("2029-01-01", "2099-01-01");
+    text.replace("2028-01-10", "2099-01-10")
+}
+
+/// Files a contract of each of these agreements.
+fn file_contracts(house: &House, agreements: &[&str]) {
+    let contract = house.path("contract.pdf");
+    fs::write(&contract, b"%PDF-1.7 Business Associate Agreement (synthetic)").unwrap();
+    for agreement in agreements {
+        house.file(agreement, &contract).ok();
+    }
+}
+
+#[test]
+fn the_cloud_example_applies_as_it_stands() {
+    let house = House::bare();
+    house.apply_text(&in_force()).ok();
+    let path = house.run(&["path", "assistant"]).ok();
+    let terms = "no training by opt-out-examplecloud, kept 0 days, for abuse monitoring 0 days, human review none; also for extended_thinking, prompt_caching";
+    assert!(path.contains(terms), "{path}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cloud_example_passes_with_the_whole_stack_and_answers() {
+    let upstream = Upstream::start(Reply::echo()).await;
+    let (stamping, siem) = (Stamping::start(), SyslogReceiver::start(Flaw::None));
+    let (bucket, vault) = (Bucket::start(), KeyStand::start(Stand::VaultAppRole));
+    let mut house = House::bare();
+    let rules = example(&house, &upstream, &siem, &stamping, &bucket);
+    house.apply_text(&rules).ok();
+    let missing = house.doctor(&["--mode", "cloud", "--listen", &free()]);
+    let custody = ["Mode/key apart from the data", "Mode/key service outside"];
+    assert_eq!(
+        missing.all("no"),
+        [&["Mode/executed documents"][..], &custody].concat(),
+        "{missing:#?}"
+    );
+    // Also the contract of whoever runs the machine is asked for.
+    file_contracts(&house, &["baa-examplecloud"]);
+    let missing = house.doctor(&["--mode", "cloud", "--listen", &free()]);
+    missing.is("Mode", "executed documents", "no", "\"baa-examplehosting\" has no filed document");
+    file_contracts(&house, &["baa-examplehosting"]);
+    let service = vault.key_file();
+    house.run(&["rotate", "operator", "--to", service.to_str().unwrap()]).ok();
+
+    let said = house.doctor(&["--mode", "cloud", "--listen", &free()]);
+    assert_eq!((said.code, said.all("no"), said.all("unable")), (0, vec![], vec![]), "{said:#?}");
+    assert_eq!(said.document["mode"], "cloud");
+    for (name, words) in [
+        ("hosting covered", "Example Hosting Inc."),
+        ("every path covered", "nothing is missing"),
+        ("no training", "term against training in 1 scope"),
+        ("terms of the data", "terms of retention, abuse monitoring and review in 1 scope"),
+        ("executed documents", "filed document in 2 agreements"),
+        ("key service outside", "vault:"),
+        ("records to a SIEM", "1 in the configuration"),
+        ("time stamps", "1 in the configuration"),
+        ("copy that nobody rewrites", "1 in the configuration"),
+        ("readers named", "[log] readers"),
+    ] {
+        said.is("Mode", name, "good", words);
+    }
+    // What is not there yet is told, and told as not there.
+    said.is("Mode", "identity provider", "skipped", "none can be connected to this version");
+
+    house.key = house.create_key(&["--purpose", "treatment"]).secret;
+    let serving = house.serve();
+    let answer = serving.ask(&user("Patient: Marisol Quintero")).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    let sent = upstream.captured().remove(0).json();
+    assert_eq!(sent["store"], false);
+    serving.stop();
+
+    // The opt-out is gone with its evidence, and with it the path.
+    let lapsed = rules.replace(
+        "dated = 2026-01-10\nexpires = 2099-01-10",
+        "dated = 2020-01-10\nexpires = 2021-01-10",
+    );
+    house.apply_text(&lapsed).ok();
+    let said = house.doctor(&["--mode", "cloud", "--listen", &free(), "--no-network"]);
+    said.is("Mode", "no training", "no", "\"baa-examplecloud\" has no term against training");
+    said.is("Mode", "every path covered", "no", "\"opt-out-examplecloud\" only");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn cloud_mode_passes_with_the_whole_stack_and_without_a_part_of_it_does_not() {
     let upstream = Upstream::start(Reply::echo()).await;
@@ -248,14 +383,12 @@ async fn cloud_mode_passes_with_the_whole_stack_and_without_a_part_of_it_does_no
     let (roots, ca) = (house.path("roots.pem"), house.path("siem.pem"));
     fs::write(&roots, stamping.root()).unwrap();
     fs::write(&ca, siem.authority().pem()).unwrap();
-    let terms = "no_training = true\nretention = \"Nothing is kept\"\nabuse_review = \"None\"\n[[agreement.scope]]";
     let feed = format!(
         "[[hop]]\nid = \"siem\"\nentity = \"{CLINIC}\"\nrole = \"siem\"\nsees = \"metadata\"\nboundary = \"inside\"\nowner = \"{CLINIC}\"\nhosts = [\"{address}\"]\n[[feed]]\nid = \"siem\"\nhop = \"siem\"\nformat = \"ocsf\"\nsyslog = \"tls://{address}\"\nca_file = \"{ca}\"\n[log]\nreaders = [\"Ada Example\"]\n",
         address = siem.address(),
         ca = ca.display(),
     );
     let rules = Rules::cloud(&upstream)
-        .with("[[agreement.scope]]", terms)
         .with(&format!("document_sha256 = \"{}\"\n", "0".repeat(64)), "")
         .and(&stamping.rules(&roots))
         .and(&feed)
@@ -266,19 +399,7 @@ async fn cloud_mode_passes_with_the_whole_stack_and_without_a_part_of_it_does_no
         missing.all("no"),
         ["Mode/executed documents", "Mode/key apart from the data", "Mode/key service outside"]
     );
-    let contract = house.path("contract.pdf");
-    fs::write(&contract, b"%PDF-1.7 Business Associate Agreement (synthetic)").unwrap();
-    let filing = [
-        "agreement",
-        "file",
-        "baa-examplecloud",
-        contract.to_str().unwrap(),
-        "--signed-by",
-        "Ada Example",
-        "--signed-on",
-        "2026-01-05",
-    ];
-    house.run(&filing).ok();
+    file_contracts(&house, &["baa-examplecloud"]);
     let service = vault.key_file();
     house.run(&["rotate", "operator", "--to", service.to_str().unwrap()]).ok();
 
@@ -287,7 +408,7 @@ async fn cloud_mode_passes_with_the_whole_stack_and_without_a_part_of_it_does_no
     said.is("Mode", "key service outside", "good", "vault:");
     said.is("Outsiders", "siem", "good", "over TLS 1.3");
     said.is("Outsiders", "traces", "good", "answers at");
-    said.is("Mode", "identity provider", "skipped", "no accounts");
+    said.is("Mode", "identity provider", "skipped", "none can be connected");
     // A key service that lets nobody in is a no, and so is a SIEM that is gone.
     vault.is(Mood::Disabled);
     let said = house.doctor(&["--mode", "cloud", "--listen", &free()]);

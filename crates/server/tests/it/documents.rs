@@ -24,7 +24,7 @@ impl House {
         self.run(&[&["agreement"], arguments].concat())
     }
 
-    fn file(&self, agreement: &str, document: &Path) -> Done {
+    pub(crate) fn file(&self, agreement: &str, document: &Path) -> Done {
         let document = document.to_str().unwrap();
         let signed = ["--signed-by", "Ada Example", "--signed-by", "Blaise Sample"];
         let day = ["--signed-on", "2026-01-05"];

@@ -99,6 +99,113 @@ async fn a_caller_cannot_have_its_prompt_stored() {
     assert_eq!(sent["store"], json!(false));
 }
 
+/// What reaches a vendor of this dialect when a caller asks in the vendor's own interface, with an
+/// identifier in each field that is meant for one.
+async fn told(dialect: &str, below: &str, path: &str, body: &Value) -> Captured {
+    let upstream = Upstream::start(Reply::echo()).await;
+    let house = House::with(&Rules::cloud(&upstream));
+    fs::write(house.path("vendor-credential"), SECRET).unwrap();
+    let mut rules = rules(&upstream, &house, dialect, below);
+    if dialect == "openai_compatible" {
+        // Such a server has responses where the file says so.
+        let said = format!("dialect = \"{dialect}\"");
+        rules = rules.with(&said, &format!("{said}\napis = [\"chat.completions\", \"responses\"]"));
+    }
+    house.apply(&rules).ok();
+    let request = Request::post(path, body).bearer(&house.key);
+    let response = house.serve().call(&request).await;
+    assert_eq!(response.status(), 200, "{dialect}: {}", response.text());
+    let sent = upstream.captured().remove(0);
+    for value in [MARISOL.name, MARISOL.mrn] {
+        assert!(!sent.text().contains(value), "{dialect}: {}", sent.text());
+    }
+    sent
+}
+
+/// The names of an object's members, in order.
+fn names(value: &Value) -> Vec<&str> {
+    let mut names: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names
+}
+
+/// A chat completion with an identifier wherever OpenAI has a field for one.
+fn marked() -> Value {
+    let mut body = user(&format!("Patient: {}", MARISOL.name));
+    body["user"] = json!(format!("Patient: {}", MARISOL.name));
+    body["safety_identifier"] = json!(format!("MRN: {}", MARISOL.mrn));
+    body["prompt_cache_key"] = json!(format!("MRN: {}", MARISOL.mrn));
+    body["metadata"] = json!({ "mrn": MARISOL.mrn, "patient_name": MARISOL.name });
+    body["prompt_cache_retention"] = json!("in_memory");
+    body
+}
+
+#[tokio::test]
+async fn openai_is_told_to_store_nothing_and_who_it_is_about_in_surrogates_only() {
+    let sent = told("openai", "/v1", "/v1/chat/completions", &marked()).await.json();
+    assert_eq!(sent["store"], json!(false));
+    assert_eq!(sent["prompt_cache_retention"], json!("in_memory"));
+    let response = json!({
+        "model": "stand-in", "input": format!("Patient: {}", MARISOL.name), "store": true,
+        "user": format!("Patient: {}", MARISOL.name), "metadata": { "mrn": MARISOL.mrn },
+    });
+    let sent = told("openai", "/v1", "/v1/responses", &response).await.json();
+    assert_eq!(sent["store"], json!(false));
+}
+
+#[tokio::test]
+async fn azure_is_told_to_store_nothing_and_who_it_is_about_in_surrogates_only() {
+    let sent = told("azure_openai", "/openai/v1", "/v1/chat/completions", &marked()).await.json();
+    assert_eq!(sent["store"], json!(false));
+    let response = json!({ "model": "stand-in", "input": MARISOL.name, "store": true });
+    let sent = told("azure_openai", "/openai/v1", "/v1/responses", &response).await.json();
+    assert_eq!(sent["store"], json!(false));
+}
+
+#[tokio::test]
+async fn a_compatible_server_is_told_to_store_no_response() {
+    // It may not know the member in a chat completion, where nothing is stored unless it is asked for.
+    let sent = told("openai_compatible", "/v1", "/v1/chat/completions", &marked()).await.json();
+    assert_eq!(sent.get("store"), None);
+    for store in [json!(true), json!(false), Value::Null] {
+        let response = json!({ "model": "stand-in", "input": MARISOL.name, "store": store });
+        let sent = told("openai_compatible", "/v1", "/v1/responses", &response).await.json();
+        assert_eq!(sent["store"], json!(false), "{store}");
+    }
+}
+
+#[tokio::test]
+async fn anthropic_has_no_flag_and_gets_its_users_id_as_a_surrogate() {
+    let body = json!({
+        "model": "stand-in", "max_tokens": 8, "metadata": { "user_id": format!("MRN: {}", MARISOL.mrn) },
+        "messages": [{ "role": "user", "content": format!("Patient: {}", MARISOL.name) }],
+    });
+    let sent = told("anthropic", "/v1", "/v1/messages", &body).await.json();
+    assert_eq!(names(&sent), ["max_tokens", "messages", "metadata", "model"]);
+}
+
+#[tokio::test]
+async fn bedrock_has_no_flag_and_gets_its_metadata_in_surrogates() {
+    let body = json!({
+        "messages": [{ "role": "user", "content": [{ "text": format!("Patient: {}", MARISOL.name) }] }],
+        "requestMetadata": { "mrn": MARISOL.mrn },
+    });
+    let sent = told("bedrock", "", "/model/stand-in/converse", &body).await.json();
+    assert_eq!(names(&sent), ["messages", "requestMetadata"]);
+}
+
+#[tokio::test]
+async fn vertex_has_no_flag_and_gets_its_labels_in_surrogates() {
+    let body = json!({
+        "contents": [{ "role": "user", "parts": [{ "text": format!("Patient: {}", MARISOL.name) }] }],
+        "labels": { "mrn": MARISOL.mrn },
+    });
+    let below = "/v1/projects/p/locations/l/publishers/google";
+    let path = "/v1beta/models/stand-in:generateContent";
+    let sent = told("vertex", below, path, &body).await.json();
+    assert_eq!(names(&sent), ["contents", "labels"]);
+}
+
 #[tokio::test]
 async fn anthropic_gets_its_key_and_version_in_headers_of_its_own() {
     let sent = asked("anthropic", "/v1", SECRET, plain).await;
