@@ -105,6 +105,9 @@ const KINDS = {
   'key.rotated': ['actor level former current', ''],
   'records.pruned': ['actor size root authority', 'sha256'],
   'tenant.offboarded': ['actor authority sha256', ''],
+  'selftest.passed': ['count', 'policy'],
+  'selftest.failed': ['reason', 'route api policy'],
+  'cache.mismatch': ['reason route', ''],
 };
 
 const FORMS = new Map(Object.entries(KINDS).map(([kind, [must, may]]) => {

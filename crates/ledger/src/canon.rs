@@ -486,6 +486,23 @@ impl<'a> Members<'a> {
                 (Field::Expires, expires),
                 (Field::Days, days),
             ]),
+            Event::SelfTestPassed { count, policy } => self.put([
+                (Field::Kind, &Kind::SelfTestPassed),
+                (Field::Count, count),
+                (Field::Policy, policy),
+            ]),
+            Event::SelfTestFailed { reason, route, api, policy } => self.put([
+                (Field::Kind, &Kind::SelfTestFailed),
+                (Field::Reason, reason),
+                (Field::Route, route),
+                (Field::Api, api),
+                (Field::Policy, policy),
+            ]),
+            Event::CacheMismatch { reason, route } => self.put([
+                (Field::Kind, &Kind::CacheMismatch),
+                (Field::Reason, reason),
+                (Field::Route, route),
+            ]),
         }
     }
 
@@ -885,6 +902,18 @@ mod tests {
                     expires: self.time(),
                     days: u32::from_be_bytes(self.bytes()),
                 },
+                Kind::SelfTestPassed => {
+                    Event::SelfTestPassed { count: self.number(), policy: self.maybe(self.hash()) }
+                }
+                Kind::SelfTestFailed => Event::SelfTestFailed {
+                    reason: self.text(),
+                    route: self.maybe(self.text()),
+                    api: self.maybe(self.text()),
+                    policy: self.maybe(self.hash()),
+                },
+                Kind::CacheMismatch => {
+                    Event::CacheMismatch { reason: self.text(), route: self.text() }
+                }
             }
         }
 

@@ -93,6 +93,9 @@ table! {
     KeyRotated = "key.rotated",
     Pruned = "records.pruned",
     Offboarded = "tenant.offboarded",
+    SelfTestPassed = "selftest.passed",
+    SelfTestFailed = "selftest.failed",
+    CacheMismatch = "cache.mismatch",
 }
 
 table! {
@@ -336,6 +339,11 @@ impl Kind {
                 Fields::of([Field::Sha256]),
             ),
             Self::Offboarded => (ACTOR.and([Field::Authority, Field::Sha256]), NONE),
+            Self::SelfTestPassed => (Fields::of([Field::Count]), Fields::of([Field::Policy])),
+            Self::SelfTestFailed => {
+                (Fields::of([Field::Reason]), Fields::of([Field::Route, Field::Api, Field::Policy]))
+            }
+            Self::CacheMismatch => (Fields::of([Field::Reason, Field::Route]), NONE),
         }
     }
 }

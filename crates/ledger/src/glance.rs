@@ -315,7 +315,10 @@ impl<'a> Parts<'a, '_> {
             | Kind::Reported
             | Kind::Reviewed
             | Kind::ReviewOverdue
-            | Kind::KeyRotated => Body::Other,
+            | Kind::KeyRotated
+            | Kind::SelfTestPassed
+            | Kind::SelfTestFailed
+            | Kind::CacheMismatch => Body::Other,
         };
         Ok(Glance {
             log: self.log,

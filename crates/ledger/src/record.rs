@@ -457,6 +457,41 @@ pub enum Event {
         /// SHA-256 of the archive that it got.
         sha256: Hash,
     },
+    /// The house tried its own guards with synthetic identifiers, and each did its work. No exchange of
+    /// anybody's: nothing of it left, and no review counts it.
+    #[serde(rename = "selftest.passed")]
+    SelfTestPassed {
+        /// Synthetic exchanges that were made.
+        count: u64,
+        /// SHA-256 of the governed configuration whose routes were tried; absent when there was none.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        policy: Option<Hash>,
+    },
+    /// A guard did not do its work on synthetic identifiers, so nothing goes through until it does.
+    #[serde(rename = "selftest.failed")]
+    SelfTestFailed {
+        /// The guard, from a short list: `detector`, `policy`, `path`, `treatment`, `restore`, `record`,
+        /// `pipeline`.
+        reason: String,
+        /// The route on which it failed; absent when that was one of the house's own.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        route: Option<String>,
+        /// The interface in which it was asked; absent when it has nothing to do with one.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        api: Option<String>,
+        /// SHA-256 of the governed configuration in force; absent when there was none.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        policy: Option<Hash>,
+    },
+    /// An answer that was kept for one owner was found where another asked. It did not open, nothing of
+    /// it was shown, and nothing is kept from then on.
+    #[serde(rename = "cache.mismatch")]
+    CacheMismatch {
+        /// How it was noticed, from a short list: `sealed`, `owner`.
+        reason: String,
+        /// The route that was asked for.
+        route: String,
+    },
 }
 
 /// What can be disposed of, or held, alone.
@@ -528,6 +563,9 @@ impl Event {
             Self::KeyRotated { .. } => Kind::KeyRotated,
             Self::Pruned { .. } => Kind::Pruned,
             Self::Offboarded { .. } => Kind::Offboarded,
+            Self::SelfTestPassed { .. } => Kind::SelfTestPassed,
+            Self::SelfTestFailed { .. } => Kind::SelfTestFailed,
+            Self::CacheMismatch { .. } => Kind::CacheMismatch,
         };
         kind.text()
     }
@@ -568,7 +606,10 @@ impl Event {
             | Self::ClockSkewed { .. }
             | Self::FeedFailing { .. }
             | Self::CopyFailing { .. }
-            | Self::ReviewOverdue { .. } => None,
+            | Self::ReviewOverdue { .. }
+            | Self::SelfTestPassed { .. }
+            | Self::SelfTestFailed { .. }
+            | Self::CacheMismatch { .. } => None,
         }
     }
 
@@ -644,7 +685,10 @@ impl Event {
             | Self::HoldReleased { .. }
             | Self::KeyRotated { .. }
             | Self::Pruned { .. }
-            | Self::Offboarded { .. } => None,
+            | Self::Offboarded { .. }
+            | Self::SelfTestPassed { .. }
+            | Self::SelfTestFailed { .. }
+            | Self::CacheMismatch { .. } => None,
         }
     }
 }

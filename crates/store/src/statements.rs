@@ -187,7 +187,10 @@ pub(crate) fn index(
         | Event::Reviewed { .. }
         | Event::ReviewOverdue { .. }
         | Event::CopyFailing { .. }
-        | Event::KeyRotated { .. } => Ok(()),
+        | Event::KeyRotated { .. }
+        | Event::SelfTestPassed { .. }
+        | Event::SelfTestFailed { .. }
+        | Event::CacheMismatch { .. } => Ok(()),
         Event::HoldPlaced { hold, unit, authority, .. } => {
             let (exchange, conversation) = columns(*unit);
             let values = params![

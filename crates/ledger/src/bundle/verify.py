@@ -158,6 +158,9 @@ KINDS = {
     "key.rotated": ("actor level former current", ""),
     "records.pruned": ("actor size root authority", "sha256"),
     "tenant.offboarded": ("actor authority sha256", ""),
+    "selftest.passed": ("count", "policy"),
+    "selftest.failed": ("reason", "route api policy"),
+    "cache.mismatch": ("reason route", ""),
 }
 FRAME = {"v", "log", "seq", "prev", "time", "kind"}
 KINDS = {kind: (FRAME | set(must.split()), set(may.split())) for kind, (must, may) in KINDS.items()}

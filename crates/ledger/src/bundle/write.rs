@@ -71,7 +71,10 @@ impl Committed {
             | Event::HoldReleased { .. }
             | Event::KeyRotated { .. }
             | Event::Pruned { .. }
-            | Event::Offboarded { .. } => 0,
+            | Event::Offboarded { .. }
+            | Event::SelfTestPassed { .. }
+            | Event::SelfTestFailed { .. }
+            | Event::CacheMismatch { .. } => 0,
         };
         if about.prompt.is_some() || windows > 0 {
             let parts = self.exchanges.entry(about.exchange).or_default();

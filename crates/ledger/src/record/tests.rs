@@ -198,6 +198,21 @@ fn every_kind() -> Vec<Event> {
             authority: "end of agreement".to_owned(),
             sha256: Hash::of(b"archive"),
         },
+        Event::SelfTestPassed { count: 24, policy: None },
+        Event::SelfTestPassed { count: 160, policy: Some(Hash::of(b"policy")) },
+        Event::SelfTestFailed {
+            reason: "detector".to_owned(),
+            route: None,
+            api: None,
+            policy: None,
+        },
+        Event::SelfTestFailed {
+            reason: "restore".to_owned(),
+            route: Some("assistant".to_owned()),
+            api: Some("messages".to_owned()),
+            policy: Some(Hash::of(b"policy")),
+        },
+        Event::CacheMismatch { reason: "sealed".to_owned(), route: "assistant".to_owned() },
     ];
     let disposal = |scope, classes: &[ContentClass], sha256| Event::Disposed {
         actor: actor(),

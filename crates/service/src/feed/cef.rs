@@ -98,6 +98,24 @@ pub(super) fn line(logged: &Logged) -> String {
             fields.put("destinationServiceName", name);
             fields.put("reason", reason);
         }
+        Event::SelfTestPassed { count, policy } => {
+            fields.put("cnt", count);
+            if let Some(policy) = policy {
+                fields.put("fileHash", policy);
+            }
+        }
+        Event::SelfTestFailed { reason, route, api, policy } => {
+            fields.put("destinationServiceName", route.as_deref().unwrap_or_default());
+            fields.put("requestMethod", api.as_deref().unwrap_or_default());
+            fields.put("reason", reason);
+            if let Some(policy) = policy {
+                fields.put("fileHash", policy);
+            }
+        }
+        Event::CacheMismatch { reason, route } => {
+            fields.put("destinationServiceName", route);
+            fields.put("reason", reason);
+        }
         Event::AccessDenied { reason, count, .. } => {
             fields.put("cnt", count);
             fields.put("reason", reason);

@@ -126,6 +126,7 @@ fn shape(event: &Event, summary: &Summary<'_>) -> Shape {
         Event::Stopped { .. } => {
             shape(activity(), vec![coding(DCM, "110121", "Application Stop")], "E", SUCCESS)
         }
+        Event::SelfTestPassed { .. } => shape(activity(), vec![], "E", SUCCESS),
         Event::Anchored { .. } => {
             let of = coding(LIFECYCLE, "attest", "Attest Record Lifecycle Event");
             shape(of, vec![], "E", SUCCESS)
@@ -158,6 +159,8 @@ fn shape(event: &Event, summary: &Summary<'_>) -> Shape {
         | Event::ClockSkewed { .. }
         | Event::FeedFailing { .. }
         | Event::CopyFailing { .. }
+        | Event::SelfTestFailed { .. }
+        | Event::CacheMismatch { .. }
         | Event::ReviewOverdue { .. } => {
             let outcome = if summary.level == Level::Error { SERIOUS } else { MINOR };
             shape(alert(), vec![], "E", outcome)
@@ -175,7 +178,7 @@ fn user_changed() -> Value {
 
 fn ending(outcome: &Outcome) -> &'static str {
     match outcome.outcome.as_str() {
-        "answered" => SUCCESS,
+        "answered" | "cached" => SUCCESS,
         "failed_closed" => SERIOUS,
         _ => MINOR,
     }
@@ -195,6 +198,8 @@ fn description(event: &Event, summary: &Summary<'_>) -> String {
         | Event::AnchorFailing { reason: word, .. }
         | Event::FeedFailing { reason: word, .. }
         | Event::CopyFailing { reason: word, .. }
+        | Event::SelfTestFailed { reason: word, .. }
+        | Event::CacheMismatch { reason: word, .. }
         | Event::Disposed { authority: word, .. }
         | Event::AgreementDisposed { authority: word, .. }
         | Event::HoldPlaced { authority: word, .. }
@@ -220,6 +225,7 @@ fn description(event: &Event, summary: &Summary<'_>) -> String {
         | Event::Searched { .. }
         | Event::Reported { .. }
         | Event::ReviewOverdue { .. }
+        | Event::SelfTestPassed { .. }
         | Event::KeyRotated { .. } => title.to_owned(),
     }
 }
@@ -282,7 +288,10 @@ fn agents(record: &Record, summary: &Summary<'_>) -> Vec<Value> {
         | Event::HoldReleased { .. }
         | Event::KeyRotated { .. }
         | Event::Pruned { .. }
-        | Event::Offboarded { .. } => {}
+        | Event::Offboarded { .. }
+        | Event::SelfTestPassed { .. }
+        | Event::SelfTestFailed { .. }
+        | Event::CacheMismatch { .. } => {}
     }
     match summary.actor {
         Some(actor) => agents.push(user(record, actor)),
@@ -461,6 +470,16 @@ fn entities(logged: &Logged) -> Vec<Value> {
         Event::Offboarded { sha256, .. } => {
             entities.push(object("archive", &sha256.to_string(), Vec::new()));
         }
+        Event::SelfTestPassed { count, policy } => {
+            place.push(detail("count", count));
+            place.extend(policy.map(|policy| detail("policy", &policy)));
+        }
+        Event::SelfTestFailed { route, api, policy, .. } => {
+            place.extend(route.as_ref().map(|route| detail("route", route)));
+            place.extend(api.as_ref().map(|api| detail("api", api)));
+            place.extend(policy.map(|policy| detail("policy", &policy)));
+        }
+        Event::CacheMismatch { route, .. } => place.push(detail("route", route)),
         Event::Started { .. } | Event::Stopped { .. } => {}
     }
     entities.push(json!({

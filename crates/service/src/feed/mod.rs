@@ -156,12 +156,20 @@ fn title_of(event: &Event) -> (&'static str, Level) {
             ("Records whose time is over were pruned; their hashes stay", Notice)
         }
         Event::Offboarded { .. } => ("The organisation left: its keys are destroyed", Warning),
+        Event::SelfTestPassed { .. } => ("Every guard did its work on synthetic identifiers", Info),
+        Event::SelfTestFailed { .. } => {
+            ("A guard does not do its work; nothing goes through", Error)
+        }
+        Event::CacheMismatch { .. } => {
+            ("A kept answer was found by another than its owner; it was not shown", Error)
+        }
     }
 }
 
 fn ending(outcome: &Outcome) -> (&'static str, Level) {
     match outcome.outcome.as_str() {
         "answered" => ("An exchange was answered", Level::Info),
+        "cached" => ("An exchange was answered with what was kept; nothing left", Level::Info),
         "refused" => ("An exchange was refused by a rule", Level::Warning),
         "failed_closed" => ("An exchange ended because a control failed", Level::Error),
         "upstream_failed" => ("An exchange ended because the model server failed", Level::Warning),

@@ -300,6 +300,30 @@ fn body(record: &Record, summary: &Summary<'_>) -> (Class, Map<String, Value>) {
             let detail = Some(json!(format!("{part}: {reason}")));
             (FAILED, some([("status_id", failure), ("status_detail", detail)]))
         }
+        Event::CacheMismatch { reason, route } => {
+            let detail = Some(json!(format!("{route}: {reason}")));
+            (FAILED, some([("status_id", failure), ("status_detail", detail)]))
+        }
+        Event::SelfTestPassed { count, policy } => {
+            let under = policy.map(|policy| policy.to_string()).unwrap_or_default();
+            let finding =
+                json!({ "uid": format!("selftest/{}", record.seq), "title": summary.title });
+            // How well the safeguards work is evaluated again and again: 45 CFR 164.308(a)(8).
+            let compliance = json!({
+                "control": "self-test",
+                "standards": ["45 CFR 164.308(a)(8)"],
+                "status_id": 1,
+                "status_detail": format!("{count} synthetic exchanges under {under}"),
+            });
+            (FOUND, some([("finding_info", Some(finding)), ("compliance", Some(compliance))]))
+        }
+        Event::SelfTestFailed { reason, route, api, policy } => {
+            let words = [Some(reason), route.as_ref(), api.as_ref()];
+            let words: Vec<&str> = words.into_iter().flatten().map(String::as_str).collect();
+            let under = policy.map(|policy| format!(" under {policy}")).unwrap_or_default();
+            let detail = Some(json!(format!("{}{under}", words.join(", "))));
+            (FAILED, some([("status_id", failure), ("status_detail", detail)]))
+        }
         Event::Disposed { scope, authority, reason, count, .. } => {
             let detail = format!("{reason}, {authority}: {count} unit(s)");
             (DELETED, destroyed(record, by, &super::scope_of(scope), &detail))
@@ -409,7 +433,7 @@ fn exchange(record: &Record, about: &About, outcome: Option<&Outcome>) -> Map<St
     let model = model.map(|(route, to)| json!({ "name": route, "ai_provider": to }));
     let status = match outcome.map(|outcome| outcome.outcome.as_str()) {
         None => 0,
-        Some("answered") => 1,
+        Some("answered" | "cached") => 1,
         Some(_) => 2,
     };
     let (action, disposition) = verdict(about, outcome);

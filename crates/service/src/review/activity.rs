@@ -239,6 +239,15 @@ impl Tally {
             | Event::CopyFailing { copy: part, reason } => {
                 warnings.add(record, format!("{part}: {reason}"));
             }
+            // Nothing of anybody's: it is counted as a record and as no exchange.
+            Event::SelfTestPassed { .. } => {}
+            Event::SelfTestFailed { reason, route, .. } => {
+                let route = route.as_deref().unwrap_or("of its own");
+                warnings.add(record, format!("the guard {reason}, on the route {route}"));
+            }
+            Event::CacheMismatch { reason, route } => {
+                warnings.add(record, format!("{route}: {reason}"));
+            }
             Event::ClockSkewed { authority, stamped } => {
                 warnings.add(record, format!("{authority} says {stamped}"));
             }
