@@ -97,6 +97,8 @@ pub enum Control {
     Audit,
     /// The key service is away or refuses, so there is nothing to seal content under.
     Keys,
+    /// A guard did not do its work when the house tried it.
+    SelfTest,
 }
 
 impl Control {
@@ -110,6 +112,7 @@ impl Control {
             Self::Surrogates => Code::SurrogatesUnavailable,
             Self::Audit => Code::AuditUnavailable,
             Self::Keys => Code::KeysUnavailable,
+            Self::SelfTest => Code::SelfTestFailed,
         }
     }
 }
@@ -340,6 +343,8 @@ codes! {
     RetentionNotZero = "retention_not_zero";
     /// The key is for something else: a caller's key reads no log, an auditor's sends no prompts.
     RoleNotAllowed = "role_not_allowed";
+    /// A guard did not do its work when the house tried it, so nothing goes through.
+    SelfTestFailed = "self_test_failed";
     /// The map of surrogates cannot be used.
     SurrogatesUnavailable = "surrogates_unavailable";
     /// The request is larger than a request may be.

@@ -471,6 +471,8 @@ impl House {
                 )))
             }
             (Ok(_), Err(refusal)) => Err(Unread::Refused(refusal.clone())),
+            // Fail closed: a guard that does not do its work lets nothing through.
+            (Ok(_), Ok(_)) if self.selftest.failed() => Err(Unread::Failed(Control::SelfTest)),
             (Ok(_), Ok(_)) if !readable => Err(Unread::Failed(Control::Surrogates)),
             (Ok(request), Ok(_)) => routed(request, in_force.as_ref()).map_err(Unread::Refused),
         };

@@ -8,6 +8,7 @@ use crate::keys::{Keys, KeysError};
 use crate::limits::{Limits, Room};
 use crate::review::Reviews;
 use crate::routing::Routing;
+use crate::selftest::{Failure, SelfTest};
 use crate::tasks::Tasks;
 use crate::telemetry::Telemetry;
 use crate::tiles::Readings;
@@ -220,6 +221,7 @@ pub struct House {
     pub(crate) searching: tokio::sync::Mutex<()>,
     pub(crate) reviews: Reviews,
     pub(crate) telemetry: Telemetry,
+    pub(crate) selftest: SelfTest,
     /// As many long texts are scanned at once as there are processors: more would wait for each other,
     /// each on a thread and with the memory of its own.
     pub(crate) long_scans: Semaphore,
@@ -241,6 +243,8 @@ pub enum Unready {
     Keys(String),
     /// The log cannot be written, for this reason.
     Log(String),
+    /// A guard does not do its work on synthetic identifiers.
+    Guard(Failure),
 }
 
 /// What the house is ready for.
@@ -359,6 +363,7 @@ impl House {
             searching: tokio::sync::Mutex::default(),
             reviews: Reviews::default(),
             telemetry,
+            selftest: SelfTest::default(),
             long_scans: Semaphore::new(processors),
             tried: tokio::sync::Mutex::default(),
         };
@@ -439,6 +444,7 @@ impl House {
         } else if let Err(error) = self.store.writable().await {
             unready.push(Unready::Log(error.to_string()));
         }
+        unready.extend(self.selftest.failures().into_iter().map(Unready::Guard));
         let configuration = self.in_force.load().as_ref().map(|in_force| in_force.version);
         Readiness { unready, configuration }
     }

@@ -154,6 +154,7 @@ impl House {
             () = self.keep_tracing() => {}
             () = self.keep_keys() => {}
             () = self.keep_calendar() => {}
+            () = self.keep_testing() => {}
         }
     }
 

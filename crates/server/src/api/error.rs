@@ -340,6 +340,9 @@ const fn sentence(control: Control) -> &'static str {
         Control::Surrogates => "The map of surrogates cannot be used, so nothing goes through.",
         Control::Audit => "The audit log cannot be written, so nothing goes through.",
         Control::Keys => "The key service does not open the keys, so nothing goes through.",
+        Control::SelfTest => {
+            "A guard did not do its work on synthetic identifiers, so nothing goes through."
+        }
     }
 }
 
@@ -374,6 +377,7 @@ const fn status(code: Code) -> StatusCode {
         | Code::KeysUnavailable
         | Code::Overloaded
         | Code::PolicyUnavailable
+        | Code::SelfTestFailed
         | Code::SurrogatesUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::UpstreamFailed
         | Code::UpstreamInvalid

@@ -22,11 +22,13 @@ pub(super) async fn ready(State(house): State<Arc<House>>) -> Response {
     let mut detector = "ready";
     let mut log = "ready";
     let mut keys = "ready";
+    let mut guards = Vec::new();
     for unready in &readiness.unready {
         match unready {
             Unready::Detector => detector = "cannot run",
             Unready::Log(_) => log = "cannot be written",
             Unready::Keys(_) => keys = "do not open",
+            Unready::Guard(failure) => guards.push(failure.to_string()),
         }
     }
     let configuration = match readiness.configuration {
@@ -48,6 +50,7 @@ pub(super) async fn ready(State(house): State<Arc<House>>) -> Response {
         "detector": detector,
         "log": log,
         "keys": keys,
+        "guards": if guards.is_empty() { "ready".to_owned() } else { guards.join("; ") },
         "configuration": configuration,
         "destinations": destinations,
     });

@@ -64,6 +64,7 @@ impl Serve {
         house.finish_disposals().await.map_err(|error| Failure::of_house(&error))?;
         house.finish_pruning().await.map_err(|error| Failure::of_house(&error))?;
         house.started(actor.clone()).await.map_err(|error| Failure::of_house(&error))?;
+        house.self_test_at_start().await;
         let sidecar = self.local_model()?.map(|model| Sidecar::start(model, house.tasks()));
 
         let (stop, stopped) = watch::channel(false);

@@ -225,6 +225,7 @@ pub async fn examine(setup: Setup, plan: &Plan) -> Result<Examination, Error> {
             return Ok(Examination { organisation: None, mode: plan.mode, checks });
         }
     };
+    parts.push(house.check_guards().await);
     parts.push(house.check_keys().await);
     parts.push(house.check_log().await);
     parts.push(house.check_configuration());
@@ -323,6 +324,39 @@ fn many(count: usize, one: &str, more: &str) -> String {
 }
 
 impl House {
+    async fn check_guards(&self) -> Checks {
+        let mut checks = Checks::of(Group::Detector);
+        match self.examine_guards().await.as_deref() {
+            Some([]) => checks.good("guards", "each did its work on synthetic identifiers just now"),
+            Some([first, ..]) => checks.no(
+                "guards",
+                first,
+                "Nothing goes through while this is so. Install the program again; if it stays, report it.",
+            ),
+            None => checks.unable("guards", "the keys do not open", "Look at the keys first."),
+        }
+        match self.last_self_test().await {
+            Ok(Some(record)) => {
+                let when = record.time;
+                if let ledger::Event::SelfTestPassed { count, .. } = record.event {
+                    let found = format!("the last, of {when}: good, {count} exchanges");
+                    checks.good("last self-test", found);
+                } else {
+                    checks.no(
+                        "last self-test",
+                        format_args!("the last, of {when}: {}", record.event.kind()),
+                        "Read the record: it names the guard and the route.",
+                    );
+                }
+            }
+            Ok(None) => checks.skipped("last self-test", "the log has none yet"),
+            Err(error) => {
+                checks.unable("last self-test", causes(&error), "Look at the database.");
+            }
+        }
+        checks
+    }
+
     fn check_configuration(self: &Arc<Self>) -> Checks {
         let mut checks = Checks::of(Group::Configuration);
         let in_force = self.in_force.load();

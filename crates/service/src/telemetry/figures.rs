@@ -65,12 +65,17 @@ impl House {
             // cannot be waited for.
             works("detector", self.detector.self_test().is_ok(), page);
             works("keys", false, page);
+            works("guards", !self.selftest.failed(), page);
             return works("log", false, page);
         };
         let is = |control: fn(&Unready) -> bool| !readiness.unready.iter().any(control);
         works("detector", is(|it| matches!(it, Unready::Detector)), page);
         works("keys", is(|it| matches!(it, Unready::Keys(_))), page);
         works("log", is(|it| matches!(it, Unready::Log(_))), page);
+        works("guards", is(|it| matches!(it, Unready::Guard(_))), page);
+        if let Some(last) = self.selftest.last() {
+            page.one(&meter::SELF_TESTED, unix_seconds(last.as_micros()));
+        }
     }
 
     fn write_rules(&self, page: &mut Page) {

@@ -127,7 +127,9 @@ metrics! {
         "Time of one transaction, with its synchronisation of the disk.";
     WAITING = Gauge "bulla_store_queue_jobs" [] "Writes that wait for the writer; at most 1024.";
     READY = Gauge "bulla_control_ready" ["control"]
-        "Whether a control works, without which no prompt passes: `detector`, `keys`, `log`.";
+        "Whether a control works, without which no prompt passes: `detector`, `keys`, `log`; `guards`, as the self-test found them.";
+    SELF_TESTED = Gauge "bulla_self_test_timestamp_seconds" []
+        "When the guards were tried last; absent before the first time.";
     CONFIGURATION = Gauge "bulla_configuration_version" []
         "The version of the configuration in force; 0 when there is none, so that every prompt is blocked.";
     AGREEMENTS = Gauge "bulla_agreement_ends_timestamp_seconds" ["agreement"]
