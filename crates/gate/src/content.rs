@@ -72,6 +72,11 @@ impl PromptContent {
         self.left = Some(left);
     }
 
+    /// Nothing of it leaves after all.
+    pub(crate) fn stays(&mut self) {
+        (self.left, self.surrogates) = (None, Vec::new());
+    }
+
     /// The texts by their names, for digests of them.
     pub(crate) fn texts(&self) -> Vec<(&'static str, &[u8])> {
         let mut texts = vec![("written", self.written.expose().as_bytes())];

@@ -5,6 +5,8 @@
 //! record that it leaves is durable, and nothing can be shown before the record of the outcome is.
 //! Every way out is [`Ended`], so one [`Exchange::commit`] records them all.
 
+mod again;
+
 use crate::content::{PromptContent, window_bytes, window_texts};
 use crate::necessity::Necessity;
 use crate::outcome::{Control, Outcome, Refusal, UpstreamFailure};
@@ -602,13 +604,25 @@ impl Exchange<Departed> {
                 return Self::ended(matter, Outcome::UpstreamFailed(failure, None), Some(intent));
             }
         };
+        Self::settle(matter, answer, &map, Some(intent), detector, Outcome::Answered)
+    }
+
+    /// Restores a whole answer and scans it.
+    fn settle(
+        matter: Box<Matter>,
+        answer: Answer,
+        map: &SurrogateMap,
+        intent: Option<Receipt>,
+        detector: &Detector,
+        as_what: fn(Text) -> Outcome,
+    ) -> Exchange<Ended> {
         let mut restoration = Restoration::default();
-        let Ok(texts) = restoration.restore(&map, &answer.parts) else {
+        let Ok(texts) = restoration.restore(map, &answer.parts) else {
             let failure = UpstreamFailure::TooLarge;
-            return Self::ended(matter, Outcome::UpstreamFailed(failure, None), Some(intent));
+            return Self::ended(matter, Outcome::UpstreamFailed(failure, None), intent);
         };
         let Ok(findings) = restoration.scan(detector) else {
-            return Self::ended(matter, Outcome::FailedClosed(Control::Detector), Some(intent));
+            return Self::ended(matter, Outcome::FailedClosed(Control::Detector), intent);
         };
         let document = answer.shape.write(&Restored { texts: &texts, ordinal: 0 });
         // Everything in it was a `str` or ASCII.
@@ -622,8 +636,7 @@ impl Exchange<Departed> {
             usage: answer.usage,
             upstream_request: answer.upstream_request,
         };
-        let outcome = Outcome::Answered(delivered);
-        let ending = Ending { outcome, intent: Some(intent), reply: Some(reply) };
+        let ending = Ending { outcome: as_what(delivered), intent, reply: Some(reply) };
         Self::to(matter, Ended(Box::new(ending)))
     }
 

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 pub enum Outcome {
     /// The model answered; the document, restored, in the caller's dialect.
     Answered(Text),
+    /// What the model answered before was given again, and nothing left; the document, restored.
+    Cached(Text),
     /// The model answered in a stream, whose last window this is.
     Streamed(Window),
     /// A rule says no.
@@ -27,6 +29,7 @@ impl Outcome {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Answered(_) | Self::Streamed(_) => "answered",
+            Self::Cached(_) => "cached",
             Self::Refused(_) => "refused",
             Self::FailedClosed(_) => "failed_closed",
             Self::UpstreamFailed(..) => "upstream_failed",
@@ -40,9 +43,11 @@ impl Outcome {
         match self {
             Self::Refused(refusal) => refusal.reason,
             Self::UpstreamFailed(failure, _) => Some(failure.reason()),
-            Self::Answered(_) | Self::Streamed(_) | Self::FailedClosed(_) | Self::CallerGone => {
-                None
-            }
+            Self::Answered(_)
+            | Self::Cached(_)
+            | Self::Streamed(_)
+            | Self::FailedClosed(_)
+            | Self::CallerGone => None,
         }
     }
 
@@ -50,7 +55,7 @@ impl Outcome {
     #[must_use]
     pub const fn code(&self) -> Option<Code> {
         match self {
-            Self::Answered(_) | Self::Streamed(_) | Self::CallerGone => None,
+            Self::Answered(_) | Self::Cached(_) | Self::Streamed(_) | Self::CallerGone => None,
             Self::Refused(refusal) => Some(refusal.code),
             Self::FailedClosed(control) => Some(control.code()),
             Self::UpstreamFailed(failure, _) => Some(failure.code()),

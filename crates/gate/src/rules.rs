@@ -4,6 +4,7 @@
 //! every request, because it depends on the day.
 
 mod constraint;
+mod cache;
 mod content;
 mod copy;
 pub(crate) mod destination;
@@ -33,6 +34,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 pub(crate) use constraint::Constraints;
+pub use cache::Caching;
 pub use content::Keep;
 pub use copy::{CoveredCopy, LogCopy, MAX_COPIES, Place};
 pub use destination::{Api, Credential, Destination, Dialect};
@@ -48,6 +50,7 @@ pub use timeout::Timeouts;
 pub use traces::{CoveredCollector, Traces};
 
 use constraint::RawConstraints;
+use cache::RawCache;
 use content::RawContent;
 use copy::RawCopy;
 use destination::RawDestination;
@@ -150,6 +153,7 @@ pub struct Rules {
     limits: Limits,
     traces: Option<Traces>,
     minimum: Minimum,
+    cache: Option<Caching>,
     /// Every object as written, for [`Rules::diff`].
     objects: BTreeMap<String, toml::Value>,
 }
@@ -194,6 +198,9 @@ impl Rules {
             Limits::parse(raw.currency.as_ref(), &raw.limit, &raw.price, &routes, &destinations)?;
         let policy = policy(&raw, &destinations, &purposes)?;
         let minimum = Minimum::parse(&raw.minimum(), &purposes, &routes)?;
+        let keep = raw.content.as_ref().map(|content| content.keep).unwrap_or_default();
+        let cache = Caching::parse(raw.cache.as_ref(), keep, &routes)
+            .map_err(|fault| RulesError::object("cache", fault))?;
         Ok(Self {
             sha256: Hash::of(text.as_bytes()),
             organisation,
@@ -205,7 +212,7 @@ impl Rules {
             authorities,
             witnesses,
             anchor_seconds,
-            keep: raw.content.unwrap_or_default().keep,
+            keep,
             retention,
             oversight: Oversight::new(readers, reviews),
             feeds,
@@ -213,6 +220,7 @@ impl Rules {
             limits,
             traces,
             minimum,
+            cache,
             objects: objects(table),
         })
     }
@@ -344,6 +352,12 @@ impl Rules {
     #[must_use]
     pub const fn minimum(&self) -> &Minimum {
         &self.minimum
+    }
+
+    /// Which answers are kept to be given again; absent when none is.
+    #[must_use]
+    pub const fn cache(&self) -> Option<&Caching> {
+        self.cache.as_ref()
     }
 
     pub(crate) const fn policy(&self) -> &Policy {
@@ -751,6 +765,7 @@ struct RawRules {
     chart: Option<RawChart>,
     #[serde(default)]
     no_phi: Vec<RawFlow>,
+    cache: Option<RawCache>,
 }
 
 impl RawRules {

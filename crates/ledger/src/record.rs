@@ -868,7 +868,7 @@ pub struct Outcome {
     /// The exchange.
     #[serde(flatten)]
     pub about: About,
-    /// `answered`, `refused`, `failed_closed`, `upstream_failed`, `caller_gone`, `interrupted`.
+    /// `answered`, `cached`, `refused`, `failed_closed`, `upstream_failed`, `caller_gone`, `interrupted`.
     pub outcome: String,
     /// The stable error code that the caller got, when it got one.
     #[serde(skip_serializing_if = "Option::is_none", default)]

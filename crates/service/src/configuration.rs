@@ -121,12 +121,14 @@ impl House {
         let in_force = row.map(|row| self.put_in_force(&row)).transpose();
         match in_force {
             Ok(in_force) => {
+                self.cache.follow(in_force.as_ref().map(|it| it.rules.sha256()));
                 self.in_force.store(in_force.map(Arc::new));
                 Ok(())
             }
             Err(error) => {
                 // Fail closed: rules that cannot be read permit nothing.
                 self.in_force.store(None);
+                self.cache.follow(None);
                 Err(error)
             }
         }

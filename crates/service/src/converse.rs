@@ -1,5 +1,6 @@
 //! One prompt through the house, from the caller's request to the recorded outcome.
 
+use crate::cache::Asking;
 use crate::house::{House, InForce};
 use crate::identity::Principal;
 use crate::keys::{Held, KeysError};
@@ -602,6 +603,8 @@ impl House {
         let Routed { in_force, prompt, route, request } = routed;
         let exchange = question.id;
         let asker = caller.clone();
+        let (rules, written) = (&in_force.rules, &prompt.written);
+        let asking = Asking::of(rules, &route, &caller, &question, &request, written);
         let long = prompt.written.len() > LONG_PROMPT_BYTES;
         let watch = world.journal.watch;
         // It is given back when the scan is over, and is never closed.
@@ -635,6 +638,13 @@ impl House {
             None => return Err(scanned.fail(Control::Policy)),
         };
         let cleared = scanned.clear(&decision, &in_force.rules, map, now, &*self.entropy)?;
+        let place = self.cache_place(asking, &in_force, &decision, &cleared).await;
+        if let Some(place) = &place {
+            let reading = Reading::new(&request, exchange, now);
+            if let Some(kept) = self.kept_answer(place, cleared.called(), &reading).await {
+                return Ok(Reached::Over(kept.give(cleared, &self.detector)));
+            }
+        }
         let admitted = cleared.admit(world).await?;
         let (outbound, departed) = admitted.depart();
         let Some(wire) = in_force.wires.get(decision.destination().id()) else {
@@ -656,7 +666,12 @@ impl House {
                 let upstream_request = stream.upstream_request().map(str::to_owned);
                 Reached::Streams(Box::new(departed.stream(upstream_request)), stream)
             }
-            Ok(Reply::Whole(answer)) => Reached::Over(departed.end(Ok(answer), &self.detector)),
+            Ok(Reply::Whole(answer)) => {
+                let kept = place.map(|it| self.seal_answer(&it, exchange, &departed, &answer));
+                let over = departed.end(Ok(answer), &self.detector);
+                self.keep_answer(kept, &over);
+                Reached::Over(over)
+            }
             Err(failure) => Reached::Over(departed.end(Err(failure), &self.detector)),
         })
     }

@@ -1,6 +1,7 @@
 //! One data directory, opened: the keys, the log, the rules in force.
 
 use crate::anchoring::Told;
+use crate::cache::Cache;
 use crate::copying::Copies;
 use crate::feed::Feeds;
 use crate::identity::{Denials, KeyRing, is_name};
@@ -222,6 +223,7 @@ pub struct House {
     pub(crate) reviews: Reviews,
     pub(crate) telemetry: Telemetry,
     pub(crate) selftest: SelfTest,
+    pub(crate) cache: Cache,
     /// As many long texts are scanned at once as there are processors: more would wait for each other,
     /// each on a thread and with the memory of its own.
     pub(crate) long_scans: Semaphore,
@@ -364,6 +366,7 @@ impl House {
             reviews: Reviews::default(),
             telemetry,
             selftest: SelfTest::default(),
+            cache: Cache::default(),
             long_scans: Semaphore::new(processors),
             tried: tokio::sync::Mutex::default(),
         };

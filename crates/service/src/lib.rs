@@ -5,6 +5,7 @@
 
 mod agreements;
 mod anchoring;
+mod cache;
 mod compare;
 mod configuration;
 mod converse;

@@ -236,6 +236,7 @@ impl House {
         }
         if due.sweep <= now {
             due.sweep = now + SWEEP_INTERVAL;
+            self.cache.sweep();
             log_failure("ending open intents", self.sweep().await);
             log_failure("warning of expiry", self.warn_of_expiry().await);
         }

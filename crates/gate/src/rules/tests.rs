@@ -93,6 +93,9 @@ fn the_manual_holds_the_schema_that_is_in_force_and_names_every_key() {
         "connect_timeout_seconds",
         "idle_timeout_seconds",
         "total_timeout_seconds",
+        "ttl_seconds",
+        "mib",
+        "routes",
     ]);
     keys.extend(["exempt", "paths", "redact", "when_unread", "resources", "types", "owners"]);
     keys.extend(["routes", "on_phi", "reduce"]);
@@ -114,7 +117,7 @@ fn a_key_that_nobody_knows_is_refused_with_its_line() {
         "[hosting]",
         "[hostign]",
         &expect![
-            "line 19: unknown field `hostign`, expected one of `schema`, `organisation`, `hosting`, `purpose`, `agreement`, `evidence`, `hop`, `destination`, `route`, `policy`, `cedar`, `anchoring`, `content`, `retention`, `log`, `review`, `authority`, `witness`, `feed`, `copy`, `constraints`, `currency`, `limit`, `price`, `traces`, `profile`, `chart`, `no_phi`"
+            "line 19: unknown field `hostign`, expected one of `schema`, `organisation`, `hosting`, `purpose`, `agreement`, `evidence`, `hop`, `destination`, `route`, `policy`, `cedar`, `anchoring`, `content`, `retention`, `log`, `review`, `authority`, `witness`, `feed`, `copy`, `constraints`, `currency`, `limit`, `price`, `traces`, `profile`, `chart`, `no_phi`, `cache`"
         ],
     );
     check(

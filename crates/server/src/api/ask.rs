@@ -186,7 +186,7 @@ fn whole(ended: Ended, family: Family) -> Response {
         return response;
     };
     let (about, outcome, receipt) = *released;
-    let mut response = if let Outcome::Answered(answer) = outcome {
+    let mut response = if let Outcome::Answered(answer) | Outcome::Cached(answer) = outcome {
         let mut response = (StatusCode::OK, answer.into_exposed()).into_response();
         no_store(response.headers_mut(), "application/json");
         response

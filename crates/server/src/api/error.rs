@@ -177,7 +177,7 @@ impl ApiError {
     /// What an outcome that is no answer looks like; absent for an answer.
     pub(super) fn of_outcome(outcome: &Outcome) -> Option<Self> {
         match outcome {
-            Outcome::Answered(_) | Outcome::Streamed(_) => None,
+            Outcome::Answered(_) | Outcome::Cached(_) | Outcome::Streamed(_) => None,
             Outcome::Refused(refusal) => Some(Self::refused(refusal)),
             Outcome::FailedClosed(control) => Some(Self::of(control.code(), sentence(*control))),
             Outcome::UpstreamFailed(failure, _) => Some(Self::upstream(*failure)),

@@ -316,6 +316,7 @@ impl<J: Journal> Run<'_, J> {
             Outcome::Refused(refusal) => Ok(Came::Refused(refusal.code)),
             Outcome::FailedClosed(_)
             | Outcome::Answered(_)
+            | Outcome::Cached(_)
             | Outcome::Streamed(_)
             | Outcome::UpstreamFailed(..)
             | Outcome::CallerGone => Err(Guard::Pipeline),
@@ -374,7 +375,8 @@ impl<J: Journal> Run<'_, J> {
                 read.extend(standin::read(api, way, document.expose()));
             }
             Outcome::Streamed(window) => read.extend(heard(api, &window)),
-            Outcome::Refused(_)
+            Outcome::Cached(_)
+            | Outcome::Refused(_)
             | Outcome::FailedClosed(_)
             | Outcome::UpstreamFailed(..)
             | Outcome::CallerGone => return Err(Guard::Pipeline),

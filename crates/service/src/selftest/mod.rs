@@ -80,11 +80,20 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Why the guards are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Occasion {
+    /// It is time, and what comes of it is recorded.
+    Hour,
+    /// The server starts or the rules are others: what fails is recorded, and the hour tells of the rest.
+    Change,
+}
+
 /// What came of the last run.
 #[derive(Clone, Debug, Default)]
 struct Verdict {
-    /// The rules that were tried.
-    policy: Option<Hash>,
+    /// The rules whose routes were tried, if there were any; absent while some are still to be tried.
+    tried: Option<Option<Hash>>,
     /// When the next run is due; absent before the first.
     due: Option<Instant>,
     /// When the last one was.
@@ -171,6 +180,14 @@ async fn prove(log: &impl Log, event: Event, time: Time) -> Result<bool, Unrecor
     Ok(said && ledger::tree::leaf_hash(&bytes) == receipt.leaf)
 }
 
+/// Whether the log has its last record.
+async fn prove_last(tenant: &store::Tenant) -> bool {
+    let Ok(head) = tenant.head().await else { return true };
+    let Some(last) = head.size().checked_sub(1) else { return false };
+    let bytes = Log::read(tenant, last).await;
+    bytes.is_some_and(|bytes| ledger::tree::leaf_hash(&bytes) == head.last())
+}
+
 /// What the house's own routes must come to.
 struct Known {
     route: &'static str,
@@ -220,29 +237,29 @@ impl Tally {
 
 impl House {
     /// Tries every guard before the first request is taken, along some of the routes; the rest follow.
+    /// One that fails is recorded; that all passed is, within the hour.
     pub async fn self_test_at_start(&self) {
-        self.self_test_within(EXCHANGES_AT_START).await;
+        self.self_test_within(EXCHANGES_AT_START, Occasion::Change).await;
     }
 
     /// Tries every guard, and records what came of it. Until a run finds every guard at its work again,
     /// nothing goes through.
     pub async fn self_test(&self) {
-        self.self_test_within(MAX_EXCHANGES).await;
+        self.self_test_within(MAX_EXCHANGES, Occasion::Hour).await;
     }
 
-    async fn self_test_within(&self, most: usize) {
+    async fn self_test_within(&self, most: usize, occasion: Occasion) {
         let mut begin = self.selftest.running.lock().await;
         let in_force = self.in_force.load_full();
         let policy = in_force.as_ref().map(|it| it.rules.sha256());
         let now = self.clock.now();
         let tried = self.try_guards(in_force.as_deref(), &mut begin, most).await;
         let Some(tally) = tried else {
-            // Without keys nothing goes through anyway, and nothing can be tried.
-            let mut verdict = self.selftest.verdict();
-            (verdict.policy, verdict.due) = (policy, Some(Instant::now() + LOOK_INTERVAL));
+            // Without keys nothing goes through anyway, and nothing can be tried. A second later it is
+            // tried again.
             return;
         };
-        let recorded = self.record_self_test(&tally, policy).await;
+        let recorded = self.record_self_test(&tally, policy, occasion).await;
         let mut failures: Vec<Failure> = tally.failures.into_iter().collect();
         match recorded {
             Ok(true) => {}
@@ -259,9 +276,14 @@ impl House {
         if tally.left_out > 0 && !goes_on {
             tracing::warn!(left_out = tally.left_out, "the self-test did not try every route");
         }
-        let wait = if goes_on { Duration::ZERO } else { INTERVAL + self.jitter() };
-        let due = Some(Instant::now() + wait);
-        *self.selftest.verdict() = Verdict { policy, due, when: Some(now), failures };
+        let next = Instant::now() + INTERVAL + self.jitter();
+        let mut verdict = self.selftest.verdict();
+        let due = match occasion {
+            Occasion::Hour => next,
+            Occasion::Change => verdict.due.unwrap_or(next),
+        };
+        let (tried, due) = ((!goes_on).then_some(policy), Some(due));
+        *verdict = Verdict { tried, due, when: Some(now), failures };
     }
 
     /// Takes synthetic identifiers through every guard; nothing when there are no keys to seal under.
@@ -320,12 +342,16 @@ impl House {
     pub(crate) async fn keep_testing(&self) {
         loop {
             let policy = self.in_force.load().as_ref().map(|it| it.rules.sha256());
-            let due = {
+            let occasion = {
                 let verdict = self.selftest.verdict();
-                verdict.policy != policy || verdict.due.is_none_or(|due| due <= Instant::now())
+                if verdict.due.is_some_and(|due| due <= Instant::now()) {
+                    Some(Occasion::Hour)
+                } else {
+                    (verdict.tried != Some(policy)).then_some(Occasion::Change)
+                }
             };
-            if due {
-                Box::pin(self.self_test()).await;
+            if let Some(occasion) = occasion {
+                Box::pin(self.self_test_within(MAX_EXCHANGES, occasion)).await;
             }
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
@@ -342,9 +368,13 @@ impl House {
         &self,
         tally: &Tally,
         policy: Option<Hash>,
+        occasion: Occasion,
     ) -> Result<bool, Unrecorded> {
         let now = self.clock.now();
         if tally.failures.is_empty() {
+            if occasion == Occasion::Change {
+                return Ok(prove_last(&self.tenant).await);
+            }
             let event = Event::SelfTestPassed { count: tally.count as u64, policy };
             return prove(&self.tenant, event, now).await;
         }

@@ -95,6 +95,17 @@ async fn every_guard_does_its_work_in_every_dialect_and_one_record_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_start_records_what_fails_and_nothing_else() {
+    let (_dir, house) = house(|_| ()).await;
+    house.self_test_at_start().await;
+    assert!(told(&house).await.is_empty() && house.selftest.last().is_some());
+    assert!(prove_last(&house.tenant).await);
+    let (_dir, broken) = self::house(|house| house.selftest.model = swapped).await;
+    broken.self_test_at_start().await;
+    assert!(broken.selftest.failed() && !told(&broken).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_detector_that_finds_less_is_told() {
     check(&[Guard::Detector], |house| {
         house.detector = Detector::with(Layers::ALL - Layers::NUMBERS);

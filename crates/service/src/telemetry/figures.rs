@@ -46,6 +46,7 @@ impl House {
         page.seconds(&meter::COMMITS, &[], &written.commits);
         page.one(&meter::WAITING, written.waiting);
         self.write_controls(&mut page).await;
+        page.one(&meter::CACHE, self.cache.bytes());
         self.write_rules(&mut page);
         self.write_log(&mut page).await;
         page.one(&meter::TRACES_SENT, self.telemetry.traces.sent());

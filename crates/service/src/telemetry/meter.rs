@@ -130,6 +130,7 @@ metrics! {
         "Whether a control works, without which no prompt passes: `detector`, `keys`, `log`; `guards`, as the self-test found them.";
     SELF_TESTED = Gauge "bulla_self_test_timestamp_seconds" []
         "When the guards were tried last; absent before the first time.";
+    CACHE = Gauge "bulla_cache_bytes" [] "Memory that kept answers take.";
     CONFIGURATION = Gauge "bulla_configuration_version" []
         "The version of the configuration in force; 0 when there is none, so that every prompt is blocked.";
     AGREEMENTS = Gauge "bulla_agreement_ends_timestamp_seconds" ["agreement"]

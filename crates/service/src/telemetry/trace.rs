@@ -258,7 +258,7 @@ fn named(what: &str, route: Option<&str>) -> String {
 
 /// What the exchange failed of; absent when it was answered.
 fn error_type(ending: &Ending) -> Option<&str> {
-    let failed = ending.outcome != "answered";
+    let failed = !matches!(ending.outcome.as_str(), "answered" | "cached");
     failed.then(|| ending.code.as_deref().unwrap_or(&ending.outcome))
 }
 
