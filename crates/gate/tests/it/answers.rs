@@ -173,3 +173,38 @@ async fn arguments_stay_json_whatever_the_value_holds() {
     assert_eq!(arguments["list"][0], format!("x {AWKWARD} y"));
     assert_eq!(house.journal.outcomes()[0].reply.as_ref().unwrap().restored, 3);
 }
+
+#[tokio::test]
+async fn an_answer_that_was_kept_is_restored_and_recorded_and_nothing_left() {
+    let body = says("local", &format!("SSN {SSN}, e-mail {EMAIL}"));
+    let house = House::new(TOKENIZE);
+    let (outbound, departed) = house.depart(&body).await;
+    let document = json!({ "say": said(&outbound) }).to_string();
+    let entries = departed.surrogates_in(&Text::from(&*document));
+    assert_eq!(entries.len(), 2);
+    assert!(departed.surrogates_in(&Text::from("nothing")).is_empty());
+    house.record(departed.end(Ok(answer(&document)), &DETECTOR)).await;
+
+    let house = House::new(TOKENIZE);
+    let cleared = house.clear(&body, house.map()).unwrap();
+    assert_eq!(cleared.called(), gate::rules::Api::ChatCompletions);
+    let mut map = SurrogateMap::new();
+    for entry in &entries {
+        map.remember(entry.expose()).unwrap();
+    }
+    let again = Answer { usage: None, upstream_request: None, ..answer(&document) };
+    let released = house.commit(cleared.answer_again(again, &map, &DETECTOR)).await;
+    assert_eq!(released.outcome().0.name(), "cached");
+    let said: Value = serde_json::from_str(answer_text(released.outcome().0)).unwrap();
+    assert_eq!(said["say"], format!("SSN {SSN}, e-mail {EMAIL}"));
+    assert!(house.journal.intents().is_empty());
+    let [outcome] = &house.journal.outcomes()[..] else { panic!("one outcome") };
+    assert_eq!((outcome.outcome.as_str(), outcome.intent, outcome.usage), ("cached", None, None));
+    let reply = outcome.reply.as_ref().unwrap();
+    assert_eq!((reply.windows, reply.restored, reply.findings.len()), (1, 2, 2));
+    assert_eq!(outcome.about.decision.as_deref(), Some("tokenized"));
+    // What would have left is no part of what is kept, because it did not.
+    let content = house.content(BlobPart::Prompt);
+    assert_eq!((&content["left"], &content["surrogates"]), (&Value::Null, &json!({})));
+    house.assert_keyed();
+}

@@ -114,6 +114,7 @@ async fn a_control_that_cannot_run_ends_the_exchange() {
         (Control::Surrogates, "surrogates_unavailable"),
         (Control::SurrogateLimit, "request_too_large"),
         (Control::Audit, "audit_unavailable"),
+        (Control::SelfTest, "self_test_failed"),
     ];
     for (control, code) in controls {
         let house = House::new(TOKENIZE);

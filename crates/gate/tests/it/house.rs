@@ -439,7 +439,7 @@ pub(crate) fn surrogates(text: &str) -> Vec<String> {
 
 pub(crate) fn answer_text(outcome: &Outcome) -> &str {
     match outcome {
-        Outcome::Answered(text) => text.expose(),
+        Outcome::Answered(text) | Outcome::Cached(text) => text.expose(),
         other @ (Outcome::Streamed(_)
         | Outcome::Refused(_)
         | Outcome::FailedClosed(_)

@@ -76,6 +76,7 @@ async fn finish(house: &House, ended: Exchange<Ended>) -> (Vec<Vec<String>>, led
         Outcome::Streamed(window) | Outcome::UpstreamFailed(_, Some(window)) => texts(window),
         Outcome::UpstreamFailed(_, None)
         | Outcome::Answered(_)
+        | Outcome::Cached(_)
         | Outcome::Refused(_)
         | Outcome::FailedClosed(_)
         | Outcome::CallerGone => Vec::new(),

@@ -31,7 +31,9 @@ fn add(to: &mut Context, json: &Json) {
         Json::Text(text) => add_bytes(to, b'"', text.expose().as_bytes()),
         Json::List(items) => {
             add_head(to, b'[', items.len());
-            items.iter().for_each(|item| add(to, item));
+            for item in items {
+                add(to, item);
+            }
         }
         Json::Map(members) => {
             add_head(to, b'{', members.len());

@@ -70,7 +70,7 @@ pub(crate) struct Again {
 /// An answer, sealed, until it is known that it was one.
 pub(crate) struct Sealed {
     name: Hash,
-    sealed: Vec<u8>,
+    bytes: Vec<u8>,
     ttl: Duration,
     limit: usize,
 }
@@ -109,7 +109,7 @@ struct Kept {
 }
 
 #[derive(Default)]
-struct Shelf {
+struct Answers {
     kept: BTreeMap<Hash, Kept>,
     /// The same by age.
     by_age: BTreeMap<u64, Hash>,
@@ -124,7 +124,7 @@ struct Shelf {
 /// The answers that are kept.
 #[derive(Default)]
 pub(crate) struct Cache {
-    shelf: Mutex<Shelf>,
+    answers: Mutex<Answers>,
     #[cfg(test)]
     weak: tests::Weak,
 }
@@ -215,8 +215,8 @@ impl Place {
     }
 
     fn seal(&self, content: &Content, entropy: &dyn Entropy) -> Sealed {
-        let sealed = self.key.seal_small(&self.binding(), &content.to_bytes(), entropy);
-        Sealed { name: self.name, sealed, ttl: self.ttl, limit: self.limit }
+        let bytes = self.key.seal_small(&self.binding(), &content.to_bytes(), entropy);
+        Sealed { name: self.name, bytes, ttl: self.ttl, limit: self.limit }
     }
 
     fn open(&self, sealed: &[u8]) -> Result<Content, Mismatch> {
@@ -259,7 +259,7 @@ impl Content {
     }
 }
 
-impl Shelf {
+impl Answers {
     fn remove(&mut self, name: Hash) {
         if let Some(Kept { sealed, number, .. }) = self.kept.remove(&name) {
             self.bytes = self.bytes.saturating_sub(sealed.len() + OVERHEAD_BYTES);
@@ -275,10 +275,12 @@ impl Shelf {
     fn sweep(&mut self, now: Instant) {
         let over: Vec<Hash> =
             self.kept.iter().filter(|(_, it)| it.until <= now).map(|(name, _)| *name).collect();
-        over.into_iter().for_each(|name| self.remove(name));
+        for name in over {
+            self.remove(name);
+        }
     }
 
-    fn add(&mut self, Sealed { name, sealed, ttl, limit }: Sealed, now: Instant) {
+    fn add(&mut self, Sealed { name, bytes: sealed, ttl, limit }: Sealed, now: Instant) {
         let bytes = sealed.len() + OVERHEAD_BYTES;
         if self.shut || sealed.len() > MAX_KEPT_BYTES || bytes > limit {
             return;
@@ -298,39 +300,39 @@ impl Shelf {
 }
 
 impl Cache {
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets all of it when other rules come into force.
     pub(crate) fn follow(&self, policy: Option<Hash>) {
-        let mut shelf = self.shelf();
-        if shelf.policy != policy {
-            shelf.empty();
-            shelf.policy = policy;
+        let mut answers = self.answers();
+        if answers.policy != policy {
+            answers.empty();
+            answers.policy = policy;
         }
     }
 
     /// Forgets what is over.
     pub(crate) fn sweep(&self) {
-        self.shelf().sweep(Instant::now());
+        self.answers().sweep(Instant::now());
     }
 
     /// Bytes of memory that kept answers take.
     pub(crate) fn bytes(&self) -> u64 {
-        self.shelf().bytes as u64
+        self.answers().bytes as u64
     }
 
     fn find(&self, name: Hash) -> Option<Vec<u8>> {
-        let shelf = self.shelf();
-        let kept = shelf.kept.get(&name).filter(|kept| kept.until > Instant::now())?;
-        (!shelf.shut).then(|| kept.sealed.clone())
+        let answers = self.answers();
+        let kept = answers.kept.get(&name).filter(|kept| kept.until > Instant::now())?;
+        (!answers.shut).then(|| kept.sealed.clone())
     }
 
     fn shut(&self) {
-        let mut shelf = self.shelf();
-        shelf.empty();
-        shelf.shut = true;
+        let mut answers = self.answers();
+        answers.empty();
+        answers.shut = true;
     }
 }
 
@@ -362,7 +364,7 @@ impl House {
         match place.open(&sealed) {
             Ok(content) if self.is_readable(content.of).await => content.again(called, reading),
             Ok(_) => {
-                self.cache.shelf().remove(place.name);
+                self.cache.answers().remove(place.name);
                 None
             }
             Err(mismatch) => {
@@ -376,7 +378,7 @@ impl House {
     async fn is_readable(&self, exchange: ExchangeId) -> bool {
         let Ok(Some(unit)) = self.tenant.unit_of(exchange).await else { return false };
         let Ok((_, keys)) = self.content_keys.open_unit(&unit).await else { return false };
-        [ContentClass::Prompts, ContentClass::Answers].iter().all(|it| keys.get(*it).is_some())
+        ContentClass::ALL.iter().all(|class| keys.get(*class).is_some())
     }
 
     /// Records that somebody found what is another's, and keeps nothing any more.
@@ -409,7 +411,7 @@ impl House {
     /// Keeps it, when it became one.
     pub(crate) fn keep_answer(&self, sealed: Option<Sealed>, over: &Exchange<Ended>) {
         if let Some(sealed) = sealed.filter(|_| over.outcome_name() == "answered") {
-            self.cache.shelf().add(sealed, Instant::now());
+            self.cache.answers().add(sealed, Instant::now());
         }
     }
 }

@@ -294,33 +294,34 @@ async fn a_weak_name_and_a_weak_key_are_noticed_too() {
 }
 
 fn sealed(name: u8, bytes: usize, ttl: u64, limit: usize) -> Sealed {
-    let (name, sealed) = (Hash::from_bytes([name; 32]), vec![0; bytes]);
-    Sealed { name, sealed, ttl: Duration::from_secs(ttl), limit }
+    let (name, bytes) = (Hash::from_bytes([name; 32]), vec![0; bytes]);
+    Sealed { name, bytes, ttl: Duration::from_secs(ttl), limit }
 }
 
 #[tokio::test]
 async fn what_is_over_goes_and_what_is_too_much_pushes_the_oldest_out() {
-    let (mut shelf, now) = (Shelf::default(), Instant::now());
+    let (mut answers, now) = (Answers::default(), Instant::now());
     let limit = 3 * (1000 + OVERHEAD_BYTES);
     for name in 0..4 {
-        shelf.add(sealed(name, 1000, 60, limit), now);
+        answers.add(sealed(name, 1000, 60, limit), now);
     }
-    let names = |shelf: &Shelf| shelf.kept.keys().map(|it| it.as_bytes()[0]).collect::<Vec<_>>();
-    assert_eq!((names(&shelf), shelf.bytes), (vec![1, 2, 3], limit));
+    let names =
+        |answers: &Answers| answers.kept.keys().map(|it| it.as_bytes()[0]).collect::<Vec<_>>();
+    assert_eq!((names(&answers), answers.bytes), (vec![1, 2, 3], limit));
     // What is put in the place of another counts once.
-    shelf.add(sealed(2, 500, 120, limit), now);
-    assert_eq!(shelf.bytes, limit - 500);
-    shelf.add(sealed(9, limit, 60, limit), now);
-    shelf.add(sealed(8, MAX_KEPT_BYTES + 1, 60, usize::MAX), now);
-    assert_eq!(names(&shelf), [1, 2, 3]);
-    shelf.sweep(now + Duration::from_secs(59));
-    assert_eq!(names(&shelf), [1, 2, 3]);
-    shelf.sweep(now + Duration::from_secs(60));
-    assert_eq!((names(&shelf), shelf.bytes), (vec![2], 500 + OVERHEAD_BYTES));
-    shelf.sweep(now + Duration::from_secs(120));
-    assert_eq!((shelf.kept.len(), shelf.by_age.len(), shelf.bytes), (0, 0, 0));
+    answers.add(sealed(2, 500, 120, limit), now);
+    assert_eq!(answers.bytes, limit - 500);
+    answers.add(sealed(9, limit, 60, limit), now);
+    answers.add(sealed(8, MAX_KEPT_BYTES + 1, 60, usize::MAX), now);
+    assert_eq!(names(&answers), [1, 2, 3]);
+    answers.sweep(now + Duration::from_secs(59));
+    assert_eq!(names(&answers), [1, 2, 3]);
+    answers.sweep(now + Duration::from_mins(1));
+    assert_eq!((names(&answers), answers.bytes), (vec![2], 500 + OVERHEAD_BYTES));
+    answers.sweep(now + Duration::from_mins(2));
+    assert_eq!((answers.kept.len(), answers.by_age.len(), answers.bytes), (0, 0, 0));
     let cache = Cache::default();
-    cache.shelf().add(sealed(1, 10, 0, limit), Instant::now());
+    cache.answers().add(sealed(1, 10, 0, limit), Instant::now());
     assert_eq!(cache.find(Hash::from_bytes([1; 32])), None, "over, and not swept yet");
 }
 

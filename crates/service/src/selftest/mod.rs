@@ -89,11 +89,20 @@ enum Occasion {
     Change,
 }
 
+/// Which routes were tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Tried {
+    /// Not all of any rules.
+    #[default]
+    NotAll,
+    /// Those of these rules, if there were any.
+    Under(Option<Hash>),
+}
+
 /// What came of the last run.
 #[derive(Clone, Debug, Default)]
 struct Verdict {
-    /// The rules whose routes were tried, if there were any; absent while some are still to be tried.
-    tried: Option<Option<Hash>>,
+    tried: Tried,
     /// When the next run is due; absent before the first.
     due: Option<Instant>,
     /// When the last one was.
@@ -282,7 +291,8 @@ impl House {
             Occasion::Hour => next,
             Occasion::Change => verdict.due.unwrap_or(next),
         };
-        let (tried, due) = ((!goes_on).then_some(policy), Some(due));
+        let tried = if goes_on { Tried::NotAll } else { Tried::Under(policy) };
+        let due = Some(due);
         *verdict = Verdict { tried, due, when: Some(now), failures };
     }
 
@@ -347,7 +357,7 @@ impl House {
                 if verdict.due.is_some_and(|due| due <= Instant::now()) {
                     Some(Occasion::Hour)
                 } else {
-                    (verdict.tried != Some(policy)).then_some(Occasion::Change)
+                    (verdict.tried != Tried::Under(policy)).then_some(Occasion::Change)
                 }
             };
             if let Some(occasion) = occasion {
