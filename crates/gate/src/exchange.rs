@@ -8,7 +8,7 @@
 mod again;
 
 use crate::content::{PromptContent, window_bytes, window_texts};
-use crate::necessity::Necessity;
+use crate::necessity::{Necessity, Remainder};
 use crate::outcome::{Control, Outcome, Refusal, UpstreamFailure};
 use crate::path::{CoveredPath, Features};
 use crate::policy::{BLOCKED, Decision, Denial, Unchosen};
@@ -431,7 +431,7 @@ impl Exchange<Scanned> {
     /// The classes that were found and are still there, for the policy to decide on.
     #[must_use]
     pub fn classes(&self) -> BTreeSet<Class> {
-        self.stage.necessity.remainder().left().clone()
+        self.remainder().left().clone()
     }
 
     /// Ends the exchange because the policy permits no treatment.
@@ -451,6 +451,10 @@ impl Exchange<Scanned> {
 
     pub(crate) const fn prompt(&self) -> &Prompt {
         &self.stage.prompt
+    }
+
+    pub(crate) const fn remainder(&self) -> &Remainder {
+        self.stage.necessity.remainder()
     }
 
     /// Ends the exchange because a control could not run.

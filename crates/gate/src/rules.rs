@@ -3,8 +3,8 @@
 //! References are checked here, when the file is read; whether a path is *covered* is checked for
 //! every request, because it depends on the day.
 
-mod constraint;
 mod cache;
+mod constraint;
 mod content;
 mod copy;
 pub(crate) mod destination;
@@ -33,8 +33,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
 
-pub(crate) use constraint::Constraints;
 pub use cache::Caching;
+pub(crate) use constraint::Constraints;
 pub use content::Keep;
 pub use copy::{CoveredCopy, LogCopy, MAX_COPIES, Place};
 pub use destination::{Api, Credential, Destination, Dialect};
@@ -49,8 +49,8 @@ pub use route::{Alternative, Retry, Route, Target};
 pub use timeout::Timeouts;
 pub use traces::{CoveredCollector, Traces};
 
-use constraint::RawConstraints;
 use cache::RawCache;
+use constraint::RawConstraints;
 use content::RawContent;
 use copy::RawCopy;
 use destination::RawDestination;

@@ -171,7 +171,7 @@ impl House {
             (Some(about), Some(decided)) => (about.clone(), decided),
             _ => return Err(ExplainError::NoRecord),
         };
-        let (tries, whole) = self.tries(&about).await?;
+        let (tries, whole) = self.tried(&about).await?;
         let (version, rules) = self.rules_of(&about).await?;
         let known = rules.as_ref().ok();
         let outcome = records.outcome().cloned().map(Box::new);
@@ -242,7 +242,7 @@ impl House {
     }
 
     /// The exchanges before this one of the same request, the latest first, and whether all are there.
-    async fn tries(&self, about: &About) -> Result<(Vec<Try>, Result<(), Stopped>), ExplainError> {
+    async fn tried(&self, about: &About) -> Result<(Vec<Try>, Result<(), Stopped>), ExplainError> {
         let mut tries = Vec::new();
         let mut before = about.retry_of;
         while let Some(exchange) = before.filter(|_| tries.len() < MAX_TRIES) {

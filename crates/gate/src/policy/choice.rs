@@ -179,7 +179,7 @@ impl Exchange<Scanned> {
             let call = prompt.draft.write(destination, &prompt.parts).ok()?;
             Some(Called { api: call.api, capabilities: call.capabilities })
         };
-        rules.choose(&Question {
+        let chosen = rules.choose(&Question {
             classes: &self.classes(),
             ask,
             called: &called,
@@ -187,7 +187,8 @@ impl Exchange<Scanned> {
             tried: availability.tried,
             draw: Draw::Random(availability.entropy),
             now,
-        })
+        });
+        chosen.map(|decision| self.remainder().lessen(&decision))
     }
 
     /// The special categories to which the text belongs, where something is decided by them.

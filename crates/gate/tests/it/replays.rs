@@ -104,6 +104,10 @@ fn file(draws: &Draws) -> Rules {
                 text.push_str("categories = [\"SUBSTANCE_USE\"]\n");
             }
         }
+        if draws.one_in(3) {
+            let redact = draws.of(&["[\"SSN\"]", "[\"*\"]", "[\"EMAIL\", \"DATE\"]"]);
+            write!(text, "[[profile]]\nid = \"little\"\npurposes = [\"treatment\"]\npaths = [\"Patient.id\"]\nredact = {redact}\n").unwrap();
+        }
         if draws.one_in(4) {
             text.push_str("[[cedar]]\nid = \"special\"\npolicy = '''\n@id(\"inside\")\nforbid (principal, action, resource)\nwhen { !resource.inside && context.categories.contains(\"SUBSTANCE_USE\") };\n'''\n");
         }
@@ -189,7 +193,8 @@ async fn exchange(house: &House, draws: &Draws) -> Kept {
     caller.purpose = draws.of(&[Some("treatment"), Some("treatment"), None]).map(str::to_owned);
     let question = gate::exchange::Question { api, ..house.question("many") };
     let scanned =
-        Exchange::open(caller.clone(), question, house.seal(), prompt, &DETECTOR).unwrap();
+        Exchange::open(caller.clone(), question, house.seal(), prompt, &DETECTOR, &house.rules)
+            .unwrap();
 
     let ids: Vec<&str> = DESTINATIONS.iter().map(|it| it.0).collect();
     let down = if draws.one_in(2) { draws.some(&ids) } else { Vec::new() };

@@ -493,7 +493,8 @@ async fn round_trip(gateway: &Gateway, providers: &Providers, body: &str) -> Vec
         Outcome::Streamed(window) => {
             documents.extend(window.frames().iter().map(|frame| frame.data.expose()));
         }
-        other @ (Outcome::Refused(_)
+        other @ (Outcome::Cached(_)
+        | Outcome::Refused(_)
         | Outcome::FailedClosed(_)
         | Outcome::UpstreamFailed(..)
         | Outcome::CallerGone) => panic!("not answered: {}", other.name()),

@@ -117,6 +117,7 @@ impl World {
             purpose: Some("treatment".to_owned()),
             conversation: asked.conversation.map(Text::from),
             patient: asked.patient.map(Text::from),
+            justification: None,
             traceparent: None,
         };
         let place = self.house.enter(&request.principal).await.unwrap();
@@ -384,6 +385,8 @@ impl Parts {
             conversation: [None, Some(ledger::ConversationId::from_bytes([0; 16]))][one(4)],
             patient: [None, Some(Hash::of(b"patient"))][one(5)],
             retry_of: None,
+            reduced_by: None,
+            justification: None,
             policy: None,
         };
         let rules = &rules[one(6)];

@@ -248,15 +248,21 @@ impl Bench<'_> {
             conversation: None,
             patient: None,
             retry_of: None,
+            reduced_by: None,
+            justification: None,
             policy: Some(trial.rules.sha256()),
         };
         let seal =
             Seal { log: self.log, keys: Arc::clone(&self.keys), new_unit: None, keep: Keep::All };
         let caller = caller(trial.purpose);
         let run = Run { bench: self, trial, world, desk, id, request, text };
-        let scanned = Exchange::open(caller, question, seal, prompt, self.detector);
-        let scanned = scanned.map_err(|_| Guard::Detector)?;
-        run.scanned(scanned).await
+        let rules = trial.rules;
+        match Exchange::open(caller, question, seal, prompt, self.detector, rules) {
+            Ok(scanned) => run.scanned(scanned).await,
+            // Where no PHI may be, the synthetic is refused too, and that is right.
+            Err(over) if over.about().alert.is_some() => run.refused(over).await,
+            Err(_) => Err(Guard::Detector),
+        }
     }
 }
 
@@ -283,7 +289,7 @@ impl<J: Journal> Run<'_, J> {
         let now = self.world.clock.now();
         let decision = match self.choose(&scanned, now) {
             Ok(decision) => decision,
-            Err(unchosen) => return self.refused(scanned.turn_away(&unchosen)).await,
+            Err(unchosen) => return self.refused(scanned.turn_away(&unchosen, now)).await,
         };
         let (rules, map) = (self.trial.rules, SurrogateMap::new());
         let cleared = match scanned.clear(&decision, rules, map, now, self.world.entropy) {

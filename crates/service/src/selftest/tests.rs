@@ -127,7 +127,12 @@ impl Draft for Leaky {
         let Shape::Map(mut members) = call.shape.into_owned() else { panic!("a request is a map") };
         let word = |text: &str| Word::parse(text).unwrap();
         members.push((Key::Word(word("user")), Shape::Word(word("078-05-1120"))));
-        Ok(Call { api: call.api, shape: Cow::Owned(Shape::Map(members)), as_written: false })
+        Ok(Call {
+            api: call.api,
+            shape: Cow::Owned(Shape::Map(members)),
+            as_written: false,
+            capabilities: call.capabilities,
+        })
     }
 }
 
@@ -300,6 +305,7 @@ async fn asked(house: &Arc<House>) -> Outcome {
         purpose: None,
         conversation: None,
         patient: None,
+        justification: None,
         traceparent: None,
     };
     let Started::Ended(ended) = house.converse(request, place).await else { panic!("no stream") };
