@@ -1,10 +1,11 @@
 //! The listener: plain HTTP on this machine only, TLS 1.2 or 1.3 everywhere else. HTTP/1.1 is all that is
 //! spoken, so each connection carries one request at a time and one limit holds for each.
 
-mod preface;
+mod front;
 
 use crate::api::Peer;
 use axum::Router;
+use front::Fronted;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
@@ -13,7 +14,6 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use preface::Fronted;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::convert::Infallible;

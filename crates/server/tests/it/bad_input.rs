@@ -506,3 +506,38 @@ async fn an_unknown_path_is_answered_in_the_form_of_those_whose_it_is() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a soak of a minute; its result is in docs/faults.md"]
+async fn more_slow_heads_than_there_are_places_delay_the_honest_by_seconds() {
+    const HEADS: usize = 4500;
+    let (_upstream, _house, serving) = start().await;
+    let before = rss_bytes(serving.pid()).unwrap();
+    let address = serving.address;
+    let mut heads = JoinSet::new();
+    for _ in 0..HEADS {
+        heads.spawn(async move {
+            loop {
+                // Whoever is cut off comes again at once.
+                let Ok(mut stream) = TcpStream::connect(address).await else { continue };
+                let begun = stream.write_all(b"GET /healthz HTTP/1.1\r\nx-slow: ").await;
+                if begun.is_ok() {
+                    drop(stream.read_to_end(&mut Vec::new()).await);
+                }
+            }
+        });
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let (mut slowest, begun) = (Duration::ZERO, Instant::now());
+    while begun.elapsed() < Duration::from_secs(40) {
+        let asked = Instant::now();
+        let response = timeout(HEAD_LIMIT, serving.ask(&user("hello"))).await.unwrap();
+        assert_eq!(response.status(), 200);
+        slowest = slowest.max(asked.elapsed());
+    }
+    let grown = rss_bytes(serving.pid()).unwrap().saturating_sub(before);
+    println!(
+        "{HEADS} slow heads that come again: the honest waited {slowest:?} at most, and the server has {} MiB more",
+        grown / MIB
+    );
+}

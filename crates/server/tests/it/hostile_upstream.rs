@@ -252,10 +252,9 @@ async fn a_stream_that_floods_ends_and_what_was_shown_of_it_is_recorded() {
         let outcome = house.outcome(transcript.head.header("x-request-id").unwrap()).await;
         let expected = if code.is_none() { "answered" } else { "upstream_failed" };
         assert_eq!(outcome.outcome, expected, "{name}");
-        let reply = outcome.reply.unwrap();
-        let recorded = reply.bytes;
+        let (recorded, windows) = outcome.reply.map_or((0, 0), |it| (it.bytes, it.windows));
         // A thousand of them are a window: they do not pile up.
-        assert!(reply.windows >= 4 || name != "events that say nothing", "{reply:?}");
+        assert!(windows >= 4 || name != "events that say nothing", "{windows}");
         assert!(recorded >= answer.content().len() as u64, "{name}");
         assert!(grown < MEMORY, "{name}: {} MiB", grown >> 20);
     }
