@@ -759,7 +759,7 @@ impl Gap {
             Self::OtherEntity { .. } => "other_entity",
             Self::ChainBroken { .. } => "chain_broken",
             Self::OutOfScope { .. } => "out_of_scope",
-            Self::Terms { shortfall, .. } => shortfall.code().as_str(),
+            Self::Terms { shortfall, .. } => shortfall.reason(),
         }
     }
 

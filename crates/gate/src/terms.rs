@@ -315,6 +315,15 @@ impl Shortfall {
             Self::Capability(_) => Code::CapabilityNotEligible,
         }
     }
+
+    /// The same in one word for the record, which says for which capability.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Training | Self::OptOut(_) | Self::Retention => self.code().as_str(),
+            Self::Capability(capability) => capability.as_str(),
+        }
+    }
 }
 
 impl fmt::Display for Shortfall {

@@ -9,6 +9,7 @@ use super::{Ask, Asker, BLOCKED, REROUTE, Subject, Treatment};
 use crate::necessity::{NO_PHI, Remainder};
 use crate::outcome::Code;
 use crate::rules::{Api, Destination, Route, Rules, Slug, Target};
+use crate::terms::Capability;
 use ledger::{About, Time};
 use phi::Class;
 use phi::category::Category;
@@ -244,7 +245,14 @@ impl Facts<'_> {
             return None;
         }
         let api = (self.called)(self.api, destination)?;
-        Some(Called { api, capabilities: BTreeSet::new() })
+        // What a request made use of is in the record where it was refused for it, and of no matter
+        // where it was not.
+        let not_eligible =
+            self.goes_to(id) && self.recorded.code == Some(Code::CapabilityNotEligible.as_str());
+        let word = self.recorded.reason.filter(|_| not_eligible);
+        let capability =
+            Capability::ALL.iter().find(|it| word.is_some_and(|word| it.as_str() == word));
+        Some(Called { api, capabilities: capability.into_iter().copied().collect() })
     }
 
     /// Whoever was decided on was in order; whoever came before was not, or could not have it.

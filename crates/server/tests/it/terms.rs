@@ -36,7 +36,7 @@ async fn what_is_not_recorded_as_eligible_is_refused_by_its_word_and_the_rest_go
         let response = serving.ask(&body).await;
         check_refusal(&response, 403, "capability_not_eligible", &[MARISOL.name]);
         assert!(response.text().contains(&format!("\\\"{word}\\\"")), "{}", response.text());
-        refused.push(response.header("x-request-id").unwrap().to_owned());
+        refused.push((response.header("x-request-id").unwrap().to_owned(), word));
     }
     assert_eq!(upstream.connections(), 0);
     for body in [
@@ -47,9 +47,12 @@ async fn what_is_not_recorded_as_eligible_is_refused_by_its_word_and_the_rest_go
     ] {
         assert_eq!(serving.ask(&body).await.status(), 200, "{body}");
     }
-    for exchange in refused {
+    for (exchange, word) in refused {
         let outcome = house.outcome(&exchange).await;
         assert_eq!(outcome.code.as_deref(), Some("capability_not_eligible"));
+        assert_eq!(outcome.reason.as_deref(), Some(word));
+        // It is decided again as it was.
+        house.run(&["explain", &exchange]).ok();
     }
     // With the words everything goes, but for the cache that is kept for a day.
     house.apply(&rules.offering("again")).ok();
