@@ -323,6 +323,11 @@ impl<'a> Members<'a> {
                 (Field::Exchange, exchange),
                 (Field::Reason, reason),
             ]),
+            Event::AnswerWithdrawn { actor, exchange } => self.put([
+                (Field::Kind, &Kind::AnswerWithdrawn),
+                (Field::Actor, actor),
+                (Field::Exchange, exchange),
+            ]),
             Event::AccessRefused { count } => {
                 self.put([(Field::Kind, &Kind::AccessRefused), (Field::Count, count)]);
             }
@@ -799,6 +804,9 @@ mod tests {
                     exchange: ExchangeId::from_bytes(self.bytes()),
                     reason: self.text(),
                 },
+                Kind::AnswerWithdrawn => {
+                    Event::AnswerWithdrawn { actor, exchange: ExchangeId::from_bytes(self.bytes()) }
+                }
                 Kind::AccessRefused => Event::AccessRefused { count: self.number() },
                 Kind::Started => Event::Started { actor, version: self.text() },
                 Kind::Stopped => Event::Stopped { actor },

@@ -96,6 +96,7 @@ table! {
     SelfTestPassed = "selftest.passed",
     SelfTestFailed = "selftest.failed",
     CacheMismatch = "cache.mismatch",
+    AnswerWithdrawn = "answer.withdrawn",
 }
 
 table! {
@@ -344,6 +345,7 @@ impl Kind {
                 (Fields::of([Field::Reason]), Fields::of([Field::Route, Field::Api, Field::Policy]))
             }
             Self::CacheMismatch => (Fields::of([Field::Reason, Field::Route]), NONE),
+            Self::AnswerWithdrawn => (ACTOR.and([Field::Exchange]), NONE),
         }
     }
 }

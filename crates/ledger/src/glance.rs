@@ -300,6 +300,7 @@ impl<'a> Parts<'a, '_> {
             | Kind::Exported
             | Kind::Streamed
             | Kind::ContentRead
+            | Kind::AnswerWithdrawn
             | Kind::AccessRefused
             | Kind::Started
             | Kind::Stopped

@@ -182,6 +182,14 @@ pub enum Event {
         /// Why, from a short list: `operator`, `auditor`, `patient_request`.
         reason: String,
     },
+    /// Whoever asked wants an answer given out no more. Its content is kept as long as before.
+    #[serde(rename = "answer.withdrawn")]
+    AnswerWithdrawn {
+        /// Who withdrew it.
+        actor: Actor,
+        /// The exchange.
+        exchange: ExchangeId,
+    },
     /// Requests were refused because nobody could be authenticated. Counted over a while, so that a
     /// stranger cannot fill the log.
     #[serde(rename = "access.refused")]
@@ -539,6 +547,7 @@ impl Event {
             Self::Exported { .. } => Kind::Exported,
             Self::Streamed { .. } => Kind::Streamed,
             Self::ContentRead { .. } => Kind::ContentRead,
+            Self::AnswerWithdrawn { .. } => Kind::AnswerWithdrawn,
             Self::AccessRefused { .. } => Kind::AccessRefused,
             Self::Started { .. } => Kind::Started,
             Self::Stopped { .. } => Kind::Stopped,
@@ -582,6 +591,7 @@ impl Event {
             | Self::Exported { actor, .. }
             | Self::Streamed { actor, .. }
             | Self::ContentRead { actor, .. }
+            | Self::AnswerWithdrawn { actor, .. }
             | Self::Started { actor, .. }
             | Self::Stopped { actor }
             | Self::AgreementFiled { actor, .. }
@@ -629,7 +639,7 @@ impl Event {
     /// The exchange that the record names, whatever it says of it.
     #[must_use]
     pub fn exchange(&self) -> Option<ExchangeId> {
-        if let Self::ContentRead { exchange, .. } = self {
+        if let Self::ContentRead { exchange, .. } | Self::AnswerWithdrawn { exchange, .. } = self {
             return Some(*exchange);
         }
         match self.unit() {
@@ -662,6 +672,7 @@ impl Event {
             | Self::Exported { .. }
             | Self::Streamed { .. }
             | Self::ContentRead { .. }
+            | Self::AnswerWithdrawn { .. }
             | Self::AccessRefused { .. }
             | Self::Started { .. }
             | Self::Stopped { .. }

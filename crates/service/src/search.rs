@@ -18,7 +18,8 @@ use store::{Sought, Term};
 pub const MAX_FOUND: usize = 10_000;
 
 /// What is done to the content of an exchange or conversation after it, by its id.
-const DONE_TO_CONTENT: [&str; 3] = ["content.disposed", "content.read", "hold.placed"];
+const DONE_TO_CONTENT: [&str; 4] =
+    ["answer.withdrawn", "content.disposed", "content.read", "hold.placed"];
 
 /// What to search by. A record is found when all that is given fits.
 #[derive(Clone, Debug, Default)]

@@ -170,6 +170,7 @@ pub(crate) fn index(
         | Event::Exported { .. }
         | Event::Streamed { .. }
         | Event::ContentRead { .. }
+        | Event::AnswerWithdrawn { .. }
         | Event::AccessRefused { .. }
         | Event::Started { .. }
         | Event::Stopped { .. }

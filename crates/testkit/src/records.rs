@@ -369,6 +369,7 @@ pub fn every_kind() -> Vec<Event> {
         Event::Streamed { actor: operator(), from: 0, size: Some(9) },
         Event::Streamed { actor: operator(), from: 7, size: None },
         Event::ContentRead { actor: operator(), exchange: EXCHANGE, reason: "auditor".to_owned() },
+        Event::AnswerWithdrawn { actor: operator(), exchange: EXCHANGE },
         Event::AccessRefused { count: 12 },
         Event::Started { actor: operator(), version: "0.1.0".to_owned() },
         Event::Stopped { actor: system },
@@ -409,6 +410,7 @@ const fn is_listed(event: &Event) {
         | Event::Exported { .. }
         | Event::Streamed { .. }
         | Event::ContentRead { .. }
+        | Event::AnswerWithdrawn { .. }
         | Event::AccessRefused { .. }
         | Event::Started { .. }
         | Event::Stopped { .. }

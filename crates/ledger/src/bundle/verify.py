@@ -157,6 +157,7 @@ KINDS = {
     "hold.released": ("actor hold authority", ""),
     "key.rotated": ("actor level former current", ""),
     "records.pruned": ("actor size root authority", "sha256"),
+    "answer.withdrawn": ("actor exchange", ""),
     "tenant.offboarded": ("actor authority sha256", ""),
     "selftest.passed": ("count", "policy"),
     "selftest.failed": ("reason", "route api policy"),

@@ -48,6 +48,7 @@ impl Committed {
             | Event::Exported { .. }
             | Event::Streamed { .. }
             | Event::ContentRead { .. }
+            | Event::AnswerWithdrawn { .. }
             | Event::AccessRefused { .. }
             | Event::Started { .. }
             | Event::Stopped { .. }

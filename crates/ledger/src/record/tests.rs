@@ -114,6 +114,7 @@ fn every_kind() -> Vec<Event> {
             exchange: sample::exchange(1),
             reason: "auditor".to_owned(),
         },
+        Event::AnswerWithdrawn { actor: actor(), exchange: sample::exchange(1) },
         Event::AccessRefused { count: 12 },
         sample::started(),
         Event::Stopped { actor: actor() },

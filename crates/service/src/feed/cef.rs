@@ -62,6 +62,7 @@ pub(super) fn line(logged: &Logged) -> String {
             fields.flexible(1, "exchange", exchange);
             fields.put("reason", reason);
         }
+        Event::AnswerWithdrawn { exchange, .. } => fields.flexible(1, "exchange", exchange),
         Event::AccessRefused { count } => fields.put("cnt", count),
         Event::Started { version, .. } => fields.put("msg", version),
         Event::Stopped { .. } => {}

@@ -98,6 +98,10 @@ fn shape(event: &Event, summary: &Summary<'_>) -> Shape {
         Event::ContentRead { .. } => {
             shape(rest(), vec![coding(INTERACTION, "read", "read")], "R", SUCCESS)
         }
+        Event::AnswerWithdrawn { .. } => {
+            let deprecate = coding(LIFECYCLE, "deprecate", "Deprecate Record Lifecycle Event");
+            shape(rest(), vec![deprecate], "U", SUCCESS)
+        }
         Event::Exported { .. }
         | Event::Streamed { .. }
         | Event::TilesRead { .. }
@@ -213,6 +217,7 @@ fn description(event: &Event, summary: &Summary<'_>) -> String {
         | Event::ApiKeyRevoked { .. }
         | Event::Exported { .. }
         | Event::Streamed { .. }
+        | Event::AnswerWithdrawn { .. }
         | Event::AccessRefused { .. }
         | Event::Started { .. }
         | Event::Stopped { .. }
@@ -254,7 +259,7 @@ fn agents(record: &Record, summary: &Summary<'_>) -> Vec<Value> {
     match &record.event {
         Event::Intent(intent) => agents.extend(ends(record, &intent.about)),
         Event::Outcome(outcome) => agents.extend(ends(record, &outcome.about)),
-        // Content is opened at the command line of the server, which is both ends.
+        // Content is opened on the server, which is both ends.
         Event::ContentRead { .. } => agents.extend([
             end("110152", "Destination Role ID", &observer(record), &here(record)),
             end("110153", "Source Role ID", &observer(record), &here(record)),
@@ -265,6 +270,7 @@ fn agents(record: &Record, summary: &Summary<'_>) -> Vec<Value> {
         | Event::ApiKeyRevoked { .. }
         | Event::Exported { .. }
         | Event::Streamed { .. }
+        | Event::AnswerWithdrawn { .. }
         | Event::AccessRefused { .. }
         | Event::Started { .. }
         | Event::Stopped { .. }
@@ -368,7 +374,7 @@ fn entities(logged: &Logged) -> Vec<Value> {
             entities.extend(exchange(&intent.about, Vec::new()));
         }
         Event::Outcome(outcome) => entities.extend(exchange(&outcome.about, figures(outcome))),
-        Event::ContentRead { exchange, .. } => {
+        Event::ContentRead { exchange, .. } | Event::AnswerWithdrawn { exchange, .. } => {
             entities.push(transaction(&exchange.to_string()));
             entities.push(object("content", &exchange.to_string(), Vec::new()));
         }

@@ -126,6 +126,7 @@ fn title_of(event: &Event) -> (&'static str, Level) {
         Event::Exported { .. } => ("The log was exported", Notice),
         Event::Streamed { .. } => ("Records were read", Notice),
         Event::ContentRead { .. } => ("Content of an exchange was opened and read", Notice),
+        Event::AnswerWithdrawn { .. } => ("An answer is given out no more", Notice),
         Event::AccessRefused { .. } => ("Requests were refused: nobody authenticated", Warning),
         Event::Started { .. } => ("The server began to serve", Notice),
         Event::Stopped { .. } => ("The server ended in good order", Notice),

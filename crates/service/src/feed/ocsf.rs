@@ -192,6 +192,15 @@ fn body(record: &Record, summary: &Summary<'_>) -> (Class, Map<String, Value>) {
             ];
             (READ, some(members))
         }
+        Event::AnswerWithdrawn { exchange, .. } => {
+            let answer = json!({
+                "type": "Answer",
+                "type_id": 99,
+                "name": "answer",
+                "uid": exchange.to_string(),
+            });
+            (DISABLED, some([("actor", by), ("entity", Some(answer)), ("status_id", success)]))
+        }
         Event::AccessRefused { count } => {
             let members = [
                 ("user", Some(json!({ "name": "unauthenticated", "type_id": 0 }))),

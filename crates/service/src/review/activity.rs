@@ -184,6 +184,7 @@ impl Tally {
             Event::ContentRead { actor, reason, .. } => {
                 count(content_read, format!("{reason}: {}", named(actor)), 1);
             }
+            Event::AnswerWithdrawn { exchange, .. } => changes.add(record, exchange.to_string()),
             Event::Exported { actor, .. } => read(actor, "exported"),
             Event::Streamed { actor, .. } => read(actor, "read as lines"),
             Event::TilesRead { actor, .. } => read(actor, "read as tiles"),
