@@ -310,6 +310,8 @@ codes! {
     BudgetExceeded = "budget_exceeded";
     /// The terms of the data are not recorded as holding for something that the request makes use of.
     CapabilityNotEligible = "capability_not_eligible";
+    /// The organisation keeps digests of content, so there is none to go on from or to give out.
+    ContentNotKept = "content_not_kept";
     /// No destination of the route is in order, so that nothing left.
     DestinationUnavailable = "destination_unavailable";
     /// The detector cannot run.
@@ -334,6 +336,8 @@ codes! {
     PhiBlocked = "phi_blocked";
     /// The policy cannot be evaluated.
     PolicyUnavailable = "policy_unavailable";
+    /// There is no response of that id to go on from.
+    PreviousResponseNotFound = "previous_response_not_found";
     /// The purpose is not one of the organisation's, or not this key's.
     PurposeNotAllowed = "purpose_not_allowed";
     /// The request names no purpose and the key has none.

@@ -36,6 +36,6 @@ pub use client::{
 };
 pub use describe::Schemas;
 pub use eventstream::{exception_message, message as event_message};
-pub use reading::{Reading, StreamReader};
+pub use reading::{Reading, StreamReader, exchange_of, response_id};
 pub use request::{Addressed, Asked, Request, called};
 pub use schema::Unsupported;

@@ -6,7 +6,7 @@ use crate::request::Request;
 use crate::taker::word;
 use gate::UpstreamFailure;
 use gate::prompt::{Answer, StreamEvent};
-use gate::rules::Api;
+use gate::rules::{Api, Keep};
 use gate::shape::{Json, Shape};
 use ledger::{ExchangeId, Time};
 use phi::Text;
@@ -23,12 +23,31 @@ pub(crate) struct About {
     pub(crate) counts: bool,
     /// What the answer says again of the request.
     pub(crate) said_again: Arc<[(Text, Json)]>,
+    /// Where it is kept.
+    keeping: Keeping,
+}
+
+/// What a response says of the one before it and of where it is kept. The model server knows nothing of
+/// either: it gets no id, and is told to keep nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Keeping {
+    /// The exchange of the response that it goes on from.
+    pub(crate) previous: Option<ExchangeId>,
+    /// Whether it can be had here again.
+    pub(crate) stored: bool,
 }
 
 impl About {
     /// An id of the caller's dialect: the exchange's own, so that it leads to its records.
     pub(crate) fn id(&self, prefix: &str) -> Shape {
         word(&format!("{prefix}{}", self.exchange))
+    }
+
+    /// The members of a response that are about where it is kept.
+    pub(crate) fn kept(&self) -> [(&'static str, Shape); 2] {
+        let previous = self.keeping.previous;
+        let previous = previous.map_or(Shape::Null, |previous| word(&response_id(previous)));
+        [("previous_response_id", previous), ("store", Shape::Bool(self.keeping.stored))]
     }
 
     /// The model, as the caller named it.
@@ -42,6 +61,21 @@ impl About {
     }
 }
 
+/// What begins the id of a response.
+const RESPONSE: &str = "resp_";
+
+/// The id of the response that an exchange gave.
+#[must_use]
+pub fn response_id(exchange: ExchangeId) -> String {
+    format!("{RESPONSE}{exchange}")
+}
+
+/// The exchange whose response has this id; absent when the id is not one of ours.
+#[must_use]
+pub fn exchange_of(response: &str) -> Option<ExchangeId> {
+    response.strip_prefix(RESPONSE)?.parse().ok()
+}
+
 /// How the answer to one request is read.
 #[derive(Clone, Debug)]
 pub struct Reading {
@@ -51,9 +85,9 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Of the answer to `request`, which is this exchange's.
+    /// Of the answer to `request`, which is this exchange's, where content is kept or is not.
     #[must_use]
-    pub fn new(request: &Request, exchange: ExchangeId, now: Time) -> Self {
+    pub fn new(request: &Request, exchange: ExchangeId, now: Time, keep: Keep) -> Self {
         let about = About {
             exchange,
             // A model that is answered is a configured one, whose name is a word.
@@ -61,6 +95,7 @@ impl Reading {
             created: now.as_micros() / 1_000_000,
             counts: request.counts(),
             said_again: request.said_again(),
+            keeping: request.keeping(keep),
         };
         Self { asked: request.api(), escape: request.escape(), about }
     }

@@ -1,24 +1,30 @@
 //! A caller's request, whatever its dialect.
 
+use crate::reading::Keeping;
 use crate::schema::{Rule, Unsupported, asked, in_camel_case, walk};
 use crate::turns::{Conversation, NoWords, is_conversation};
 use crate::{anthropic, bedrock, google, openai};
 use gate::prompt::{Call, Draft, Parts, Prompt, PromptPart};
-use gate::rules::{Api, Destination, Dialect};
+use gate::rules::{Api, Destination, Dialect, Keep};
 use gate::shape::{Json, Key, Shape};
 use gate::{Code, Refusal};
+use ledger::ExchangeId;
 use phi::Text;
 use phi::surrogate::Escape;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// What a request's address says of it, in dialects whose body does not.
+/// What is known of a request beside its body: what its address says of it, in dialects whose body does not,
+/// and what it goes on from.
 #[derive(Clone, Debug, Default)]
 pub struct Addressed {
     /// The model.
     pub model: Option<Text>,
     /// Whether a stream is asked for.
     pub stream: bool,
+    /// The exchange whose turn the body begins with, because the request named its response. Without it
+    /// that name is refused.
+    pub previous: Option<ExchangeId>,
 }
 
 /// A request, taken apart: everything about it but its text.
@@ -32,6 +38,8 @@ pub struct Request {
     counts: bool,
     answer_tokens: Option<u64>,
     said_again: Arc<[(Text, Json)]>,
+    previous: Option<ExchangeId>,
+    stores: bool,
 }
 
 /// What a caller asked, and its text beside it.
@@ -55,6 +63,9 @@ impl Request {
         written: Text,
     ) -> Result<Asked, Unsupported> {
         let (rule, needs) = table(api);
+        let previous = addressed.previous;
+        // Its turn is in the body, so no model server is told of it.
+        let json = if previous.is_some() { without(json, "previous_response_id") } else { json };
         let json = if api == Api::GenerateContent { in_camel_case(json, rule) } else { json };
         let model = match addressed.model {
             Some(model) => model,
@@ -82,10 +93,21 @@ impl Request {
         let counts = matches!(counts, Some(Json::Bool(true)));
         let answer_tokens = answer_tokens(api, &json);
         let said_again = said_again(api, &json);
+        let stores = !matches!(json.member("store"), Some(Json::Bool(false)));
         let mut parts = Parts::new();
         let shape = walk(json, rule, "the request", &mut parts)?;
-        let request =
-            Arc::new(Self { api, shape, model, stream, escape, counts, answer_tokens, said_again });
+        let request = Arc::new(Self {
+            api,
+            shape,
+            model,
+            stream,
+            escape,
+            counts,
+            answer_tokens,
+            said_again,
+            previous,
+            stores,
+        });
         let draft: Arc<dyn Draft> = Arc::<Self>::clone(&request);
         let prompt = Prompt { draft, parts: parts.into_vec(), written };
         Ok(Asked { request, prompt })
@@ -123,6 +145,11 @@ impl Request {
     #[must_use]
     pub const fn escape(&self) -> Escape {
         self.escape
+    }
+
+    /// What a response says of where it is kept, where content is kept or is not.
+    pub(crate) fn keeping(&self, keep: Keep) -> Keeping {
+        Keeping { previous: self.previous, stored: self.stores && keep == Keep::All }
     }
 
     /// What an answer says again of the request, in dialects whose answers do.
@@ -244,6 +271,19 @@ pub(crate) fn table(api: Api) -> (&'static Rule, &'static [&'static str]) {
         Api::CountTokens => (&anthropic::COUNT_TOKENS, &["messages"]),
         Api::Converse => (&bedrock::CONVERSE, &["messages"]),
         Api::GenerateContent => (&google::GENERATE, &["contents"]),
+    }
+}
+
+/// An object without the member of this name.
+fn without(json: Json, name: &str) -> Json {
+    match json {
+        Json::Map(mut members) => {
+            members.retain(|(key, _)| key.expose() != name);
+            Json::Map(members)
+        }
+        json @ (Json::Null | Json::Bool(_) | Json::Number(_) | Json::Text(_) | Json::List(_)) => {
+            json
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use crate::identity::Principal;
 use crate::keys::{Held, KeysError};
 use crate::limits::{Hold, LimitReached, Limited, Passage, Place};
 use crate::reduction::Reduction;
+use crate::responses::Earlier;
 use crate::telemetry::{TraceParent, Watch};
 use gate::exchange::{
     Caller, Ended as Over, Exchange, Question, Seal, StreamEnd, Streaming, World, surrogate_binding,
@@ -74,6 +75,8 @@ pub struct Converse {
     pub justification: Option<Text>,
     /// The trace that the caller wants continued.
     pub traceparent: Option<TraceParent>,
+    /// The turn that it goes on from, which the house finds itself.
+    pub earlier: Earlier,
 }
 
 /// What a surface can answer with.
@@ -147,7 +150,8 @@ struct Continued {
 }
 
 /// Why a request's text was never looked at.
-enum Unread {
+#[derive(Clone, Debug)]
+pub(crate) enum Unread {
     Refused(Refusal),
     Failed(Control),
 }
@@ -246,7 +250,8 @@ impl House {
         let (tell, told) = oneshot::channel();
         let house = Arc::clone(self);
         self.tasks.spawn(async move {
-            let _place = place;
+            let mut place = place;
+            let request = house.with_earlier(request, &mut place).await;
             Box::pin(house.run(exchange, request, tell)).await;
         });
         // The task tells before it ends, unless it panicked; then nothing is known, so nothing is
@@ -277,6 +282,7 @@ impl House {
                 patient,
                 justification,
                 traceparent,
+                earlier,
             } = &request;
             let kept = Converse {
                 principal: principal.clone(),
@@ -288,6 +294,7 @@ impl House {
                 patient: patient.clone(),
                 justification: justification.clone(),
                 traceparent: *traceparent,
+                earlier: earlier.clone(),
             };
             match self.attempt(exchange, request, &mut before, tell).await? {
                 Attempted::Over(started) => return Some(started),
@@ -413,7 +420,7 @@ impl House {
         reduction: Reduction,
     ) -> Prepared {
         let Converse { principal, api, addressed, body, purpose, conversation, .. } = request;
-        let Converse { patient, justification, .. } = request;
+        let Converse { patient, justification, earlier, .. } = request;
         let in_force = self.in_force.load_full();
         let (written, read) = match String::from_utf8(body) {
             Ok(text) => {
@@ -446,16 +453,17 @@ impl House {
         let unnamed = patient.as_ref().is_some_and(|patient| !is_reference(patient));
         let patient = match patient.filter(|patient| !patient.is_empty() && !unnamed) {
             Some(patient) => self.patient_name(&patient).await.map(Some),
-            None => Ok(None),
+            None => Ok(earlier.patient()),
         };
         let (patient, continued) = match patient {
-            Ok(patient) => (patient, self.continued(&principal, named, keep).await),
+            Ok(patient) => (patient, self.continued(&principal, named, &earlier, keep).await),
             // Without the name of its patient an exchange could not be found again.
             Err(error) => (None, Err(error)),
         };
         let purpose = purpose_of(&principal, purpose, in_force.as_deref());
         let readable = continued.as_ref().is_ok_and(|continued| continued.readable);
         let routed = match (read, &purpose) {
+            (_, _) if let Some(unread) = earlier.unread() => Err(unread.clone()),
             (Err(refusal), _) => Err(Unread::Refused(refusal)),
             (Ok(_), _) if too_long => Err(Unread::Refused(Refusal::fixed(
                 Code::InvalidRequest,
@@ -526,11 +534,22 @@ impl House {
         &self,
         principal: &Principal,
         name: Option<Text>,
+        earlier: &Earlier,
         keep: Keep,
     ) -> Result<Continued, KeysError> {
-        let Some(name) = name else { return self.begun(None, true, keep).await };
-        let held = self.content_keys.held().await?;
-        let id = conversation_id(&held, principal, &name);
+        let id = match (name, earlier.conversation()) {
+            (Some(name), _) => {
+                let held = self.content_keys.held().await?;
+                conversation_id(&held, principal, &name)
+            }
+            (None, Some(id)) => id,
+            (None, None) => {
+                // Fail closed: a map with a hole in it could give one value two surrogates.
+                let map = earlier.surrogates();
+                let begun = self.begun(None, map.is_ok(), keep).await?;
+                return Ok(Continued { map: map.unwrap_or_default(), ..begun });
+            }
+        };
         match self.continue_conversation(id, keep).await {
             Ok(continued) => Ok(continued),
             Err(Unreadable::Keys(error)) => Err(error),
@@ -601,7 +620,7 @@ impl House {
     ) -> Result<Reached, Exchange<Over>> {
         let Asked { caller, question, seal, map } = prepared;
         let Routed { in_force, prompt, route, request } = routed;
-        let exchange = question.id;
+        let (exchange, keep) = (question.id, seal.keep);
         let asker = caller.clone();
         let (rules, written) = (&in_force.rules, &prompt.written);
         let asking = Asking::of(rules, &route, &caller, &question, &request, written);
@@ -652,7 +671,7 @@ impl House {
         };
         watch.left(decision.destination().dialect());
         let now = self.clock.now();
-        let reading = Reading::new(&request, exchange, now);
+        let reading = Reading::new(&request, exchange, now, keep);
         let sent = self.providers.send(outbound, wire, &reading, now);
         let reply = tokio::select! {
             biased;
@@ -777,7 +796,7 @@ fn gather(
 
 /// The caller's own name of a conversation, made into an id that belongs to the caller's key: no other
 /// key can reach the conversation, and the name is not kept.
-fn conversation_id(held: &Held, principal: &Principal, name: &Text) -> ConversationId {
+pub(crate) fn conversation_id(held: &Held, principal: &Principal, name: &Text) -> ConversationId {
     let key = principal.key();
     let pieces = [key.as_bytes().as_slice(), name.expose().as_bytes()];
     let digest = held.name("conversation", &pieces);

@@ -8,7 +8,7 @@ use ledger::seal::{Digests, PerClass, Place, Unsealable};
 use ledger::{Actor, Blob, BlobPart, ContentClass, Entry, Event, ExchangeId, Record};
 use phi::Text;
 use serde::Deserialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 /// Records read at once.
@@ -76,6 +76,8 @@ pub struct ExchangeContent {
     pub justification: Option<Text>,
     /// The windows of the answer.
     pub reply: Vec<ReplyWindow>,
+    /// What stood for what in what left, as a map of surrogates reads it.
+    pub(crate) surrogates: Vec<Text>,
 }
 
 /// What is known of content that was not kept.
@@ -125,6 +127,8 @@ struct SealedPrompt {
     written: String,
     left: Option<String>,
     justification: Option<String>,
+    #[serde(default)]
+    surrogates: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -306,6 +310,7 @@ impl House {
                     content.written = Some(Text::new(prompt.written));
                     content.left = prompt.left.map(Text::new);
                     content.justification = prompt.justification.map(Text::new);
+                    content.surrogates = prompt.surrogates.into_iter().map(entry).collect();
                 }
                 BlobPart::Window(_) => {
                     let window: SealedWindow =
@@ -329,6 +334,14 @@ const DELIVERED: &str = "delivered";
 /// its own.
 fn delivered_bytes(digests: &Digests) -> Option<u64> {
     digests.bytes(DELIVERED).or_else(|| digests.bytes(RECEIVED))
+}
+
+/// A surrogate and what it stands for, as a map of surrogates reads it: its class is in it.
+fn entry((surrogate, value): (String, String)) -> Text {
+    let inner = surrogate.trim_matches(['[', ']']);
+    let class = inner.rsplit_once('_').map_or("", |(class, _)| class);
+    let value = Text::new(value);
+    Text::new(format!("{surrogate}\n{class}\n{}", value.expose()))
 }
 
 pub(crate) fn parse(bytes: &[u8]) -> Result<Record, ReadError> {

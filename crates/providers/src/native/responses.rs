@@ -41,14 +41,18 @@ pub(crate) static TONGUE: Tongue = Tongue {
     free: &["metadata", "parameters", "schema"],
 };
 
-/// The response under the id by which it is found here again: the model server is told to forget it.
+/// The response under the id by which it is found here again, with what is said here of where it is kept:
+/// the model server is told to forget it.
 pub(super) fn renamed(shape: Shape, about: &About) -> Shape {
-    let Shape::Map(members) = shape else { return shape };
-    let renamed = members.into_iter().map(|(key, value)| match &key {
-        Key::Word(word) if word.as_str() == "id" => (key, about.id("resp_")),
-        Key::Word(_) | Key::Part(_) => (key, value),
-    });
-    Shape::Map(renamed.collect())
+    let Shape::Map(mut members) = shape else { return shape };
+    for (name, ours) in std::iter::once(("id", about.id("resp_"))).chain(about.kept()) {
+        let is = |key: &Key| matches!(key, Key::Word(word) if word.as_str() == name);
+        match members.iter_mut().find(|(key, _)| is(key)) {
+            Some((_, value)) => *value = ours,
+            None => members.push(member(name, ours)),
+        }
+    }
+    Shape::Map(members)
 }
 
 /// The member in which an event of this kind has its piece of text, and what that text is.

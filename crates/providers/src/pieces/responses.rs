@@ -59,6 +59,7 @@ fn envelope(
             shape.push(member(name, value));
         }
     }
+    shape.extend(about.kept().map(|(name, value)| member(name, value)));
     // The caller's own words: there is nothing in them to restore, and they were scanned.
     let again = taker.again(true);
     for (name, value) in about.said_again.iter() {

@@ -1,6 +1,6 @@
 //! How the tests read answers.
 
-use gate::rules::Api;
+use gate::rules::{Api, Keep};
 use gate::shape::Json;
 use ledger::{ExchangeId, Time};
 use phi::Text;
@@ -25,9 +25,9 @@ pub(crate) fn reading_of(api: Api, escape: Escape) -> Reading {
         Api::GenerateContent => r#"{"contents":[]}"#.to_owned(),
     };
     let json = Json::parse(body.as_bytes()).unwrap();
-    let addressed = Addressed { model: Some("m".into()), stream: false };
+    let addressed = Addressed { model: Some("m".into()), ..Addressed::default() };
     let asked = Request::read(api, addressed, json, Text::new(body)).unwrap();
-    Reading::new(&asked.request, ExchangeId::mint(now(), &Seeded::new(3)), now())
+    Reading::new(&asked.request, ExchangeId::mint(now(), &Seeded::new(3)), now(), Keep::All)
 }
 
 pub(crate) fn reading() -> Reading {

@@ -17,7 +17,9 @@ use gate::rules::Api;
 use gate::{Code, Outcome};
 use phi::Text;
 use providers::Addressed;
-use service::{Converse, Ended, House, Limited, Principal, Started, Step, Streamed, TraceParent};
+use service::{
+    Converse, Earlier, Ended, House, Limited, Principal, Started, Step, Streamed, TraceParent,
+};
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -66,7 +68,7 @@ pub(super) async fn deployment(
         "embeddings" => Api::Embeddings,
         _ => return ApiError::not_found().into_response(),
     };
-    let addressed = Addressed { model: Some(Text::new(deployment)), stream: false };
+    let addressed = Addressed { model: Some(Text::new(deployment)), ..Addressed::default() };
     ask(api, addressed, (State(house), Extension(principal), request)).await
 }
 
@@ -85,7 +87,7 @@ pub(super) async fn converse(
         "converse-stream" => true,
         _ => return ApiError::not_found().respond(Family::Bedrock),
     };
-    let addressed = Addressed { model: Some(Text::new(model)), stream };
+    let addressed = Addressed { model: Some(Text::new(model)), stream, previous: None };
     ask(Api::Converse, addressed, (State(house), Extension(principal), request)).await
 }
 
@@ -111,7 +113,7 @@ pub(super) async fn generate(
         }
         _ => return ApiError::not_found().respond(Family::Google),
     };
-    let addressed = Addressed { model: Some(Text::from(model)), stream };
+    let addressed = Addressed { model: Some(Text::from(model)), stream, previous: None };
     ask(Api::GenerateContent, addressed, (State(house), Extension(principal), request)).await
 }
 
@@ -149,6 +151,7 @@ async fn ask(api: Api, addressed: Addressed, asked: Asked) -> Response {
         patient: header("x-bulla-patient").map(Text::new),
         justification: header("x-bulla-justification").map(Text::new),
         traceparent: header("traceparent").and_then(|text| TraceParent::parse(&text)),
+        earlier: Earlier::default(),
     };
     match house.converse(converse, place).await {
         Started::Ended(ended) => whole(ended, family),

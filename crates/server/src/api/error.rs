@@ -123,6 +123,18 @@ impl ApiError {
         }
     }
 
+    /// No response of that id for this key, whatever there is for others.
+    pub(super) const fn no_response() -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            code: "response_not_found",
+            message: Cow::Borrowed("No response of that id can be had with this API key."),
+            classes: Vec::new(),
+            retry_after_seconds: None,
+            exchange: None,
+        }
+    }
+
     /// The last checkpoint does not cover it, or its records were pruned.
     pub(super) const fn no_tile() -> Self {
         Self {
@@ -266,10 +278,11 @@ impl ApiError {
     }
 
     fn openai(&self) -> String {
+        let previous = self.code == Code::PreviousResponseNotFound.as_str();
         let error = Body {
             message: &self.message,
             kind: kind(self.status),
-            param: None,
+            param: previous.then_some("previous_response_id"),
             code: self.code,
             classes: self.classes.iter().map(|class| class.label()).collect(),
         };
@@ -363,7 +376,9 @@ const fn status(code: Code) -> StatusCode {
         | Code::RetentionNotZero
         | Code::RoleNotAllowed
         | Code::TrainingNotExcluded => StatusCode::FORBIDDEN,
-        Code::InvalidRequest
+        Code::ContentNotKept
+        | Code::InvalidRequest
+        | Code::PreviousResponseNotFound
         | Code::PurposeRequired
         | Code::UnsupportedByDestination
         | Code::UnsupportedContent

@@ -5,9 +5,23 @@ use super::error::{ApiError, Family};
 use bytes::Bytes;
 use gate::Outcome;
 use gate::rules::Api;
+use gate::shape::Word;
 use gate::stream::{Frame, Window};
+use phi::Text;
 use providers::event_message;
 use service::Ended;
+
+/// The events of a response that was streamed before, as they were streamed.
+pub(super) fn recorded(events: &[(Text, Text)]) -> Bytes {
+    let mut out = Vec::with_capacity(events.iter().map(|(_, data)| data.len() + 64).sum());
+    for (name, data) in events {
+        // A name that is no word would end its line.
+        let name = Word::parse(name.expose());
+        let name = name.as_ref().map(Word::as_str);
+        Framing::of(Api::Responses).event(&mut out, name, data.expose());
+    }
+    Bytes::from(out)
+}
 
 /// The framing of one dialect.
 #[derive(Clone, Copy, Debug)]

@@ -11,6 +11,7 @@ mod limits;
 mod log;
 mod metrics;
 mod openapi;
+mod responses;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -18,7 +19,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use error::ApiError;
 pub use error::Family;
 use gate::rules::Api;
@@ -127,6 +128,7 @@ macro_rules! route {
     };
     (@name get) => { "GET" };
     (@name post) => { "POST" };
+    (@name delete) => { "DELETE" };
     // The document shows the path as it is.
     (asks $path:literal, $family:ident, $handler:path, $summary:literal, $api:ident, $gives:ident) => {
         route!(post $path, Caller, $family, $handler,
@@ -162,6 +164,36 @@ pub const ROUTES: &[Route] = &[
     // Azure's older address has the deployment in the path, but for responses.
     route!(asks "/openai/responses", OpenAi, ask::responses,
         "Responses at Azure's older address", Responses, Answer),
+    route!(get "/v1/responses/{response}", Caller, OpenAi, responses::retrieve,
+        reads("/v1/responses/{response}", "A response that was answered before", Gives::Answer)),
+    route!(delete "/v1/responses/{response}", Caller, OpenAi, responses::withdraw,
+        reads("/v1/responses/{response}", "Withdraws a response", Gives::Document)),
+    route!(get "/v1/responses/{response}/input_items", Caller, OpenAi, responses::input_items,
+        reads("/v1/responses/{response}/input_items", "What a response is the answer to",
+            Gives::Document)),
+    route!(post "/v1/responses/{response}/cancel", Caller, OpenAi, responses::cancel,
+        reads("/v1/responses/{response}/cancel", "Ends a response that runs in the background",
+            Gives::Document)),
+    route!(get "/openai/v1/responses/{response}", Caller, OpenAi, responses::retrieve,
+        reads("/openai/v1/responses/{response}", "A response that was answered before at Azure's address", Gives::Answer)),
+    route!(delete "/openai/v1/responses/{response}", Caller, OpenAi, responses::withdraw,
+        reads("/openai/v1/responses/{response}", "Withdraws a response at Azure's address", Gives::Document)),
+    route!(get "/openai/v1/responses/{response}/input_items", Caller, OpenAi, responses::input_items,
+        reads("/openai/v1/responses/{response}/input_items", "What a response is the answer to at Azure's address",
+            Gives::Document)),
+    route!(post "/openai/v1/responses/{response}/cancel", Caller, OpenAi, responses::cancel,
+        reads("/openai/v1/responses/{response}/cancel", "Ends a response that runs in the background at Azure's address",
+            Gives::Document)),
+    route!(get "/openai/responses/{response}", Caller, OpenAi, responses::retrieve,
+        reads("/openai/responses/{response}", "A response that was answered before at Azure's older address", Gives::Answer)),
+    route!(delete "/openai/responses/{response}", Caller, OpenAi, responses::withdraw,
+        reads("/openai/responses/{response}", "Withdraws a response at Azure's older address", Gives::Document)),
+    route!(get "/openai/responses/{response}/input_items", Caller, OpenAi, responses::input_items,
+        reads("/openai/responses/{response}/input_items", "What a response is the answer to at Azure's older address",
+            Gives::Document)),
+    route!(post "/openai/responses/{response}/cancel", Caller, OpenAi, responses::cancel,
+        reads("/openai/responses/{response}/cancel", "Ends a response that runs in the background at Azure's older address",
+            Gives::Document)),
     route!(post "/openai/deployments/{deployment}/{*below}", Caller, OpenAi, ask::deployment,
         asks("/openai/deployments/{deployment}/chat/completions",
             "Chat completions of a deployment of Azure's", Api::ChatCompletions, Gives::Answer),

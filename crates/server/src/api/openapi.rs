@@ -231,7 +231,7 @@ fn errors() -> [(String, Value); 4] {
     let texts = json!({ "type": "array", "items": text });
     let object = |properties: Value, required: &[&str]| json!({ "type": "object", "properties": properties, "required": required });
     let plain = json!({
-        "message": text, "type": text, "code": text, "param": { "type": "null" }, "classes": texts,
+        "message": text, "type": text, "code": text, "param": { "type": ["string", "null"] }, "classes": texts,
     });
     let plain = object(plain, &["message", "type", "code"]);
     let detail = object(json!({ "@type": text, "reason": text }), &["@type", "reason"]);

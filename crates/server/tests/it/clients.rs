@@ -16,7 +16,7 @@ use testkit::upstream::{
 
 /// A destination of each dialect: its route, what its credential holds, its base path, and more of its
 /// keys.
-const PLACES: [(&str, &str, &str, &str); 6] = [
+pub(crate) const PLACES: [(&str, &str, &str, &str); 6] = [
     ("openai", "sk-of-openai", "/v1", ""),
     ("openai_compatible", "sk-of-compatible", "/v1", "apis = [\"chat.completions\"]\n"),
     ("azure_openai", "key-of-azure", "", "api_version = \"2024-10-21\"\n"),
@@ -36,7 +36,7 @@ const SHOWN: [(&str, &str, &str); 6] = [
 ];
 
 /// Rules with a route to each of [`PLACES`], by the name of its dialect.
-fn rules(upstream: &Upstream, house: &House) -> Rules {
+pub(crate) fn rules(upstream: &Upstream, house: &House) -> Rules {
     let mut more = String::new();
     let mut ids = String::from("\"cloud\"");
     for (dialect, credential, path, keys) in PLACES {

@@ -273,6 +273,11 @@ impl Serving {
         }
     }
 
+    /// The house's key.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
     /// The process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()

@@ -52,6 +52,7 @@ mod offline;
 mod python;
 mod quiet;
 mod refused;
+mod responses;
 mod restart;
 mod restore;
 mod routes;

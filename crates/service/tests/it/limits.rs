@@ -55,6 +55,7 @@ async fn start(world: &World, principal: &Principal, body: &Value) -> Started {
         addressed: providers::Addressed::default(),
         justification: None,
         traceparent: None,
+        earlier: service::Earlier::default(),
         principal: principal.clone(),
         body: body.to_string().into_bytes(),
         purpose: None,
@@ -298,6 +299,7 @@ async fn a_place_among_those_at_once_is_free_when_the_exchange_ended_however_it_
             patient,
             justification: None,
             traceparent: None,
+            earlier: service::Earlier::default(),
         };
         house.converse(request, place).await
     };

@@ -234,6 +234,7 @@ impl World {
             patient: patient.map(phi::Text::from),
             justification: None,
             traceparent: None,
+            earlier: service::Earlier::default(),
         };
         let place = self.house.enter(&request.principal).await.unwrap();
         let Started::Ended(ended) = self.house.converse(request, place).await else {
