@@ -92,6 +92,8 @@ pub struct Question {
     pub reduced_by: Option<ExchangeId>,
     /// Why all of a chart is needed, in the caller's words.
     pub justification: Option<Text>,
+    /// The exchange whose response this one goes on from.
+    pub previous: Option<ExchangeId>,
     /// SHA-256 of the configuration in force, when there is one.
     pub policy: Option<Hash>,
 }
@@ -306,6 +308,7 @@ impl Matter {
             removed: BTreeMap::new(),
             alert: None,
             reduced_by: question.reduced_by,
+            previous: question.previous,
         };
         let content = PromptContent::new(written, question.justification);
         Box::new(Self { about, seal, conversation: question.conversation, content })
@@ -595,6 +598,12 @@ impl Exchange<Admitted> {
 }
 
 impl Exchange<Departed> {
+    /// Where the intent is recorded: the receipt that a caller gets who does not wait for the answer.
+    #[must_use]
+    pub const fn intent(&self) -> &Receipt {
+        &self.stage.intent
+    }
+
     /// Takes a whole answer: restores it and scans it. Cannot fail.
     pub fn end(
         self,

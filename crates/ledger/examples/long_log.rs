@@ -109,6 +109,7 @@ fn about(n: u64) -> About {
         }],
         considered: [].into(),
         retry_of: None,
+        previous: None,
         prompt: Some(Hash::of(&n.div_ceil(2).to_be_bytes())),
         key_day: Some(Time::from_micros(0).day()),
         patient: None,

@@ -134,6 +134,7 @@ fn about() -> About {
         }],
         considered: [].into(),
         retry_of: None,
+        previous: None,
         prompt: Some(Hash::of(b"prompt")),
         key_day: Some(time().day()),
         patient: None,

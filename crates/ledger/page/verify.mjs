@@ -55,7 +55,7 @@ const FIELDS = {
   categories: some(text), considered: map(text), retry_of: form(/^exc_[0-9a-f]{32}$/),
   path: some(one({ by: word('inside', 'agreement', 'evidence', 'no_content'), hop: text }, { id: text, region: text })),
   reduced_by: form(/^exc_[0-9a-f]{32}$/), removed: map(number),
-  patient: HASH, policy: HASH, prev: HASH, prompt: HASH, purpose: text, reason: text,
+  patient: HASH, policy: HASH, prev: HASH, previous: form(/^exc_[0-9a-f]{32}$/), prompt: HASH, purpose: text, reason: text,
   reply: one({ bytes: number, digest: HASH, restored: number, unknown: number, windows: number },
     { findings: map(number) }),
   reviewer: text, role: text, root: HASH, route: text, rules: some(text), seq: number, sha256: HASH, signatories: some(text),
@@ -68,7 +68,7 @@ const FIELDS = {
 const FRAME = 'v log seq prev time kind';
 const ABOUT = 'exchange actor surface api stream';
 const ABOUT_MAY = 'purpose conversation route policy detector findings treatments decision rules destination path '
-  + 'prompt key_day patient categories considered retry_of decided minimum removed alert reduced_by';
+  + 'prompt key_day patient categories considered retry_of decided minimum removed alert reduced_by previous';
 
 // For each kind: the fields that it must have besides those of every record, and those that it may have.
 const KINDS = {

@@ -562,6 +562,7 @@ impl<'a> Members<'a> {
             removed,
             alert,
             reduced_by,
+            previous,
         } = about;
         self.put([
             (Field::Exchange, exchange),
@@ -588,6 +589,7 @@ impl<'a> Members<'a> {
             (Field::Removed, removed),
             (Field::Alert, alert),
             (Field::ReducedBy, reduced_by),
+            (Field::Previous, previous),
         ]);
         self.put_some(Field::Rules, rules);
         self.put_some(Field::Categories, categories);
@@ -730,6 +732,7 @@ mod tests {
                 removed: self.counts(),
                 alert: self.maybe(self.text()),
                 reduced_by: self.maybe(ExchangeId::from_bytes(self.bytes())),
+                previous: self.maybe(ExchangeId::from_bytes(self.bytes())),
             }
         }
 

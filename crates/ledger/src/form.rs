@@ -146,6 +146,7 @@ table! {
     Patient = "patient",
     Policy = "policy",
     Prev = "prev",
+    Previous = "previous",
     Prompt = "prompt",
     Purpose = "purpose",
     Reason = "reason",
@@ -217,6 +218,7 @@ impl Fields {
         Field::Removed,
         Field::Alert,
         Field::ReducedBy,
+        Field::Previous,
     ]);
 
     const fn of<const N: usize>(fields: [Field; N]) -> Self {

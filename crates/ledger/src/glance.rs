@@ -203,7 +203,9 @@ impl<'a> Parts<'a, '_> {
             Field::Stream => drop(scanner.boolean()?),
             Field::Findings | Field::Removed => counts(scanner)?,
             Field::Considered | Field::Minimum | Field::Treatments => names(scanner)?,
-            Field::ReducedBy | Field::RetryOf => drop(parsed::<ExchangeId>(scanner)?),
+            Field::ReducedBy | Field::RetryOf | Field::Previous => {
+                drop(parsed::<ExchangeId>(scanner)?);
+            }
             Field::Signed => drop(parsed::<Day>(scanner)?),
             Field::Categories | Field::Rules | Field::Signatories => {
                 some(scanner, |scanner| scanner.string().map(drop))?;

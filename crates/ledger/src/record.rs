@@ -812,6 +812,9 @@ pub struct About {
     /// The exchange in which a model inside reduced the text of this one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reduced_by: Option<ExchangeId>,
+    /// The exchange whose response this one goes on from: what was said in it is in this prompt too.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub previous: Option<ExchangeId>,
 }
 
 impl About {

@@ -91,6 +91,7 @@ pub(crate) fn about(n: u8) -> About {
         }],
         considered: [].into(),
         retry_of: None,
+        previous: None,
         prompt: Some(Hash::of(&[n])),
         key_day: Some(time(0).day()),
         patient: Some(Hash::of(b"patient")),

@@ -27,12 +27,14 @@ pub(crate) struct About {
     keeping: Keeping,
 }
 
-/// What a response says of the one before it and of where it is kept. The model server knows nothing of
+/// What a response says of the one before it, of how it ran and of where it is kept. The model server knows nothing of
 /// either: it gets no id, and is told to keep nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Keeping {
     /// The exchange of the response that it goes on from.
     pub(crate) previous: Option<ExchangeId>,
+    /// Whether it ran without its caller.
+    pub(crate) background: bool,
     /// Whether it can be had here again.
     pub(crate) stored: bool,
 }
@@ -44,10 +46,15 @@ impl About {
     }
 
     /// The members of a response that are about where it is kept.
-    pub(crate) fn kept(&self) -> [(&'static str, Shape); 2] {
+    pub(crate) fn kept(&self) -> [(&'static str, Shape); 3] {
         let previous = self.keeping.previous;
         let previous = previous.map_or(Shape::Null, |previous| word(&response_id(previous)));
-        [("previous_response_id", previous), ("store", Shape::Bool(self.keeping.stored))]
+        let Keeping { background, stored, .. } = self.keeping;
+        [
+            ("previous_response_id", previous),
+            ("background", Shape::Bool(background)),
+            ("store", Shape::Bool(stored)),
+        ]
     }
 
     /// The model, as the caller named it.

@@ -25,6 +25,8 @@ pub struct Addressed {
     /// The exchange whose turn the body begins with, because the request named its response. Without it
     /// that name is refused.
     pub previous: Option<ExchangeId>,
+    /// Whether it runs on without its caller, because the request said so. Without it that is refused.
+    pub background: bool,
 }
 
 /// A request, taken apart: everything about it but its text.
@@ -38,8 +40,8 @@ pub struct Request {
     counts: bool,
     answer_tokens: Option<u64>,
     said_again: Arc<[(Text, Json)]>,
-    previous: Option<ExchangeId>,
-    stores: bool,
+    /// As the caller wants it.
+    keeping: Keeping,
 }
 
 /// What a caller asked, and its text beside it.
@@ -64,7 +66,9 @@ impl Request {
     ) -> Result<Asked, Unsupported> {
         let (rule, needs) = table(api);
         let previous = addressed.previous;
-        // Its turn is in the body, so no model server is told of it.
+        let background = addressed.background;
+        // Both are done here, so no model server is told of them.
+        let json = if background { without(json, "background") } else { json };
         let json = if previous.is_some() { without(json, "previous_response_id") } else { json };
         let json = if api == Api::GenerateContent { in_camel_case(json, rule) } else { json };
         let model = match addressed.model {
@@ -93,7 +97,8 @@ impl Request {
         let counts = matches!(counts, Some(Json::Bool(true)));
         let answer_tokens = answer_tokens(api, &json);
         let said_again = said_again(api, &json);
-        let stores = !matches!(json.member("store"), Some(Json::Bool(false)));
+        let stored = !matches!(json.member("store"), Some(Json::Bool(false)));
+        let keeping = Keeping { previous, background, stored };
         let mut parts = Parts::new();
         let shape = walk(json, rule, "the request", &mut parts)?;
         let request = Arc::new(Self {
@@ -105,8 +110,7 @@ impl Request {
             counts,
             answer_tokens,
             said_again,
-            previous,
-            stores,
+            keeping,
         });
         let draft: Arc<dyn Draft> = Arc::<Self>::clone(&request);
         let prompt = Prompt { draft, parts: parts.into_vec(), written };
@@ -149,7 +153,13 @@ impl Request {
 
     /// What a response says of where it is kept, where content is kept or is not.
     pub(crate) fn keeping(&self, keep: Keep) -> Keeping {
-        Keeping { previous: self.previous, stored: self.stores && keep == Keep::All }
+        Keeping { stored: self.keeping.stored && keep == Keep::All, ..self.keeping }
+    }
+
+    /// Whether it runs on without its caller.
+    #[must_use]
+    pub const fn background(&self) -> bool {
+        self.keeping.background
     }
 
     /// What an answer says again of the request, in dialects whose answers do.

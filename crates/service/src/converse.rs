@@ -6,7 +6,7 @@ use crate::identity::Principal;
 use crate::keys::{Held, KeysError};
 use crate::limits::{Hold, LimitReached, Limited, Passage, Place};
 use crate::reduction::Reduction;
-use crate::responses::Earlier;
+use crate::responses::{Earlier, in_progress};
 use crate::telemetry::{TraceParent, Watch};
 use gate::exchange::{
     Caller, Ended as Over, Exchange, Question, Seal, StreamEnd, Streaming, World, surrogate_binding,
@@ -86,6 +86,8 @@ pub enum Started {
     Ended(Ended),
     /// An answer streams in.
     Streamed(Streamed),
+    /// It left, and runs on without its caller.
+    Begun(Box<Begun>),
     /// A limit refused it.
     Limited(Box<Limited>),
 }
@@ -98,6 +100,17 @@ pub struct Ended {
     /// What its records say, how it ended and where that is recorded. Absent when the record could
     /// not be made durable: then nothing may be shown but that.
     pub released: Option<Box<(About, Outcome, Receipt)>>,
+}
+
+/// A response that runs in the background.
+#[derive(Debug)]
+pub struct Begun {
+    /// What its records say.
+    pub about: About,
+    /// Where the intent is recorded.
+    pub receipt: Receipt,
+    /// The response, as far as there is one.
+    pub response: Text,
 }
 
 /// An answer that streams in.
@@ -251,7 +264,8 @@ impl House {
         let house = Arc::clone(self);
         self.tasks.spawn(async move {
             let mut place = place;
-            let request = house.with_earlier(request, &mut place).await;
+            let request = house.taken_over(request, &mut place).await;
+            let _ran = house.ran(exchange);
             Box::pin(house.run(exchange, request, tell)).await;
         });
         // The task tells before it ends, unless it panicked; then nothing is known, so nothing is
@@ -322,6 +336,7 @@ impl House {
         tell: &mut oneshot::Sender<Started>,
     ) -> Option<Attempted> {
         let _live = self.live.enter(exchange);
+        let background = request.addressed.background;
         let watch = self.watch(exchange, request.traceparent);
         let (birth, hold) = (Mutex::new(None), Mutex::new(Hold::none()));
         let recorder = Recorder { tenant: &self.tenant, watch: &watch, birth, hold };
@@ -378,7 +393,9 @@ impl House {
         };
         match passed.unwrap_or_else(Reached::Over) {
             Reached::Over(over) => {
-                let wait = route.and_then(|route| self.wait(route, &over, before));
+                // A try again is another exchange, and whoever asks again asks for this one.
+                let again = route.filter(|_| !background);
+                let wait = again.and_then(|route| self.wait(route, &over, before));
                 let ended = commit(exchange, over, &world).await;
                 // What could not be recorded is not tried again.
                 Some(match wait {
@@ -422,6 +439,7 @@ impl House {
         let Converse { principal, api, addressed, body, purpose, conversation, .. } = request;
         let Converse { patient, justification, earlier, .. } = request;
         let in_force = self.in_force.load_full();
+        let previous = addressed.previous;
         let (written, read) = match String::from_utf8(body) {
             Ok(text) => {
                 let written = Text::new(text);
@@ -504,6 +522,7 @@ impl House {
             retry_of,
             reduced_by: reduction.by,
             justification: justification.filter(|it| !it.expose().trim().is_empty()),
+            previous,
             policy: in_force.as_ref().map(|in_force| in_force.rules.sha256()),
         };
         let caller = Caller {
@@ -670,6 +689,14 @@ impl House {
             return Err(departed.end(Err(UpstreamFailure::NoCredential), &self.detector));
         };
         watch.left(decision.destination().dialect());
+        if request.background() {
+            let (about, receipt) = (departed.about().clone(), *departed.intent());
+            let response = in_progress(&about, self.clock.now());
+            let caller = self.background.begin(&about, &response);
+            let begun = Started::Begun(Box::new(Begun { about, receipt, response }));
+            // Whoever asked may be gone already, and may ask for it again.
+            let _gone = std::mem::replace(tell, caller).send(begun).is_err();
+        }
         let now = self.clock.now();
         let reading = Reading::new(&request, exchange, now, keep);
         let sent = self.providers.send(outbound, wire, &reading, now);

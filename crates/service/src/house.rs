@@ -2,11 +2,13 @@
 
 use crate::anchoring::Told;
 use crate::cache::Cache;
+use crate::converse::Started;
 use crate::copying::Copies;
 use crate::feed::Feeds;
 use crate::identity::{Denials, KeyRing, is_name};
 use crate::keys::{Keys, KeysError};
 use crate::limits::{Limits, Room};
+use crate::responses::Background;
 use crate::review::Reviews;
 use crate::routing::Routing;
 use crate::selftest::{Failure, SelfTest};
@@ -218,6 +220,9 @@ pub struct House {
     pub(crate) room: Room,
     pub(crate) routing: Routing,
     pub(crate) readings: Readings,
+    pub(crate) background: Background<Started>,
+    /// Held while a response that was kept is opened.
+    pub(crate) openings: Semaphore,
     /// Held while somebody searches the log.
     pub(crate) searching: tokio::sync::Mutex<()>,
     pub(crate) reviews: Reviews,
@@ -362,6 +367,8 @@ impl House {
             room: Room::default(),
             routing,
             readings: Readings::default(),
+            background: Background::default(),
+            openings: Semaphore::new(crate::responses::MAX_OPENINGS),
             searching: tokio::sync::Mutex::default(),
             reviews: Reviews::default(),
             telemetry,

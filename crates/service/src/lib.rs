@@ -41,7 +41,7 @@ pub use agreements::{
 };
 pub use compare::{Likeness, Side};
 pub use configuration::{Applied, ApplyError};
-pub use converse::{Converse, Ended, Started, Step, Streamed};
+pub use converse::{Begun, Converse, Ended, Started, Step, Streamed};
 pub use doctor::{Check, Examination, Group, Mode, Network, Plan, State, examine};
 pub use explain::{CoveredHop, ExplainError, Explanation, Pointed, Stopped, TargetView, Try};
 pub use export::{ExchangeContent, NotKept, ReadError, ReplyWindow};

@@ -193,6 +193,7 @@ fn about(exchange: ExchangeId) -> About {
             .into(),
         considered: [].into(),
         retry_of: None,
+        previous: None,
         prompt: None,
         key_day: None,
         patient: None,

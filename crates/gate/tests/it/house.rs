@@ -305,6 +305,7 @@ impl House {
             retry_of: None,
             reduced_by: None,
             justification: self.justification.map(Text::from),
+            previous: None,
             policy: Some(self.rules.sha256()),
         }
     }

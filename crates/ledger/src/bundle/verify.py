@@ -108,7 +108,7 @@ FIELDS = {
     "categories": some(text), "considered": a_map(text), "retry_of": form("exc_[0-9a-f]{32}"),
     "path": some(one({"by": word("inside", "agreement", "evidence", "no_content"), "hop": text}, id=text, region=text)),
     "reduced_by": form("exc_[0-9a-f]{32}"), "removed": COUNTS,
-    "patient": HASH, "policy": HASH, "prev": HASH, "prompt": HASH, "purpose": text, "reason": text,
+    "patient": HASH, "policy": HASH, "prev": HASH, "previous": form("exc_[0-9a-f]{32}"), "prompt": HASH, "purpose": text, "reason": text,
     "reply": one({"bytes": number, "digest": HASH, "restored": number, "unknown": number, "windows": number},
                  findings=COUNTS),
     "reviewer": text, "role": text, "root": HASH, "route": text, "rules": some(text), "seq": number, "sha256": HASH, "signatories": some(text),
@@ -121,7 +121,7 @@ FIELDS = {
 
 ABOUT = "exchange actor surface api stream"
 ABOUT_MAY = ("purpose conversation route policy detector findings treatments decision rules destination path prompt"
-             " key_day patient categories considered retry_of decided minimum removed alert reduced_by")
+             " key_day patient categories considered retry_of decided minimum removed alert reduced_by previous")
 
 # For each kind: the fields that it must have besides those of every record, and those that it may have.
 KINDS = {

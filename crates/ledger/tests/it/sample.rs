@@ -116,6 +116,7 @@ fn about(n: u8) -> About {
         }],
         considered: [].into(),
         retry_of: None,
+        previous: None,
         prompt: Some(blobs(n)[0].digest()),
         key_day: Some(day(n)),
         patient: None,

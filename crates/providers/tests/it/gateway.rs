@@ -104,6 +104,7 @@ impl Gateway {
             retry_of: None,
             reduced_by: None,
             justification: None,
+            previous: None,
             policy: None,
         };
         let keys = Arc::new(KeySet::generate(now, now.day(), &entropy));

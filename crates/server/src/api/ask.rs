@@ -18,7 +18,8 @@ use gate::{Code, Outcome};
 use phi::Text;
 use providers::Addressed;
 use service::{
-    Converse, Earlier, Ended, House, Limited, Principal, Started, Step, Streamed, TraceParent,
+    Begun, Converse, Earlier, Ended, House, Limited, Principal, Started, Step, Streamed,
+    TraceParent,
 };
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -87,7 +88,7 @@ pub(super) async fn converse(
         "converse-stream" => true,
         _ => return ApiError::not_found().respond(Family::Bedrock),
     };
-    let addressed = Addressed { model: Some(Text::new(model)), stream, previous: None };
+    let addressed = Addressed { model: Some(Text::new(model)), stream, ..Addressed::default() };
     ask(Api::Converse, addressed, (State(house), Extension(principal), request)).await
 }
 
@@ -113,7 +114,7 @@ pub(super) async fn generate(
         }
         _ => return ApiError::not_found().respond(Family::Google),
     };
-    let addressed = Addressed { model: Some(Text::from(model)), stream, previous: None };
+    let addressed = Addressed { model: Some(Text::from(model)), stream, ..Addressed::default() };
     ask(Api::GenerateContent, addressed, (State(house), Extension(principal), request)).await
 }
 
@@ -156,6 +157,7 @@ async fn ask(api: Api, addressed: Addressed, asked: Asked) -> Response {
     match house.converse(converse, place).await {
         Started::Ended(ended) => whole(ended, family),
         Started::Streamed(streamed) => streaming(streamed, Framing::of(api)),
+        Started::Begun(begun) => running(*begun),
         Started::Limited(limited) => limited_by(*limited, family),
     }
 }
@@ -199,6 +201,16 @@ fn whole(ended: Ended, family: Family) -> Response {
         error.of_exchange(exchange).respond(family)
     };
     describe(response.headers_mut(), exchange, Some((&about, &receipt)));
+    response.extensions_mut().insert(OfRoute(about.route));
+    response
+}
+
+/// A response that runs in the background.
+fn running(begun: Begun) -> Response {
+    let Begun { about, receipt, response } = begun;
+    let mut response = (StatusCode::OK, response.into_exposed()).into_response();
+    no_store(response.headers_mut(), "application/json");
+    describe(response.headers_mut(), about.exchange, Some((&about, &receipt)));
     response.extensions_mut().insert(OfRoute(about.route));
     response
 }

@@ -37,7 +37,7 @@ pub(super) async fn retrieve(
             Ok(Retrieved { exchange, receipt, what }) => {
                 let mut response = (StatusCode::OK, recorded(&what)).into_response();
                 no_store(response.headers_mut(), "text/event-stream");
-                named(&mut response, exchange, &receipt);
+                named(&mut response, exchange, receipt.as_ref());
                 response
             }
             Err(error) => refused(&error),
@@ -85,23 +85,20 @@ pub(super) async fn withdraw(
         Ok(Retrieved { exchange, receipt, what }) => {
             let document = json!({ "id": what, "object": "response", "deleted": true });
             let mut response = json(StatusCode::OK, &document);
-            named(&mut response, exchange, &receipt);
+            named(&mut response, exchange, receipt.as_ref());
             response
         }
         Err(error) => refused(&error),
     }
 }
 
-/// `POST /v1/responses/{response}/cancel`: a response that can be had is over.
+/// `POST /v1/responses/{response}/cancel`
 pub(super) async fn cancel(
     State(house): State<Arc<House>>,
     Extension(principal): Extension<Principal>,
     path: Named,
 ) -> Response {
-    match house.has_response(&principal, &id(path)).await {
-        Ok(()) => invalid("Only a response that runs in the background can be cancelled."),
-        Err(error) => refused(&error),
-    }
+    document(house.cancel_response(&principal, &id(path)).await)
 }
 
 /// How many items a page has.
@@ -124,7 +121,7 @@ fn document(retrieved: Result<Retrieved<phi::Text>, NoResponse>) -> Response {
         Ok(Retrieved { exchange, receipt, what }) => {
             let mut response = (StatusCode::OK, what.into_exposed()).into_response();
             no_store(response.headers_mut(), "application/json");
-            named(&mut response, exchange, &receipt);
+            named(&mut response, exchange, receipt.as_ref());
             response
         }
         Err(error) => refused(&error),
@@ -132,9 +129,11 @@ fn document(retrieved: Result<Retrieved<phi::Text>, NoResponse>) -> Response {
 }
 
 /// Says of which exchange it is, and where it is recorded that it was had.
-fn named(response: &mut Response, exchange: ledger::ExchangeId, receipt: &ledger::Receipt) {
+fn named(response: &mut Response, exchange: ledger::ExchangeId, receipt: Option<&ledger::Receipt>) {
     put(response.headers_mut(), "x-request-id", exchange.to_string());
-    put(response.headers_mut(), "x-bulla-receipt", receipt.to_string());
+    if let Some(receipt) = receipt {
+        put(response.headers_mut(), "x-bulla-receipt", receipt.to_string());
+    }
 }
 
 fn invalid(message: &'static str) -> Response {
@@ -151,6 +150,10 @@ fn refused(error: &NoResponse) -> Response {
         NoResponse::NoRules => {
             ApiError::of(Code::PhiBlocked, "No configuration is in force, so nothing is given out.")
         }
+        NoResponse::NotRunning => ApiError::of(
+            Code::InvalidRequest,
+            "That response does not run in the background, so it cannot be cancelled.",
+        ),
         NoResponse::NoStream => ApiError::of(
             Code::InvalidRequest,
             "That response was not answered as a stream, so it cannot be had as one.",

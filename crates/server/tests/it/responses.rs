@@ -174,6 +174,8 @@ async fn three_turns_about_two_patients_go_on_by_ids_in_front_of_every_dialect()
         log.events().filter(is).count()
     };
     let chains = 2 * PLACES.len();
+    let going_on = log.outcomes().into_values().filter(|it| it.about.previous.is_some());
+    assert_eq!(going_on.count(), 2 * chains);
     assert_eq!(reads("previous_response"), 2 * chains);
     assert_eq!(reads("response_retrieved"), chains + 2 * PLACES.len());
     assert_eq!(reads("response_input_items"), chains);
@@ -363,4 +365,99 @@ async fn a_chain_goes_on_after_kill_9() {
         serving.kill();
     }
     check_sent(&upstream.captured());
+}
+
+/// Asks for a response in the background, and waits for its end.
+async fn settled(serving: &Serving, id: &str) -> Value {
+    let begun = tokio::time::Instant::now();
+    loop {
+        let response = serving.get(&format!("/v1/responses/{id}")).await;
+        assert_eq!(response.status(), 200, "{}", response.text());
+        if response.json()["status"] != "in_progress" {
+            return response.json();
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "it does not end");
+        tokio::time::sleep(crate::house::LOOK).await;
+    }
+}
+
+#[tokio::test]
+async fn a_response_in_the_background_runs_without_its_caller_until_it_is_cancelled() {
+    let (upstream, house) = world(Reply::echo()).await;
+    let serving = house.serve();
+    let other = house.create_key(&["--purpose", "treatment"]).secret;
+    serving.knows(&other).await;
+    for model in ["openai", "bedrock"] {
+        upstream.play(Reply::echo());
+        let asked = format!("Patient: {}", MARISOL.name);
+        let body = json!({ "model": model, "input": asked, "background": true });
+        let begun = serving.call(&post(&serving, &body)).await;
+        assert_eq!(begun.status(), 200, "{}", begun.text());
+        let begun = begun.json();
+        assert_eq!((&begun["status"], &begun["background"]), (&json!("in_progress"), &json!(true)));
+        let whole = settled(&serving, &id(&begun)).await;
+        assert_eq!((&whole["status"], said(&whole)), (&json!("completed"), asked));
+        assert_eq!((&whole["id"], &whole["background"]), (&begun["id"], &json!(true)));
+        let path = format!("/v1/responses/{}/cancel", id(&begun));
+        let late = serving.call(&bare(&serving, "POST", &path)).await;
+        assert_eq!(late.status(), 400, "{}", late.text());
+
+        // One that hangs runs until it is cancelled, and only by its own key.
+        upstream.play(Reply::echo().with_fault(testkit::upstream::Fault::HangBeforeHeaders));
+        let hanging = serving.call(&post(&serving, &body)).await.json();
+        let path = format!("/v1/responses/{}", id(&hanging));
+        assert_eq!(serving.get(&path).await.json(), hanging);
+        for (method, below) in [("GET", ""), ("POST", "/cancel")] {
+            let foreign = Request::new(method, &format!("{path}{below}"), Bytes::new());
+            check_unknown(&serving.call(&foreign.bearer(&other)).await);
+        }
+        let cancelled =
+            serving.call(&bare(&serving, "POST", &format!("{path}/cancel"))).await.json();
+        assert_eq!((&cancelled["status"], &cancelled["id"]), (&json!("cancelled"), &hanging["id"]));
+        assert_eq!(serving.get(&path).await.json()["status"], "cancelled");
+        let exchange = id(&hanging).strip_prefix("resp_").unwrap().to_owned();
+        assert_eq!(house.outcome(&exchange).await.outcome, "caller_gone");
+
+        // One that fails says so, and is not tried again.
+        upstream.play(
+            Reply::echo()
+                .with_fault(testkit::upstream::Fault::Status { status: 503, retry_after: None }),
+        );
+        let before = upstream.captured().len();
+        let failing = serving.call(&post(&serving, &body)).await.json();
+        let failed = settled(&serving, &id(&failing)).await;
+        assert_eq!(
+            (&failed["status"], &failed["error"]["code"]),
+            (&json!("failed"), &json!("server_error"))
+        );
+        assert_eq!(upstream.captured().len(), before + 1);
+    }
+    for sent in upstream.captured() {
+        assert!(!sent.holds("background"), "{}", sent.text());
+    }
+    for more in [json!({ "store": false }), json!({ "stream": true })] {
+        let mut body = json!({ "model": "openai", "input": "Hi.", "background": true });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let refused = serving.call(&post(&serving, &body)).await;
+        assert_eq!(refused.status(), 400, "{}", refused.text());
+    }
+    // What no policy permits is refused at once.
+    let body = json!({ "model": "nothing", "input": "Hi.", "background": true });
+    let refused = serving.call(&post(&serving, &body)).await;
+    assert_eq!(refused.json()["error"]["code"], "model_not_found");
+}
+
+#[tokio::test]
+async fn what_kill_9_ends_in_the_background_is_said_to_have_failed() {
+    let hang = Reply::echo().with_fault(testkit::upstream::Fault::HangBeforeHeaders);
+    let (_upstream, house) = world(hang).await;
+    let serving = house.serve();
+    let body = json!({ "model": "openai", "input": MARISOL.name, "background": true });
+    let begun = serving.call(&post(&serving, &body)).await.json();
+    serving.kill();
+    let serving = house.serve();
+    let failed = serving.get(&format!("/v1/responses/{}", id(&begun))).await.json();
+    assert_eq!((&failed["status"], &failed["id"]), (&json!("failed"), &begun["id"]));
+    let body = json!({ "model": "openai", "input": "?", "previous_response_id": id(&begun) });
+    check_no_previous(&serving.call(&post(&serving, &body)).await);
 }

@@ -20,6 +20,7 @@ fn request(method: &str, path: &str) -> Request {
         ("{deployment}/{*below}", "stand-in/chat/completions"),
         ("{model}/{how}", "stand-in/converse"),
         ("{call}", "stand-in:generateContent"),
+        ("{response}", "resp_exc_0193567a00007000800000000000abcd"),
     ];
     let generates = method == "POST" && path.starts_with("/v1/models/");
     let path = if generates { "/v1/models/stand-in:generateContent" } else { path };
@@ -54,6 +55,7 @@ fn expected(path: &str) -> (u16, &'static str) {
     match path {
         it if it.ends_with("/chat/completions") => (200, ""),
         it if it.ends_with("/completions") || it.ends_with("/embeddings") => (403, "baa_scope"),
+        it if it.contains("{response}") => (404, "response_not_found"),
         it if it.ends_with("/count_tokens") => (400, "unsupported_by_destination"),
         _ => (200, ""),
     }

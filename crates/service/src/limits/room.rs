@@ -21,6 +21,10 @@ const MAX_EXCHANGES: usize = 2048;
 /// 16 of the largest requests, which keep 16 cores busy, or for 1024 of 64 KiB.
 const HELD_BYTES: usize = 64 << 20;
 
+/// Exchanges that run on without their caller. Those are held by nobody's patience, so they get a few of the
+/// places only.
+const MAX_BACKGROUND: usize = 256;
+
 /// How long a request waits for room: long enough for a burst to pass, shorter than any client waits.
 const WAIT: Duration = Duration::from_secs(2);
 
@@ -34,6 +38,7 @@ pub struct Overloaded;
 pub(crate) struct Room {
     exchanges: Arc<Pool>,
     bytes: Arc<Pool>,
+    background: Arc<Semaphore>,
 }
 
 impl Default for Room {
@@ -50,16 +55,19 @@ pub struct Place {
     key: ApiKeyId,
     free: Arc<Pool>,
     held: Option<Taken>,
+    background: Option<OwnedSemaphorePermit>,
 }
 
 impl Room {
     fn of(exchanges: usize, bytes: usize) -> Self {
-        Self { exchanges: Pool::of(exchanges), bytes: Pool::of(bytes) }
+        let background = Arc::new(Semaphore::new(MAX_BACKGROUND));
+        Self { exchanges: Pool::of(exchanges), bytes: Pool::of(bytes), background }
     }
 
     async fn enter(&self, key: ApiKeyId) -> Result<Place, Overloaded> {
         let exchange = self.exchanges.take(key, 1, WAIT).await.ok_or(Overloaded)?;
-        Ok(Place { _exchange: exchange, key, free: Arc::clone(&self.bytes), held: None })
+        let free = Arc::clone(&self.bytes);
+        Ok(Place { _exchange: exchange, key, free, held: None, background: None })
     }
 }
 
@@ -97,6 +105,16 @@ impl House {
     ) -> Result<(), Overloaded> {
         let grown = place.grow(bytes).await;
         self.count_overload(principal, grown)
+    }
+
+    /// Lets a request keep its place after its caller is gone.
+    ///
+    /// # Errors
+    /// [`Overloaded`].
+    pub(crate) fn stay(&self, principal: &Principal, place: &mut Place) -> Result<(), Overloaded> {
+        let stays = Arc::clone(&self.room.background).try_acquire_owned();
+        place.background = Some(self.count_overload(principal, stays.map_err(|_| Overloaded))?);
+        Ok(())
     }
 
     fn count_overload<T>(

@@ -8,7 +8,7 @@ use super::{NoResponse, Why, items};
 use crate::converse::{Converse, Unread, conversation_id};
 use crate::house::House;
 use crate::limits::Place;
-use gate::rules::Api;
+use gate::rules::{Api, Keep};
 use gate::shape::Json;
 use gate::{Code, Control, Refusal};
 use ledger::{About, ConversationId, ExchangeId, Hash};
@@ -19,6 +19,9 @@ use std::sync::Arc;
 
 /// The member of a request that names the turn before it.
 const PREVIOUS: &str = "previous_response_id";
+
+/// The member that says that it runs on without its caller.
+const BACKGROUND: &str = "background";
 
 /// The longest request after the turns before it were put into it: the longest that a caller could have
 /// sent itself.
@@ -88,14 +91,25 @@ impl Earlier {
 }
 
 impl House {
-    /// Puts the turns before a request into it, where it names one.
-    pub(crate) async fn with_earlier(&self, mut request: Converse, place: &mut Place) -> Converse {
-        // One that is written with escapes is refused by the table of fields.
-        let named = std::str::from_utf8(&request.body).is_ok_and(|body| body.contains(PREVIOUS));
+    /// Takes over what a request for a response leaves to the house: it puts the turns before it into it, and
+    /// lets it run without its caller.
+    pub(crate) async fn taken_over(&self, mut request: Converse, place: &mut Place) -> Converse {
+        // A name that is written with escapes is refused by the table of fields.
+        let body = std::str::from_utf8(&request.body).unwrap_or_default();
+        let named = body.contains(PREVIOUS) || body.contains(BACKGROUND);
         if request.api != Api::Responses || !named {
             return request;
         }
-        match self.retold(&request, place).await {
+        // What is no document is refused when it is taken apart.
+        let Ok(json) = Json::parse(&request.body) else { return request };
+        if matches!(json.member(BACKGROUND), Some(Json::Bool(true))) {
+            if let Err(unread) = self.in_background(&request, &json, place) {
+                request.earlier = Earlier(Found::Unread(unread));
+                return request;
+            }
+            request.addressed.background = true;
+        }
+        match self.retold(&request, json, place).await {
             Ok(None) => {}
             Ok(Some(Retold { body, previous, turn })) => {
                 request.body = body;
@@ -107,13 +121,40 @@ impl House {
         request
     }
 
+    /// Whether a request may run without its caller.
+    fn in_background(
+        &self,
+        request: &Converse,
+        json: &Json,
+        place: &mut Place,
+    ) -> Result<(), Unread> {
+        let is =
+            |name: &str, wanted| matches!(json.member(name), Some(Json::Bool(it)) if *it == wanted);
+        let keep = self.in_force.load().as_ref().map(|it| it.rules.keep()).unwrap_or_default();
+        if keep == Keep::Digests {
+            return Err(refused(
+                Code::ContentNotKept,
+                "The organisation keeps digests of content and no content, so nobody could get the answer of a response in the background.",
+            ));
+        }
+        if is("store", false) || is("stream", true) {
+            return Err(refused(
+                Code::InvalidRequest,
+                "A response runs in the background only where it is stored, and not as a stream.",
+            ));
+        }
+        let stays = self.stay(&request.principal, place);
+        stays.map_err(|_| {
+            refused(Code::Overloaded, "There is no room for one more response in the background.")
+        })
+    }
+
     async fn retold(
         &self,
         request: &Converse,
+        mut json: Json,
         place: &mut Place,
     ) -> Result<Option<Retold>, Unread> {
-        // What is no document is refused when it is taken apart.
-        let Ok(mut json) = Json::parse(&request.body) else { return Ok(None) };
         let id = match json.member(PREVIOUS) {
             None | Some(Json::Null) => return Ok(None),
             Some(Json::Text(id)) => id.clone(),
@@ -126,6 +167,7 @@ impl House {
         };
         let previous = exchange_of(id.expose()).ok_or(NoResponse::Unknown)?;
         let principal = &request.principal;
+        let _turn = self.openings.acquire().await;
         let kept = self.kept_response(principal, id.expose()).await?;
         self.same_matter(request, &kept.outcome.about).await?;
         let room = self.make_room(principal, place, kept.bytes()).await;
@@ -207,7 +249,10 @@ const fn too_long() -> Unread {
 impl From<NoResponse> for Unread {
     fn from(error: NoResponse) -> Self {
         match error {
-            NoResponse::Unknown | NoResponse::NoStream | NoResponse::UnknownItem(_) => refused(
+            NoResponse::Unknown
+            | NoResponse::NotRunning
+            | NoResponse::NoStream
+            | NoResponse::UnknownItem(_) => refused(
                 Code::PreviousResponseNotFound,
                 "There is no previous response of that id for this API key.",
             ),

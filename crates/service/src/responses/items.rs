@@ -83,7 +83,7 @@ pub(super) fn member(name: &str, value: Json) -> (Text, Json) {
     (Text::from(name), value)
 }
 
-fn word(name: &str, value: &str) -> (Text, Json) {
+pub(super) fn word(name: &str, value: &str) -> (Text, Json) {
     member(name, Json::Text(value.into()))
 }
 

@@ -4,9 +4,11 @@
 //! names and that was sealed beside it, for the API key that asked and for nobody else. That it is opened
 //! is recorded before it is.
 
+mod background;
 mod earlier;
 mod items;
 
+pub(crate) use background::{Background, in_progress};
 pub use earlier::Earlier;
 pub use items::{Order, Page, UnknownItem};
 
@@ -24,6 +26,10 @@ use store::{Sought, Term};
 /// The events with which a stream ends that has a whole response in its last one.
 const LAST_EVENTS: [&str; 2] = ["response.completed", "response.incomplete"];
 
+/// Responses that are opened at once. Each may be held several times while it is: sealed, opened, taken
+/// apart, and written again.
+pub(crate) const MAX_OPENINGS: usize = 4;
+
 /// Why there is no response to give out.
 #[derive(Debug, thiserror::Error)]
 pub enum NoResponse {
@@ -37,6 +43,9 @@ pub enum NoResponse {
     /// No configuration is in force, so nobody gets anything.
     #[error("no configuration is in force")]
     NoRules,
+    /// It does not run in the background, or no more.
+    #[error("that response does not run in the background")]
+    NotRunning,
     /// It was not answered as a stream.
     #[error("that response was not a stream")]
     NoStream,
@@ -79,8 +88,8 @@ impl From<store::Error> for NoResponse {
 pub struct Retrieved<T> {
     /// The exchange that it is the answer of.
     pub exchange: ExchangeId,
-    /// Where it is recorded that it was given out, or withdrawn.
-    pub receipt: Receipt,
+    /// Where it is recorded that it was given out, or withdrawn. Absent where nothing was opened.
+    pub receipt: Option<Receipt>,
     /// What was asked for.
     pub what: T,
 }
@@ -119,7 +128,7 @@ struct Opened {
 }
 
 impl House {
-    /// A response, as it was answered.
+    /// A response, as it was answered, or how it stands when it was not.
     ///
     /// # Errors
     /// [`NoResponse`].
@@ -128,9 +137,23 @@ impl House {
         principal: &Principal,
         id: &str,
     ) -> Result<Retrieved<Text>, NoResponse> {
+        let exchange = exchange_of(id).ok_or(NoResponse::Unknown)?;
+        let running = self.background.response(principal, exchange);
+        let unfinished = match running {
+            Some(running) => Some(running),
+            None => self.unanswered(principal, exchange).await?,
+        };
+        if let Some(what) = unfinished {
+            return Ok(Retrieved { exchange, receipt: None, what });
+        }
+        let _turn = self.openings.acquire().await;
         let kept = self.kept_response(principal, id).await?;
         let Opened { receipt, response, .. } = self.opened(principal, &kept, Why::Retrieve).await?;
-        Ok(Retrieved { exchange: kept.exchange(), receipt, what: response.to_text() })
+        Ok(Retrieved {
+            exchange: kept.exchange(),
+            receipt: Some(receipt),
+            what: response.to_text(),
+        })
     }
 
     /// The events of a response that was streamed, each with its name, from behind the one of that number
@@ -144,6 +167,7 @@ impl House {
         id: &str,
         after: Option<u64>,
     ) -> Result<Retrieved<Vec<(Text, Text)>>, NoResponse> {
+        let _turn = self.openings.acquire().await;
         let kept = self.kept_response(principal, id).await?;
         if !kept.outcome.about.stream {
             return Err(NoResponse::NoStream);
@@ -159,7 +183,7 @@ impl House {
             let name = event.member("type").and_then(Json::as_text).ok_or(MALFORMED)?;
             events.push((name.clone(), data));
         }
-        Ok(Retrieved { exchange: kept.exchange(), receipt, what: events })
+        Ok(Retrieved { exchange: kept.exchange(), receipt: Some(receipt), what: events })
     }
 
     /// A page of the items that the response is the answer to, those of turns before it included.
@@ -172,11 +196,12 @@ impl House {
         id: &str,
         page: &Page,
     ) -> Result<Retrieved<Text>, NoResponse> {
+        let _turn = self.openings.acquire().await;
         let kept = self.kept_response(principal, id).await?;
         let Opened { receipt, content, .. } = self.opened(principal, &kept, Why::ListItems).await?;
         let listed = items::listed(items::written(&content)?, kept.exchange());
         let what = page.of(listed)?.to_text();
-        Ok(Retrieved { exchange: kept.exchange(), receipt, what })
+        Ok(Retrieved { exchange: kept.exchange(), receipt: Some(receipt), what })
     }
 
     /// Withdraws a response: it is given out no more, and no other goes on from it. What is sealed of it
@@ -189,36 +214,72 @@ impl House {
         principal: &Principal,
         id: &str,
     ) -> Result<Retrieved<String>, NoResponse> {
+        let _turn = self.openings.acquire().await;
         let kept = self.kept_response(principal, id).await?;
         let exchange = kept.exchange();
         let event = Event::AnswerWithdrawn { actor: principal.actor(), exchange };
         let receipt = self.record_about_response(event).await?;
-        Ok(Retrieved { exchange, receipt, what: response_id(exchange) })
+        Ok(Retrieved { exchange, receipt: Some(receipt), what: response_id(exchange) })
     }
 
-    /// That there is such a response, without opening it.
+    /// Ends a response that runs in the background, and says how it stands when that is recorded: it is
+    /// answered when its answer came first.
     ///
     /// # Errors
     /// [`NoResponse`].
-    pub async fn has_response(&self, principal: &Principal, id: &str) -> Result<(), NoResponse> {
-        self.kept_response(principal, id).await.map(drop)
+    pub async fn cancel_response(
+        &self,
+        principal: &Principal,
+        id: &str,
+    ) -> Result<Retrieved<Text>, NoResponse> {
+        let exchange = exchange_of(id).ok_or(NoResponse::Unknown)?;
+        if self.background.cancel(principal, exchange).await {
+            return self.response(principal, id).await;
+        }
+        match self.unanswered(principal, exchange).await? {
+            Some(what) => Ok(Retrieved { exchange, receipt: None, what }),
+            None => self.kept_response(principal, id).await.and(Err(NoResponse::NotRunning)),
+        }
     }
 
-    /// Finds a response by what the log says of it. Nothing is opened.
-    async fn kept_response(&self, principal: &Principal, id: &str) -> Result<Kept, NoResponse> {
+    /// How a response ended whose prompt left and that was not answered, when it is this caller's.
+    async fn unanswered(
+        &self,
+        principal: &Principal,
+        exchange: ExchangeId,
+    ) -> Result<Option<Text>, NoResponse> {
+        let Some(outcome) = self.ended_response(principal, exchange).await? else {
+            return Ok(None);
+        };
+        let left = outcome.intent.is_some() && outcome.outcome != "answered";
+        Ok(left.then(|| background::unanswered(&outcome, self.clock.now())))
+    }
+
+    /// The outcome of an exchange that asked for a response, when it is this caller's.
+    async fn ended_response(
+        &self,
+        principal: &Principal,
+        exchange: ExchangeId,
+    ) -> Result<Option<Box<Outcome>>, NoResponse> {
         if self.in_force.load().is_none() {
             // Fail closed: as nobody asks then, nobody reads.
             return Err(NoResponse::NoRules);
         }
-        let exchange = exchange_of(id).ok_or(NoResponse::Unknown)?;
         let ended = self.record_of(exchange, "exchange.outcome").await?;
-        let Some(Event::Outcome(outcome)) = ended else { return Err(NoResponse::Unknown) };
-        let about = &outcome.about;
+        let Some(Event::Outcome(outcome)) = ended else { return Ok(None) };
+        let (about, actor) = (&outcome.about, principal.actor());
         // The key's id, and not its owner: an answer belongs to the key that asked, as a conversation does.
-        let own =
-            about.actor.id == principal.actor().id && about.actor.kind == principal.actor().kind;
-        let whole = about.api == Api::Responses.as_str() && outcome.outcome == "answered";
-        if !own || !whole || self.record_of(exchange, "answer.withdrawn").await?.is_some() {
+        let own = about.actor.id == actor.id && about.actor.kind == actor.kind;
+        Ok((own && about.api == Api::Responses.as_str()).then_some(outcome))
+    }
+
+    /// Finds a response by what the log says of it. Nothing is opened.
+    async fn kept_response(&self, principal: &Principal, id: &str) -> Result<Kept, NoResponse> {
+        let exchange = exchange_of(id).ok_or(NoResponse::Unknown)?;
+        let ended = self.ended_response(principal, exchange).await?;
+        let outcome = ended.filter(|outcome| outcome.outcome == "answered");
+        let outcome = outcome.ok_or(NoResponse::Unknown)?;
+        if self.record_of(exchange, "answer.withdrawn").await?.is_some() {
             return Err(NoResponse::Unknown);
         }
         let blobs = self.tenant.blobs(exchange).await?;
@@ -251,7 +312,8 @@ impl House {
         let receipt = self.record_about_response(event).await?;
         let content = self.open_content(exchange, &kept.blobs).await?;
         let response = if kept.outcome.about.stream {
-            lines(&content.reply).last().map(document).transpose()?.and_then(last_response)
+            let last = lines(&content.reply).last().map(document).transpose()?;
+            last.as_ref().and_then(last_response)
         } else {
             Some(document(&shown(&content.reply))?)
         };
@@ -327,7 +389,9 @@ fn is_named(outcome: &Outcome, blobs: &[Blob]) -> bool {
 fn shown(windows: &[ReplyWindow]) -> Text {
     let bytes = windows.iter().map(|window| window.shown().len()).sum();
     let mut all = String::with_capacity(bytes);
-    windows.iter().for_each(|window| all.push_str(window.shown().expose()));
+    for window in windows {
+        all.push_str(window.shown().expose());
+    }
     Text::new(all)
 }
 
@@ -341,7 +405,7 @@ fn document(text: &Text) -> Result<Json, NoResponse> {
 }
 
 /// The response in the last event of a stream.
-fn last_response(event: Json) -> Option<Json> {
+fn last_response(event: &Json) -> Option<Json> {
     let kind = event.member("type").and_then(Json::as_text)?.clone();
     if !LAST_EVENTS.contains(&kind.expose()) {
         return None;

@@ -21,5 +21,6 @@ mod limits;
 mod looking;
 mod pruning;
 mod routes;
+mod sessions;
 mod time;
 mod world;

@@ -167,6 +167,7 @@ fn about(exchange: ExchangeId) -> About {
         path: Vec::new(),
         considered: [].into(),
         retry_of: None,
+        previous: None,
         prompt: None,
         key_day: None,
         patient: None,
