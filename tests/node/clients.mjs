@@ -84,6 +84,26 @@ async function responses(name, model) {
   check(`${name} final`, (await stream.finalResponse()).output_text === deltas);
 }
 
+// Three turns by ids alone, had again, listed page by page, and withdrawn.
+async function kept(name, model) {
+  const body = { model, input: told.prompt };
+  const first = await openai.responses.create(body);
+  const second = await openai.responses.stream({ ...body, previous_response_id: first.id }).finalResponse();
+  whole(`${name} second`, second.output_text);
+  const third = await openai.responses.create({ ...body, previous_response_id: second.id });
+  whole(`${name} third`, third.output_text);
+  const again = await openai.responses.retrieve(third.id);
+  check(`${name} again`, again.output_text === third.output_text && again.previous_response_id === second.id);
+  const roles = [];
+  for await (const item of openai.responses.inputItems.list(third.id, { limit: 2, order: "asc" })) {
+    roles.push(item.role);
+  }
+  check(`${name} items`, roles.join() === "user,assistant,user,assistant,user", roles.join());
+  await openai.responses.delete(third.id);
+  const gone = await openai.responses.retrieve(third.id).catch((error) => error);
+  check(`${name} withdrawn`, gone instanceof OpenAI.NotFoundError, String(gone));
+}
+
 async function messages(name, model) {
   const body = { model, max_tokens: 4096, messages: [question] };
   const { data, response } = await anthropic.messages.create(body).withResponse();
@@ -99,6 +119,7 @@ async function messages(name, model) {
 for (const model of told.models) {
   await attempt(`node chat to ${model}`, (name) => chat(name, model));
   await attempt(`node responses to ${model}`, (name) => responses(name, model));
+  await attempt(`node kept responses to ${model}`, (name) => kept(name, model));
   await attempt(`node messages to ${model}`, (name) => messages(name, model));
 }
 await attempt("node count_tokens", async (name) => {

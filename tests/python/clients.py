@@ -19,6 +19,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 import traceback
 
 import pydantic
@@ -137,6 +138,57 @@ def responses(name, told, client, model):
         final = stream.get_final_response()
     told.whole(f"{name} deltas", deltas)
     check(f"{name} final", final.output_text == deltas and final.status == "completed", final)
+
+
+def responses_kept(name, told, client, model):
+    """Three turns by ids alone, had again, listed page by page, cancelled and withdrawn."""
+    import openai
+
+    first = client.responses.create(model=model, input=told.prompt)
+    with client.responses.stream(model=model, input=told.prompt, previous_response_id=first.id) as stream:
+        second = stream.get_final_response()
+    told.whole(f"{name} second", second.output_text)
+    third = client.responses.create(model=model, input=told.prompt, previous_response_id=second.id)
+    told.whole(f"{name} third", third.output_text)
+    check(f"{name} previous", third.previous_response_id == second.id, third)
+    for one in (first, second, third):
+        again = client.responses.retrieve(one.id)
+        same = [it.id for it in again.output] == [it.id for it in one.output] and again.usage == one.usage
+        check(f"{name} again", same and again.output_text == one.output_text and again.id == one.id, again)
+    with client.responses.retrieve(second.id, stream=True) as stream:
+        last = [event for event in stream][-1]
+    check(f"{name} events", last.response.output_text == second.output_text, last)
+    # Five items, two at a time: the client asks for each page itself.
+    items = list(client.responses.input_items.list(third.id, limit=2, order="asc"))
+    check(f"{name} items", [it.role for it in items] == ["user", "assistant"] * 2 + ["user"], items)
+    told.whole(f"{name} first item", items[0].content[0].text)
+    told.whole(f"{name} last item", client.responses.input_items.list(third.id).data[0].content[0].text)
+    begun = client.responses.create(model=model, input=told.prompt, background=True)
+    for _ in range(400):
+        running = client.responses.retrieve(begun.id)
+        if running.status not in ("queued", "in_progress"):
+            break
+        time.sleep(0.05)
+    told.whole(f"{name} background", running.output_text)
+    try:
+        client.responses.cancel(begun.id)
+        check(f"{name} cancel", False, "what is over was cancelled")
+    except openai.BadRequestError as error:
+        told.refusal(f"{name} cancel", error, "BadRequestError", 400, "invalid_request", error.body)
+    client.responses.delete(second.id)
+    for work in (client.responses.retrieve, client.responses.delete, client.responses.input_items.list):
+        try:
+            work(second.id)
+            check(f"{name} withdrawn", False, "what was withdrawn is there")
+        except openai.NotFoundError as error:
+            told.refusal(f"{name} withdrawn", error, "NotFoundError", 404, "response_not_found", error.body)
+    try:
+        client.responses.create(model=model, input="?", previous_response_id=second.id)
+        check(f"{name} on from withdrawn", False, "went on")
+    except openai.BadRequestError as error:
+        check(f"{name} on from withdrawn", error.param == "previous_response_id", error)
+        code = "previous_response_not_found"
+        told.refusal(f"{name} on from withdrawn", error, "BadRequestError", 400, code, error.body)
 
 
 def responses_tools(name, told, client, model):
@@ -468,6 +520,7 @@ def main(file):
         attempt(f"chat to {model}", chat, told, client, model)
         attempt(f"chat tools to {model}", chat_tools, told, client, model)
         attempt(f"responses to {model}", responses, told, client, model)
+        attempt(f"responses kept to {model}", responses_kept, told, client, model)
         attempt(f"responses tools to {model}", responses_tools, told, client, model)
         attempt(f"messages to {model}", messages, told, claude, model)
         attempt(f"messages tools to {model}", messages_tools, told, claude, model)

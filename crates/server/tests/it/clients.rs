@@ -258,7 +258,7 @@ fn house_document(house: &House) -> String {
     String::from_utf8(printed.stdout).unwrap()
 }
 
-/// Runs schemathesis, for 15 seconds at most, on the operations whose path matches, or does not.
+/// Runs schemathesis, for 30 seconds at most, on the operations whose path matches, or does not.
 async fn fuzz(house: &House, base: &str, which: &str, key: &str) -> String {
     const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
                           response_schema_conformance,response_headers_conformance,\
@@ -269,7 +269,7 @@ async fn fuzz(house: &House, base: &str, which: &str, key: &str) -> String {
     command.current_dir(house.path("")).arg("run").arg(&file).args(["--url", base]);
     command.args(["--header", &format!("Authorization: Bearer {key}"), "--checks", CHECKS]);
     command.args([which, "^/log/", "--phases", "examples,fuzzing"]);
-    command.args(["--max-time", "15", "--max-examples", "25", "--seed", "1", "--no-color"]);
+    command.args(["--max-time", "30", "--max-examples", "25", "--seed", "1", "--no-color"]);
     command.args(["--workers", "2", "--continue-on-failure", "--generation-database", "none"]);
     command.args(["--warnings", "off", "--request-timeout", "20", "--no-shrink"]);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
