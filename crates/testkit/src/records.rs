@@ -371,7 +371,6 @@ pub fn every_kind() -> Vec<Event> {
         Event::Streamed { actor: operator(), from: 0, size: Some(9) },
         Event::Streamed { actor: operator(), from: 7, size: None },
         Event::ContentRead { actor: operator(), exchange: EXCHANGE, reason: "auditor".to_owned() },
-        Event::AnswerWithdrawn { actor: operator(), exchange: EXCHANGE },
         Event::AccessRefused { count: 12 },
         Event::Started { actor: operator(), version: "0.1.0".to_owned() },
         Event::Stopped { actor: system },
@@ -396,6 +395,7 @@ pub fn every_kind() -> Vec<Event> {
     events.extend(of_guards());
     events.extend(of_looking_in());
     events.extend(of_documents());
+    events.push(Event::AnswerWithdrawn { actor: operator(), exchange: EXCHANGE });
     events.iter().for_each(is_listed);
     events
 }

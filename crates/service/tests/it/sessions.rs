@@ -53,9 +53,9 @@ impl Random {
 
 async fn sessions(world: &World) -> Vec<Session> {
     let mut sessions = Vec::new();
-    for number in 0..SESSIONS {
+    for (number, word) in WORDS.into_iter().enumerate() {
         // Three sessions share a key, as three users of one program do.
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             let request = KeyRequest {
                 owner: format!("Example Program {number}"),
                 role: KeyRole::Caller,
@@ -65,20 +65,20 @@ async fn sessions(world: &World) -> Vec<Session> {
             let (_, secret, _) = world.house.create_key(request, operator()).await.unwrap();
             world.house.reload().await.unwrap();
             let principal = world.house.authenticate(secret.reveal()).unwrap();
-            sessions.push(session(number, principal));
+            sessions.push(session(number, word, principal));
         } else {
             let principal = sessions.last().map(|it: &Session| it.principal.clone()).unwrap();
-            sessions.push(session(number, principal));
+            sessions.push(session(number, word, principal));
         }
     }
     sessions
 }
 
-fn session(number: usize, principal: Principal) -> Session {
+fn session(number: usize, word: &'static str, principal: Principal) -> Session {
     Session {
         principal,
-        conversation: (number % 3 != 0).then(|| format!("session {number}")),
-        word: WORDS[number],
+        conversation: (!number.is_multiple_of(3)).then(|| format!("session {number}")),
+        word,
         ssn: format!("219-{:02}-{:04}", 10 + number, 4321 + number),
         responses: Vec::new(),
     }
