@@ -226,7 +226,7 @@ mod tests {
     }
 
     fn read(api: Api, body: &Value) -> Result<(), crate::Unsupported> {
-        let addressed = Addressed { model: Some(Text::from("m")), stream: false };
+        let addressed = Addressed { model: Some(Text::from("m")), ..Addressed::default() };
         let written = body.to_string();
         let json = Json::parse(written.as_bytes()).unwrap();
         Request::read(api, addressed, json, Text::new(written)).map(drop)
