@@ -203,9 +203,7 @@ impl<'a> Parts<'a, '_> {
             Field::Stream => drop(scanner.boolean()?),
             Field::Findings | Field::Removed => counts(scanner)?,
             Field::Considered | Field::Minimum | Field::Treatments => names(scanner)?,
-            Field::ReducedBy | Field::RetryOf | Field::Previous => {
-                drop(parsed::<ExchangeId>(scanner)?);
-            }
+            Field::Previous | Field::ReducedBy | Field::RetryOf => another(scanner)?,
             Field::Signed => drop(parsed::<Day>(scanner)?),
             Field::Categories | Field::Rules | Field::Signatories => {
                 some(scanner, |scanner| scanner.string().map(drop))?;
@@ -426,6 +424,11 @@ fn reply(scanner: &mut Scanner<'_>) -> Result<Answer, Refused> {
         return Err(Refused);
     }
     Ok(Answer { windows, digest: digest.ok_or(Refused)? })
+}
+
+/// The id of another exchange.
+fn another(scanner: &mut Scanner<'_>) -> Result<(), Refused> {
+    parsed::<ExchangeId>(scanner).map(drop)
 }
 
 /// A map of counts, which is left out when it is empty.

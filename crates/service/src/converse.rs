@@ -265,7 +265,6 @@ impl House {
         self.tasks.spawn(async move {
             let mut place = place;
             let request = house.taken_over(request, &mut place).await;
-            let _ran = house.ran(exchange);
             Box::pin(house.run(exchange, request, tell)).await;
         });
         // The task tells before it ends, unless it panicked; then nothing is known, so nothing is
@@ -336,6 +335,7 @@ impl House {
         tell: &mut oneshot::Sender<Started>,
     ) -> Option<Attempted> {
         let _live = self.live.enter(exchange);
+        let _ran = self.ran(exchange);
         let background = request.addressed.background;
         let watch = self.watch(exchange, request.traceparent);
         let (birth, hold) = (Mutex::new(None), Mutex::new(Hold::none()));

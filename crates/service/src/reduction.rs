@@ -6,6 +6,7 @@
 
 use crate::converse::{Converse, Ended, Started};
 use crate::house::{House, InForce};
+use crate::responses::Earlier;
 use gate::rules::Api;
 use gate::shape::{Json, PartId};
 use gate::{Code, Outcome, Refusal};
@@ -127,6 +128,8 @@ impl House {
             patient: request.patient.clone(),
             justification: request.justification.clone(),
             traceparent: request.traceparent,
+            // The turns before are in the text of the request already.
+            earlier: Earlier::default(),
         };
         First::Ask(Box::new(first), Box::new(ToReduce { asked, turn }))
     }

@@ -11,6 +11,7 @@ use gate::Code;
 use ledger::ApiKeyId;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Exchanges at once, those included whose caller is gone. Half as many as connections, so that health
 /// checks and auditors get an answer while every place is taken.

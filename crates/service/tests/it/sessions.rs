@@ -94,6 +94,7 @@ async fn ask(world: &World, session: &Session, body: &Value) -> Result<Value, St
         purpose: None,
         conversation: session.conversation.as_deref().map(phi::Text::from),
         patient: None,
+        justification: None,
         traceparent: None,
         earlier: Earlier::default(),
     };
