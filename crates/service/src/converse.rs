@@ -643,6 +643,8 @@ impl House {
         let asker = caller.clone();
         let (rules, written) = (&in_force.rules, &prompt.written);
         let asking = Asking::of(rules, &route, &caller, &question, &request, written);
+        // What runs in the background is begun, and then had by its id.
+        let asking = asking.filter(|_| !request.background());
         let long = prompt.written.len() > LONG_PROMPT_BYTES;
         let watch = world.journal.watch;
         // It is given back when the scan is over, and is never closed.
@@ -678,7 +680,7 @@ impl House {
         let cleared = scanned.clear(&decision, &in_force.rules, map, now, &*self.entropy)?;
         let place = self.cache_place(asking, &in_force, &decision, &cleared).await;
         if let Some(place) = &place {
-            let reading = Reading::new(&request, exchange, now);
+            let reading = Reading::new(&request, exchange, now, keep);
             if let Some(kept) = self.kept_answer(place, cleared.called(), &reading).await {
                 return Ok(Reached::Over(kept.give(cleared, &self.detector)));
             }

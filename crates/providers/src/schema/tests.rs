@@ -132,7 +132,7 @@ fn read(api: Api, document: &Value) -> Result<BTreeSet<Capability>, Unsupported>
     }
     let written = body.to_string();
     let json = Json::parse(written.as_bytes()).unwrap();
-    let addressed = Addressed { model: Some(Text::from("m")), stream: false };
+    let addressed = Addressed { model: Some(Text::from("m")), ..Addressed::default() };
     Request::read(api, addressed, json.clone(), Text::new(written))?;
     // The shape that leaves when the destination speaks as the caller does.
     Ok(asked(&walk(json, rule, "the request", &mut Parts::new())?, rule))

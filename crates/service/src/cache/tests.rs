@@ -118,6 +118,7 @@ impl World {
             conversation: asked.conversation.map(Text::from),
             patient: asked.patient.map(Text::from),
             justification: None,
+            earlier: None,
             traceparent: None,
         };
         let place = self.house.enter(&request.principal).await.unwrap();
@@ -386,6 +387,7 @@ impl Parts {
             patient: [None, Some(Hash::of(b"patient"))][one(5)],
             retry_of: None,
             reduced_by: None,
+            previous: None,
             justification: None,
             policy: None,
         };

@@ -249,6 +249,7 @@ impl Bench<'_> {
             patient: None,
             retry_of: None,
             reduced_by: None,
+            previous: None,
             justification: None,
             policy: Some(trial.rules.sha256()),
         };
@@ -364,7 +365,7 @@ impl<J: Journal> Run<'_, J> {
         let called = outbound.api();
         let told = standin::told(outbound.body().expose(), MARK).ok_or(Guard::Pipeline)?;
         let said = (self.bench.model)(&told);
-        let reading = Reading::new(&self.request, self.id, self.world.clock.now());
+        let reading = Reading::new(&self.request, self.id, self.world.clock.now(), Keep::All);
         let mut read = Vec::new();
         let over = match way {
             Way::Whole => {

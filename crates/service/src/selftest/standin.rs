@@ -75,7 +75,7 @@ pub(super) fn ask(api: Api, way: Way, model: &str, text: &str) -> (Addressed, Va
         members.insert("stream".to_owned(), json!(true));
     }
     let addressed = if in_address {
-        Addressed { model: Some(Text::from(model)), stream: streams }
+        Addressed { model: Some(Text::from(model)), stream: streams, ..Addressed::default() }
     } else {
         Addressed::default()
     };

@@ -306,6 +306,7 @@ async fn asked(house: &Arc<House>) -> Outcome {
         conversation: None,
         patient: None,
         justification: None,
+        earlier: None,
         traceparent: None,
     };
     let Started::Ended(ended) = house.converse(request, place).await else { panic!("no stream") };
