@@ -186,8 +186,17 @@ struct Routed {
 }
 
 impl Routed {
-    fn is_to_be_reduced(&self) -> bool {
-        self.in_force.rules.route(&self.route).is_some_and(|route| route.reduce().is_some())
+    /// The same, when it goes on after what was done to its text before.
+    fn after(self, reduction: &Reduction) -> Result<Self, Unread> {
+        if let Some(refusal) = &reduction.refusal {
+            return Err(Unread::Refused(refusal.clone()));
+        }
+        let route = self.in_force.rules.route(&self.route);
+        if reduction.by.is_none() && route.is_some_and(|route| route.reduce().is_some()) {
+            // Fail closed: the rules that want it reduced came into force after it was looked at.
+            return Err(Unread::Failed(Control::Policy));
+        }
+        Ok(self)
     }
 }
 
@@ -503,14 +512,7 @@ impl House {
             (Ok(_), Ok(_)) if !readable => Err(Unread::Failed(Control::Surrogates)),
             (Ok(request), Ok(_)) => routed(request, in_force.as_ref()).map_err(Unread::Refused),
         };
-        let routed = match (routed, reduction.refusal) {
-            (Ok(_), Some(refusal)) => Err(Unread::Refused(refusal)),
-            // Fail closed: the rules that want it reduced came into force after it was looked at.
-            (Ok(routed), None) if reduction.by.is_none() && routed.is_to_be_reduced() => {
-                Err(Unread::Failed(Control::Policy))
-            }
-            (routed, _) => routed,
-        };
+        let routed = routed.and_then(|routed| routed.after(&reduction));
         let conversation = continued.as_ref().ok().and_then(|continued| continued.conversation);
         let question = Question {
             id: exchange,

@@ -442,9 +442,9 @@ mod tests {
 
     #[test]
     fn there_is_a_bound_to_how_many_there_are() {
-        let flows: String = (0..=MAX_EACH)
-            .map(|n| format!("[[no_phi]]\nid = \"f{n}\"\nowners = [\"a\"]\non_phi = \"alert\"\n"))
-            .collect();
+        let flow =
+            |n: usize| format!("[[no_phi]]\nid = \"f{n}\"\nowners = [\"a\"]\non_phi = \"alert\"\n");
+        let flows = (0..=MAX_EACH).map(flow).collect::<Vec<_>>().concat();
         check(&flows, "field \"no_phi\": at most 64");
     }
 }

@@ -104,7 +104,7 @@ pub(super) fn cut(profile: &Profile, text: &str, message: &Message, cuts: &mut C
             cuts.take(start..line.end, said);
         } else {
             // The header's first field is the separator itself.
-            let offset = if name == "MSH" { 1 } else { 0 };
+            let offset = u32::from(name == "MSH");
             let mut at = line.start + marked;
             for (index, field) in
                 content.get(marked..).unwrap_or_default().split(separator).enumerate()

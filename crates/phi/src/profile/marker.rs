@@ -31,15 +31,12 @@ fn unescaped(text: &str) -> Cow<'_, str> {
     while let Some(at) = rest.find("\\u00") {
         out.push_str(rest.get(..at).unwrap_or_default());
         let code = rest.get(at + 4..at + 6).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match code.filter(u8::is_ascii_alphanumeric) {
-            Some(byte) => {
-                out.push(char::from(byte));
-                rest = rest.get(at + 6..).unwrap_or_default();
-            }
-            None => {
-                out.push_str("\\u00");
-                rest = rest.get(at + 4..).unwrap_or_default();
-            }
+        if let Some(byte) = code.filter(u8::is_ascii_alphanumeric) {
+            out.push(char::from(byte));
+            rest = rest.get(at + 6..).unwrap_or_default();
+        } else {
+            out.push_str("\\u00");
+            rest = rest.get(at + 4..).unwrap_or_default();
         }
     }
     out.push_str(rest);
