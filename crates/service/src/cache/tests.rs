@@ -118,7 +118,7 @@ impl World {
             conversation: asked.conversation.map(Text::from),
             patient: asked.patient.map(Text::from),
             justification: None,
-            earlier: None,
+            earlier: crate::Earlier::default(),
             traceparent: None,
         };
         let place = self.house.enter(&request.principal).await.unwrap();

@@ -306,7 +306,7 @@ async fn asked(house: &Arc<House>) -> Outcome {
         conversation: None,
         patient: None,
         justification: None,
-        earlier: None,
+        earlier: crate::Earlier::default(),
         traceparent: None,
     };
     let Started::Ended(ended) = house.converse(request, place).await else { panic!("no stream") };
