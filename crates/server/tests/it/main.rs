@@ -36,6 +36,7 @@ mod dialects;
 mod doctor;
 mod documents;
 mod eval;
+mod explained;
 mod failed_sync;
 mod fault_matrix;
 mod feeds;
