@@ -309,6 +309,7 @@ impl Matter {
             alert: None,
             reduced_by: question.reduced_by,
             previous: question.previous,
+            capabilities: BTreeMap::new(),
         };
         let content = PromptContent::new(written, question.justification);
         Box::new(Self { about, seal, conversation: question.conversation, content })

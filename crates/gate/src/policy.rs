@@ -166,6 +166,7 @@ pub struct Decision {
     considered: BTreeMap<String, String>,
     /// Whether something is taken away before the treatment.
     reduced: bool,
+    capabilities: BTreeMap<String, String>,
 }
 
 impl Decision {
@@ -239,6 +240,7 @@ impl Decision {
         about.rules.clone_from(&self.rules);
         about.categories = owned(&self.categories);
         about.considered.clone_from(&self.considered);
+        about.capabilities.clone_from(&self.capabilities);
         for (class, treatment) in self.treatments() {
             about.treatments.insert(class.to_owned(), treatment.as_str().to_owned());
         }
@@ -404,6 +406,7 @@ impl Rules {
             categories: labels(ask.categories),
             considered: BTreeMap::new(),
             reduced: false,
+            capabilities: BTreeMap::new(),
         })
     }
 

@@ -118,6 +118,7 @@ fn about(n: u64) -> About {
         removed: [].into(),
         alert: None,
         reduced_by: None,
+        capabilities: [].into(),
     }
 }
 

@@ -143,6 +143,7 @@ fn about() -> About {
         removed: [].into(),
         alert: None,
         reduced_by: None,
+        capabilities: [].into(),
     }
 }
 

@@ -52,7 +52,7 @@ const FIELDS = {
   from: number, held: number, hold: text, intent: number,
   key: form(/^key_[0-9a-f]{32}$/), key_day: day, kind: text, level: text, log: LOG,
   minimum: map(text), organisation: text, outcome: text, owner: text,
-  categories: some(text), considered: map(text), retry_of: form(/^exc_[0-9a-f]{32}$/),
+  categories: some(text), capabilities: map(text), considered: map(text), retry_of: form(/^exc_[0-9a-f]{32}$/),
   path: some(one({ by: word('inside', 'agreement', 'evidence', 'no_content'), hop: text }, { id: text, region: text })),
   reduced_by: form(/^exc_[0-9a-f]{32}$/), removed: map(number),
   patient: HASH, policy: HASH, prev: HASH, previous: form(/^exc_[0-9a-f]{32}$/), prompt: HASH, purpose: text, reason: text,
@@ -68,7 +68,7 @@ const FIELDS = {
 const FRAME = 'v log seq prev time kind';
 const ABOUT = 'exchange actor surface api stream';
 const ABOUT_MAY = 'purpose conversation route policy detector findings treatments decision rules destination path '
-  + 'prompt key_day patient categories considered retry_of decided minimum removed alert reduced_by previous';
+  + 'prompt key_day patient categories considered retry_of decided minimum removed alert reduced_by previous capabilities';
 
 // For each kind: the fields that it must have besides those of every record, and those that it may have.
 const KINDS = {

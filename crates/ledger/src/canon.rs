@@ -563,6 +563,7 @@ impl<'a> Members<'a> {
             alert,
             reduced_by,
             previous,
+            capabilities,
         } = about;
         self.put([
             (Field::Exchange, exchange),
@@ -590,6 +591,7 @@ impl<'a> Members<'a> {
             (Field::Alert, alert),
             (Field::ReducedBy, reduced_by),
             (Field::Previous, previous),
+            (Field::Capabilities, capabilities),
         ]);
         self.put_some(Field::Rules, rules);
         self.put_some(Field::Categories, categories);
@@ -733,6 +735,7 @@ mod tests {
                 alert: self.maybe(self.text()),
                 reduced_by: self.maybe(ExchangeId::from_bytes(self.bytes())),
                 previous: self.maybe(ExchangeId::from_bytes(self.bytes())),
+                capabilities: self.many(|| (self.text(), self.text())).into_iter().collect(),
             }
         }
 

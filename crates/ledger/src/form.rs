@@ -108,6 +108,7 @@ table! {
     Api = "api",
     Authority = "authority",
     Before = "before",
+    Capabilities = "capabilities",
     Categories = "categories",
     Changes = "changes",
     Classes = "classes",
@@ -219,6 +220,7 @@ impl Fields {
         Field::Alert,
         Field::ReducedBy,
         Field::Previous,
+        Field::Capabilities,
     ]);
 
     const fn of<const N: usize>(fields: [Field; N]) -> Self {

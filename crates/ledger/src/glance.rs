@@ -202,7 +202,9 @@ impl<'a> Parts<'a, '_> {
             Field::Count | Field::From | Field::Held => drop(scanner.integer()?),
             Field::Stream => drop(scanner.boolean()?),
             Field::Findings | Field::Removed => counts(scanner)?,
-            Field::Considered | Field::Minimum | Field::Treatments => names(scanner)?,
+            Field::Capabilities | Field::Considered | Field::Minimum | Field::Treatments => {
+                names(scanner)?
+            }
             Field::Previous | Field::ReducedBy | Field::RetryOf => another(scanner)?,
             Field::Signed => drop(parsed::<Day>(scanner)?),
             Field::Categories | Field::Rules | Field::Signatories => {

@@ -815,6 +815,10 @@ pub struct About {
     /// The exchange whose response this one goes on from: what was said in it is in this prompt too.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub previous: Option<ExchangeId>,
+    /// What the request makes use of at a destination beside a plain answer, as far as a vendor's terms
+    /// may differ for it: words with a space between them, by destination.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub capabilities: BTreeMap<String, String>,
 }
 
 impl About {

@@ -100,6 +100,7 @@ pub(crate) fn about(n: u8) -> About {
         removed: [].into(),
         alert: None,
         reduced_by: None,
+        capabilities: [("local".to_owned(), "images".to_owned())].into(),
     }
 }
 

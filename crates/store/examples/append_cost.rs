@@ -202,5 +202,6 @@ fn about(exchange: ExchangeId) -> About {
         removed: [].into(),
         alert: None,
         reduced_by: None,
+        capabilities: [].into(),
     }
 }

@@ -89,6 +89,7 @@ pub fn about() -> About {
         removed: [("Patient.name".to_owned(), 1)].into(),
         alert: None,
         reduced_by: Some(ExchangeId::from_bytes([6; 16])),
+        capabilities: [("examplecloud".to_owned(), "images prompt_caching".to_owned())].into(),
     }
 }
 
@@ -120,6 +121,7 @@ pub fn bare_about() -> About {
         removed: [].into(),
         alert: None,
         reduced_by: None,
+        capabilities: [].into(),
         ..about()
     }
 }

@@ -48,12 +48,17 @@ pub struct Unavailable {
     rules: Vec<String>,
     categories: Vec<&'static str>,
     considered: BTreeMap<String, String>,
+    capabilities: BTreeMap<String, String>,
 }
 
 impl Unavailable {
-    fn new(first: &Decision, considered: BTreeMap<String, String>) -> Self {
+    fn new(
+        first: &Decision,
+        considered: BTreeMap<String, String>,
+        capabilities: BTreeMap<String, String>,
+    ) -> Self {
         let (rules, categories) = (first.rules.clone(), first.categories.clone());
-        Self { rules, categories, considered }
+        Self { rules, categories, considered, capabilities }
     }
 
     /// Each destination, and why it was passed over, in one word.
@@ -68,11 +73,12 @@ impl Unchosen {
     pub(crate) fn note(&self, about: &mut About) -> Outcome {
         match self {
             Self::Denied(denial) => denial.note(about),
-            Self::Unavailable(Unavailable { rules, categories, considered }) => {
+            Self::Unavailable(Unavailable { rules, categories, considered, capabilities }) => {
                 about.decision = Some(BLOCKED.to_owned());
                 about.rules.clone_from(rules);
                 about.categories = owned(categories);
                 about.considered.clone_from(considered);
+                about.capabilities.clone_from(capabilities);
                 Outcome::Refused(Refusal {
                     reason: Some("circuit_open"),
                     ..Refusal::fixed(
@@ -217,10 +223,13 @@ impl Rules {
     /// Decides where the text goes.
     pub(super) fn choose(&self, question: &Question<'_>) -> Result<Decision, Unchosen> {
         let &Question { classes, ask, in_order, tried, .. } = question;
-        let first = self.decide(classes, ask).map_err(Unchosen::Denied)?;
+        let mut first = self.decide(classes, ask).map_err(Unchosen::Denied)?;
+        let mut uses = BTreeMap::new();
         // A route whose first destination is not covered is not used at all: alternatives are as
         // well covered as the first, so there is nothing to be as good as. The clearance says why.
-        if self.fits(&first, question).is_err() {
+        let fits = self.fits(&first, question, &mut uses);
+        first.capabilities.clone_from(&uses);
+        if fits.is_err() {
             return Ok(first);
         }
         if first.rerouted || ask.route.alternatives().is_empty() {
@@ -229,7 +238,7 @@ impl Rules {
             } else {
                 let why = PassedOver::CircuitOpen.as_str().to_owned();
                 let considered = [(first.destination.id().to_owned(), why)].into();
-                Err(Unchosen::Unavailable(Unavailable::new(&first, considered)))
+                Err(Unchosen::Unavailable(Unavailable::new(&first, considered, uses)))
             };
         }
         let mut considered = BTreeMap::new();
@@ -252,7 +261,7 @@ impl Rules {
                 Candidate::Alternative(target) => self.instead(&first, target, ask, &subjects),
             };
             let fitting = decision.and_then(|decision| {
-                self.fits(&decision, question)?;
+                self.fits(&decision, question, &mut uses)?;
                 Ok(decision)
             });
             match fitting {
@@ -263,17 +272,27 @@ impl Rules {
                 Ok(mut decision) => {
                     considered.remove(decision.destination.id());
                     decision.considered = considered;
+                    decision.capabilities = uses;
                     return Ok(decision);
                 }
             }
         }
-        Err(Unchosen::Unavailable(Unavailable::new(&first, considered)))
+        Err(Unchosen::Unavailable(Unavailable::new(&first, considered, uses)))
     }
 
     /// Whether the destination has words for the request, and the path to it is covered now. The
-    /// same is asked again when the exchange is cleared.
-    fn fits(&self, decision: &Decision, question: &Question<'_>) -> Result<(), PassedOver> {
+    /// same is asked again when the exchange is cleared. Notes what the request makes use of there.
+    fn fits(
+        &self,
+        decision: &Decision,
+        question: &Question<'_>,
+        uses: &mut BTreeMap<String, String>,
+    ) -> Result<(), PassedOver> {
         let called = (question.called)(&decision.destination).ok_or(PassedOver::Unsupported)?;
+        if !called.capabilities.is_empty() {
+            let words: Vec<_> = called.capabilities.iter().map(|it| it.as_str()).collect();
+            uses.insert(decision.destination.id().to_owned(), words.join(" "));
+        }
         let covered = self.cover(&decision.destination, &called.features(decision), question.now);
         covered.map(drop).map_err(|_| PassedOver::NotCovered)
     }
@@ -312,6 +331,7 @@ impl Rules {
             categories: first.categories.clone(),
             considered: BTreeMap::new(),
             reduced: false,
+            capabilities: BTreeMap::new(),
         })
     }
 }

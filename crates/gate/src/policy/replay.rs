@@ -14,7 +14,7 @@ use ledger::{About, Time};
 use phi::Class;
 use phi::category::Category;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the records of an exchange say, as far as its decision depends on it or follows from it.
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +114,7 @@ impl Rules {
             route,
         };
         let remainder = Remainder::recorded(about, self.minimum(), &classes);
-        let facts = Facts { recorded, api, called, remainder };
+        let facts = Facts { recorded, api, called, remainder, uses: uses(about)? };
         let (again, refused, gap) = self.decide_again(&facts, &ask);
         let rulings = self.rulings_of(&again, facts.remainder.left(), &ask);
         Ok(Replay { differences: differences(recorded, &again, refused), rulings, gap })
@@ -230,6 +230,8 @@ struct Facts<'a> {
     api: Api,
     called: &'a dyn Fn(Api, &Destination) -> Option<Api>,
     remainder: Remainder,
+    /// What the request makes use of, by destination.
+    uses: BTreeMap<&'a str, BTreeSet<Capability>>,
 }
 
 impl Facts<'_> {
@@ -245,14 +247,8 @@ impl Facts<'_> {
             return None;
         }
         let api = (self.called)(self.api, destination)?;
-        // What a request made use of is in the record where it was refused for it, and of no matter
-        // where it was not.
-        let not_eligible =
-            self.goes_to(id) && self.recorded.code == Some(Code::CapabilityNotEligible.as_str());
-        let word = self.recorded.reason.filter(|_| not_eligible);
-        let capability =
-            Capability::ALL.iter().find(|it| word.is_some_and(|word| it.as_str() == word));
-        Some(Called { api, capabilities: capability.into_iter().copied().collect() })
+        let capabilities = self.uses.get(destination.id()).cloned().unwrap_or_default();
+        Some(Called { api, capabilities })
     }
 
     /// Whoever was decided on was in order; whoever came before was not, or could not have it.
@@ -289,6 +285,7 @@ fn undecided(about: &About) -> About {
         destination: None,
         path: Vec::new(),
         considered: [].into(),
+        capabilities: [].into(),
         ..about.clone()
     }
 }
@@ -298,6 +295,15 @@ fn known<'a, T: std::str::FromStr + Ord>(
     what: &'static str,
 ) -> Result<BTreeSet<T>, Unreplayable> {
     labels.map(|label| label.parse().map_err(|_| Unreplayable::Unknown(what))).collect()
+}
+
+fn uses(about: &About) -> Result<BTreeMap<&str, BTreeSet<Capability>>, Unreplayable> {
+    let named = |word: &str| Capability::ALL.iter().copied().find(|it| it.as_str() == word);
+    let uses = about.capabilities.iter().map(|(destination, words)| {
+        let words = words.split(' ').map(named).collect::<Option<_>>();
+        Ok((destination.as_str(), words.ok_or(Unreplayable::Unknown("capability"))?))
+    });
+    uses.collect()
 }
 
 fn differences(
@@ -313,6 +319,7 @@ fn differences(
         difference("categories", &about.categories, &again.categories),
         difference("rules", &about.rules, &again.rules),
         difference("considered", &about.considered, &again.considered),
+        difference("capabilities", &about.capabilities, &again.capabilities),
         difference("path", &about.path, &again.path),
     ];
     // What became of a prompt that was let pass is no decision.

@@ -339,3 +339,26 @@ pub(super) struct RawDestination {
     idle_timeout_seconds: Option<u32>,
     total_timeout_seconds: Option<u32>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Api, Dialect};
+
+    #[test]
+    fn every_interface_is_known_by_its_name() {
+        for dialect in [
+            Dialect::OpenAi,
+            Dialect::OpenAiCompatible,
+            Dialect::AzureOpenAi,
+            Dialect::Anthropic,
+            Dialect::Bedrock,
+            Dialect::Vertex,
+        ] {
+            let (own, others) = dialect.apis();
+            for api in own.iter().chain(others) {
+                assert_eq!(Api::named(api.as_str()), Some(*api));
+            }
+        }
+        assert_eq!(Api::named("telepathy"), None);
+    }
+}

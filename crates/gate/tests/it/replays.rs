@@ -7,6 +7,7 @@ use gate::policy::{Ask, Availability, Recorded, Replay, Unreplayable};
 use gate::prompt::{Call, Draft, Parts, Prompt, PromptPart};
 use gate::rules::{Api, Destination, Rules};
 use gate::shape::{Key, Shape, Word};
+use gate::terms::Capability;
 use gate::{Code, Refusal};
 use ledger::{About, Entropy as _, Event, Record, Time};
 use phi::Text;
@@ -58,6 +59,11 @@ fn file(draws: &Draws) -> Rules {
         if draws.one_in(4) {
             let regions = draws.of(&["us-east", "us-*", "eu-*"]);
             write!(text, "[constraints]\nregions = [\"{regions}\"]\n").unwrap();
+        }
+        if draws.one_in(3) {
+            let eligible = draws.of(&["\"images\"", "\"images\", \"prompt_caching\""]);
+            let training = "training = \"none\"\n";
+            text = text.replace(training, &format!("{training}eligible = [{eligible}]\n"));
         }
         let target = |(id, model): (&str, &str)| {
             let weight = if draws.one_in(2) {
@@ -131,6 +137,7 @@ struct Choosy {
     shape: Shape,
     api: Api,
     unsupported: Vec<&'static str>,
+    uses: Vec<Capability>,
 }
 
 impl Draft for Choosy {
@@ -140,7 +147,13 @@ impl Draft for Choosy {
                 api,
                 shape: Cow::Borrowed(&self.shape),
                 as_written: false,
-                capabilities: BTreeSet::new(),
+                // A translation drops some of it.
+                capabilities: self
+                    .uses
+                    .iter()
+                    .copied()
+                    .skip(usize::from(api != self.api))
+                    .collect(),
             }),
             _ => Err(Refusal::fixed(Code::UnsupportedByDestination, "It has no words for it.")),
         }
@@ -183,11 +196,16 @@ async fn exchange(house: &House, draws: &Draws) -> Kept {
         Api::Embeddings,
     ]);
     let unsupported = if draws.one_in(4) { vec![draws.of(&DESTINATIONS).0] } else { Vec::new() };
+    let uses = if draws.one_in(3) {
+        draws.some(&[Capability::Images, Capability::PromptCaching])
+    } else {
+        Vec::new()
+    };
     let mut parts = Parts::new();
     let part = parts.take("request", None, Text::new(said.join(" , ")));
     let say = Key::Word(Word::parse("say").unwrap());
     let shape = Shape::Map(vec![(say, Shape::Part(part))]);
-    let draft = Arc::new(Choosy { shape, api, unsupported });
+    let draft = Arc::new(Choosy { shape, api, unsupported, uses });
     let prompt = Prompt { draft, parts: parts.into_vec(), written: Text::from("{}") };
     let mut caller = House::caller();
     caller.purpose = draws.of(&[Some("treatment"), Some("treatment"), None]).map(str::to_owned);
@@ -309,6 +327,7 @@ fn ten_thousand_decisions_are_made_again_as_they_were_recorded() {
         "blocked",
         "phi_blocked",
         "baa_scope",
+        "capability_not_eligible",
         "baa_uncovered_hop",
         "region_not_allowed",
         "destination_unavailable",
@@ -344,6 +363,10 @@ fn what_was_never_decided_or_says_words_of_another_version_is_not_replayed() {
     assert_eq!(unknown, Err(Unreplayable::Unknown("class")));
     let unknown = changed(|about| about.categories.push("AURA".to_owned()));
     assert_eq!(unknown, Err(Unreplayable::Unknown("category")));
+    let unknown = changed(|about| {
+        about.capabilities.insert("cloud".to_owned(), "telepathy".to_owned());
+    });
+    assert_eq!(unknown, Err(Unreplayable::Unknown("capability")));
     let unknown = changed(|about| "telepathy".clone_into(&mut about.api));
     assert_eq!(unknown, Err(Unreplayable::Unknown("interface")));
     assert_eq!(changed(|about| about.route = Some("gone".to_owned())), Ok(1));

@@ -105,7 +105,7 @@ FIELDS = {
     "former": text, "from": number, "held": number, "hold": text, "intent": number,
     "key": form("key_[0-9a-f]{32}"), "key_day": day, "kind": text, "level": text,
     "log": LOG, "minimum": a_map(text), "organisation": text, "outcome": text, "owner": text,
-    "categories": some(text), "considered": a_map(text), "retry_of": form("exc_[0-9a-f]{32}"),
+    "categories": some(text), "capabilities": a_map(text), "considered": a_map(text), "retry_of": form("exc_[0-9a-f]{32}"),
     "path": some(one({"by": word("inside", "agreement", "evidence", "no_content"), "hop": text}, id=text, region=text)),
     "reduced_by": form("exc_[0-9a-f]{32}"), "removed": COUNTS,
     "patient": HASH, "policy": HASH, "prev": HASH, "previous": form("exc_[0-9a-f]{32}"), "prompt": HASH, "purpose": text, "reason": text,
@@ -121,7 +121,7 @@ FIELDS = {
 
 ABOUT = "exchange actor surface api stream"
 ABOUT_MAY = ("purpose conversation route policy detector findings treatments decision rules destination path prompt"
-             " key_day patient categories considered retry_of decided minimum removed alert reduced_by previous")
+             " key_day patient categories considered retry_of decided minimum removed alert reduced_by previous capabilities")
 
 # For each kind: the fields that it must have besides those of every record, and those that it may have.
 KINDS = {

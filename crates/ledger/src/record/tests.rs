@@ -38,6 +38,7 @@ fn every_kind() -> Vec<Event> {
         about.key_day = None;
         about.patient = None;
         about.decided = None;
+        about.capabilities.clear();
         about.conversation = Some(ConversationId::from_bytes([4; 16]));
         about
     };

@@ -125,6 +125,7 @@ fn about(n: u8) -> About {
         removed: [].into(),
         alert: None,
         reduced_by: None,
+        capabilities: [].into(),
     }
 }
 

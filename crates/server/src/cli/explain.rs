@@ -157,6 +157,7 @@ fn document(it: &Explanation) -> Value {
             "decided": it.decided, "caller": about.actor, "surface": about.surface,
             "purpose": about.purpose, "api": about.api, "route": about.route,
             "findings": about.findings, "categories": about.categories,
+            "capabilities": about.capabilities,
         },
         "decision": {
             "word": about.decision, "destination": about.destination,
@@ -219,6 +220,9 @@ fn facts(it: &Explanation) -> Group {
     if !about.categories.is_empty() {
         lines.push(line("categories", about.categories.join(", ")));
     }
+    lines.extend(about.capabilities.iter().map(|(destination, words)| {
+        line("makes use of", format!("{} at {destination}", words.replace(' ', ", ")))
+    }));
     group("Facts", lines)
 }
 
@@ -436,6 +440,7 @@ mod tests {
               asked          chat.completions through api
               found          DATE 1, NAME 2
               categories     SUBSTANCE_USE
+              makes use of   images, prompt_caching at examplecloud
 
             Policy
               NAME  tokenized at examplecloud, by treatment-to-cloud

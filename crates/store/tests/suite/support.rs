@@ -176,6 +176,7 @@ fn about(exchange: ExchangeId) -> About {
         removed: [].into(),
         alert: None,
         reduced_by: None,
+        capabilities: [].into(),
     }
 }
 
