@@ -178,14 +178,14 @@ impl House {
         let (targets, hops) = (targets(&about, known), hops(&about, known));
         let replay = rules.and_then(|rules| {
             whole?;
-            let mut tried: Vec<String> = tries.iter().rev().filter_map(Try::sent_to).collect();
-            tried.truncate(MAX_TRIES);
+            let sent_to: Vec<String> =
+                tries.iter().rev().filter_map(|it| it.destination.clone()).collect();
             let recorded = Recorded {
                 about: &about,
                 code: outcome.as_ref().and_then(|outcome| outcome.code.as_deref()),
                 reason: outcome.as_ref().and_then(|outcome| outcome.reason.as_deref()),
                 time: decided,
-                tried: &tried,
+                tried: &sent_to,
             };
             Ok(rules.replay(&recorded, &called)?)
         });
@@ -278,12 +278,6 @@ impl House {
         }
         let text = std::str::from_utf8(&bytes).unwrap_or_default();
         Ok((Some(version), Rules::parse(text).map_err(|error| Stopped::Unread(version, error))))
-    }
-}
-
-impl Try {
-    fn sent_to(&self) -> Option<String> {
-        self.destination.clone()
     }
 }
 
