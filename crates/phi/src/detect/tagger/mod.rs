@@ -1,6 +1,7 @@
 //! A tagger that was trained: what each token is, judged by its words and by those around it.
 
 mod feature;
+mod layer;
 mod network;
 
 pub(crate) use feature::{Features, ROWS};

@@ -5,13 +5,13 @@
 //! the form of the `safetensors` library: the table in eighths of a bit of precision (steps of 1/64),
 //! everything else in 32-bit floats.
 
-use ndarray::linalg::general_mat_mul;
-use ndarray::{Array1, Array2, ArrayView2, Axis, Slice};
+use pulp::{Simd, WithSimd};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::Tag;
 use super::feature::{Features, ROWS};
+use super::layer::{Layer, PANEL, Rows};
 
 /// Probabilities of the tags of one token, in the order of [`Tag::ALL`].
 pub(crate) type Scores = [f32; Tag::ALL.len()];
@@ -32,17 +32,13 @@ pub(crate) struct Network {
     step: f32,
     width: usize,
     layers: Vec<Layer>,
-    out: Array2<f32>,
-    out_bias: Array1<f32>,
+    /// For each of the `width` numbers of a token what it says for each tag.
+    out: Vec<Scores>,
+    out_bias: Scores,
     /// How many tokens on each side count.
     reach: usize,
-}
-
-#[derive(Debug)]
-struct Layer {
-    /// One matrix `[in][out]` for each tap, and how far from the token the tap lies.
-    taps: Vec<(isize, Array2<f32>)>,
-    bias: Array1<f32>,
+    /// How far from a token a single layer looks at the most.
+    farthest: usize,
 }
 
 impl Network {
@@ -58,11 +54,11 @@ impl Network {
         let scale: f32 = note("scale")?.parse().map_err(|_| Broken)?;
         let table = file.tensor("table").map_err(|_| Broken)?;
         let [rows, width] = *table.shape() else { return Err(Broken) };
-        if table.dtype() != Dtype::I8 || rows != ROWS as usize || width == 0 {
+        if table.dtype() != Dtype::I8 || rows != ROWS as usize || width == 0 || width % PANEL != 0 {
             return Err(Broken);
         }
         let mut layers = Vec::new();
-        let mut reach = 0;
+        let (mut reach, mut farthest) = (0, 0);
         for (i, dilation) in note("dilations")?.split(',').enumerate() {
             let dilation: isize = dilation.parse().map_err(|_| Broken)?;
             let weight = file.tensor(&format!("layer.{i}.weight")).map_err(|_| Broken)?;
@@ -75,22 +71,30 @@ impl Network {
             let mut list = Vec::with_capacity(taps);
             for (tap, matrix) in values.chunks_exact(from * to).enumerate() {
                 let place = isize::try_from(tap).map_err(|_| Broken)? - half;
-                let matrix =
-                    Array2::from_shape_vec((from, to), matrix.to_vec()).map_err(|_| Broken)?;
                 list.push((place * dilation, matrix));
             }
-            reach += half.unsigned_abs() * dilation.unsigned_abs();
+            let far = half.unsigned_abs() * dilation.unsigned_abs();
+            reach += far;
+            farthest = farthest.max(far);
             let bias = vector(&file, &format!("layer.{i}.bias"), width)?;
-            layers.push(Layer { taps: list, bias });
+            layers.push(Layer::new(&list, &bias));
         }
         let out = file.tensor("out.weight").map_err(|_| Broken)?;
         if *out.shape() != [width, Tag::ALL.len()] {
             return Err(Broken);
         }
-        let out =
-            Array2::from_shape_vec((width, Tag::ALL.len()), floats(&out)?).map_err(|_| Broken)?;
-        let out_bias = vector(&file, "out.bias", Tag::ALL.len())?;
-        Ok(Self { table: table.data(), step: scale.recip(), width, layers, out, out_bias, reach })
+        let out = floats(&out)?.chunks_exact(Tag::ALL.len()).map(scores).collect::<Option<_>>();
+        let out_bias = scores(&vector(&file, "out.bias", Tag::ALL.len())?);
+        Ok(Self {
+            table: table.data(),
+            step: scale.recip(),
+            width,
+            layers,
+            out: out.ok_or(Broken)?,
+            out_bias: out_bias.ok_or(Broken)?,
+            reach,
+            farthest,
+        })
     }
 
     /// What the tokens `from..to` are, judged by all that lies within reach of them.
@@ -107,63 +111,85 @@ impl Network {
         let first = from.saturating_sub(self.reach);
         let last = features.len().min(to + self.reach);
         let mut x = self.sums(features, first, last);
-        let mut y = Array2::zeros(x.raw_dim());
+        let mut y = Rows::zeros(self.width, self.farthest, last - first);
         for layer in &self.layers {
-            layer.add(&mut x, &mut y);
+            layer.run(&x, &mut y);
+            std::mem::swap(&mut x, &mut y);
         }
-        let inner = x.slice_axis(Axis(0), Slice::from(from - first..to - first));
-        let mut scores = inner.dot(&self.out);
-        scores += &self.out_bias;
-        into.extend(scores.axis_iter(Axis(0)).map(|row| {
-            let mut out = Scores::default();
-            for (to, from) in out.iter_mut().zip(row) {
-                *to = *from;
-            }
-            softmax(out)
-        }));
+        let (skip, take) = (from - first, to - from);
+        pulp::Arch::new().dispatch(Scored { network: self, rows: &x, skip, take, into });
     }
 
     /// The sum of the rows of each token.
-    fn sums(&self, features: &Features, first: usize, last: usize) -> Array2<f32> {
-        let mut x = Array2::zeros((last - first, self.width));
-        let mut sum = vec![0_i16; self.width];
-        for (mut out, i) in x.axis_iter_mut(Axis(0)).zip(first..last) {
-            sum.fill(0);
-            for row in features.of(i) {
-                let start = usize::from(*row) * self.width;
-                let Some(values) = self.table.get(start..start + self.width) else { continue };
-                // A token has fewer than 250 rows of at most 127 each: no sum overflows.
-                for (s, v) in sum.iter_mut().zip(values) {
-                    *s = s.wrapping_add(i16::from(v.cast_signed()));
-                }
-            }
-            for (o, s) in out.iter_mut().zip(&sum) {
-                *o = f32::from(*s) * self.step;
-            }
-        }
+    fn sums(&self, features: &Features, first: usize, last: usize) -> Rows {
+        let mut x = Rows::zeros(self.width, self.farthest, last - first);
+        pulp::Arch::new().dispatch(Sums { network: self, features, first, to: &mut x });
         x
     }
 }
 
-impl Layer {
-    /// Adds to each token what the layer makes of its neighbours; beyond the ends there is nothing.
-    fn add(&self, x: &mut Array2<f32>, y: &mut Array2<f32>) {
-        let tokens = x.nrows();
-        for mut row in y.axis_iter_mut(Axis(0)) {
-            row.assign(&self.bias);
-        }
-        for (offset, weight) in &self.taps {
-            let by = offset.unsigned_abs();
-            if by >= tokens {
-                continue;
+struct Sums<'a> {
+    network: &'a Network,
+    features: &'a Features,
+    first: usize,
+    to: &'a mut Rows,
+}
+
+impl WithSimd for Sums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Network { table, step, width, .. } = self.network;
+        for (i, out) in (self.first..).zip(self.to.iter_mut()) {
+            let rows = self.features.of(i);
+            for (panel, out) in out.as_chunks_mut::<PANEL>().0.iter_mut().enumerate() {
+                let mut sum = [0_i16; PANEL];
+                for row in rows {
+                    let start = usize::from(*row) * width + panel * PANEL;
+                    let values = table.get(start..).and_then(<[_]>::first_chunk::<PANEL>);
+                    let Some(values) = values else { continue };
+                    // A token has fewer than 250 rows of at most 127 each: no sum overflows.
+                    for (s, v) in sum.iter_mut().zip(values) {
+                        *s = s.wrapping_add(i16::from(v.cast_signed()));
+                    }
+                }
+                for (o, s) in out.iter_mut().zip(sum) {
+                    *o = f32::from(s) * step;
+                }
             }
-            let (from, to) = if *offset < 0 { (0, by) } else { (by, 0) };
-            let source: ArrayView2<'_, f32> =
-                x.slice_axis(Axis(0), Slice::from(from..from + tokens - by));
-            let mut target = y.slice_axis_mut(Axis(0), Slice::from(to..to + tokens - by));
-            general_mat_mul(1.0, &source, weight, 1.0, &mut target);
         }
-        x.zip_mut_with(y, |x, y| *x += y.max(0.0));
+    }
+}
+
+/// What each token's numbers say for each tag, before they are probabilities.
+struct Scored<'a> {
+    network: &'a Network,
+    rows: &'a Rows,
+    /// Tokens before the first that is asked about, and how many are.
+    skip: usize,
+    take: usize,
+    into: &'a mut Vec<Scores>,
+}
+
+impl WithSimd for Scored<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Network { out, out_bias, .. } = self.network;
+        let first = self.into.len();
+        self.into.resize(first + self.take, *out_bias);
+        let rows = self.rows.iter().skip(self.skip);
+        for (scores, row) in self.into.iter_mut().skip(first).zip(rows) {
+            let mut sums = *scores;
+            for (x, weights) in row.iter().zip(out) {
+                for (sum, weight) in sums.iter_mut().zip(weights) {
+                    *sum += x * weight;
+                }
+            }
+            *scores = softmax(sums);
+        }
     }
 }
 
@@ -178,11 +204,16 @@ fn floats(tensor: &TensorView<'_>) -> Result<Vec<f32>, Broken> {
         .collect())
 }
 
-fn vector(file: &SafeTensors<'_>, name: &str, length: usize) -> Result<Array1<f32>, Broken> {
+fn vector(file: &SafeTensors<'_>, name: &str, length: usize) -> Result<Vec<f32>, Broken> {
     let values = floats(&file.tensor(name).map_err(|_| Broken)?)?;
-    if values.len() == length { Ok(Array1::from_vec(values)) } else { Err(Broken) }
+    if values.len() == length { Ok(values) } else { Err(Broken) }
 }
 
+fn scores(values: &[f32]) -> Option<Scores> {
+    values.try_into().ok()
+}
+
+#[inline(always)]
 fn softmax(mut scores: Scores) -> Scores {
     let top = scores.iter().copied().fold(f32::MIN, f32::max);
     let mut sum = 0.0;
