@@ -1,4 +1,4 @@
-//! Builds `data/words.fst` and `data/phrases.fst` from public lists.
+//! Builds `data/words.fst`, `data/phrases.fst` and `data/frequent.txt` from public lists.
 //!
 //! `cargo run --release -p phi --example build_gazetteers -- LISTS DICTIONARY OUT`
 //!
@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -40,6 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     facilities(lists, &words, &mut phrases)?;
     write_table(&words, &Path::new(out).join("words.fst"))?;
     write_table(&phrases, &Path::new(out).join("phrases.fst"))?;
+    write_frequent(&words, &phrases, &Path::new(out).join("frequent.txt"))?;
     Ok(())
 }
 
@@ -330,6 +332,24 @@ fn facilities(lists: &Path, words: &Table, phrases: &mut Table) -> Result<(), Bo
     for name in CALLED {
         phrases.entry((*name).to_owned()).or_default().facility = true;
     }
+    Ok(())
+}
+
+/// The words that most of a text consists of: ordinary ones from level 4 of their frequency on, medical
+/// ones from level 2, and whether a phrase of the list begins with their letters (bit 15).
+fn write_frequent(words: &Table, phrases: &Table, path: &Path) -> Result<(), Box<dyn Error>> {
+    let mut out = String::new();
+    for (word, facts) in words.iter().filter(|(word, _)| word.len() <= 16) {
+        let packed = facts.packed();
+        let (level, medical) = (packed >> 6 & 7, packed >> 11 & 1 == 1);
+        if level < if medical { 2 } else { 4 } {
+            continue;
+        }
+        let mut after = phrases.range(word.clone()..).filter(|(_, facts)| facts.packed() != 0);
+        let begins = after.next().is_some_and(|(phrase, _)| phrase.starts_with(word.as_str()));
+        writeln!(out, "{word} {}", packed | u64::from(begins) << 15)?;
+    }
+    fs::write(path, out)?;
     Ok(())
 }
 

@@ -1,8 +1,11 @@
 //! The compiled lists of names, places and words.
 
+mod frequent;
+
 use super::entry::Entry;
 use super::letters::Plain;
 use super::token::{Block, Phrase};
+use frequent::Frequent;
 
 /// Names, words and towns of one word.
 static WORDS: &[u8] = include_bytes!("../../data/words.fst");
@@ -17,12 +20,17 @@ const MAX_PHRASE_WORDS: usize = 4;
 pub(crate) struct Lexicon {
     words: Option<fst::Map<&'static [u8]>>,
     phrases: Option<fst::Map<&'static [u8]>>,
+    frequent: Frequent,
 }
 
 impl Lexicon {
     /// Opens the lists. A list that does not open leaves a hole that the self-test finds.
     pub(crate) fn new() -> Self {
-        Self { words: fst::Map::new(WORDS).ok(), phrases: fst::Map::new(PHRASES).ok() }
+        Self {
+            words: fst::Map::new(WORDS).ok(),
+            phrases: fst::Map::new(PHRASES).ok(),
+            frequent: Frequent::new(),
+        }
     }
 
     /// What is known of the word at a place of a block.
@@ -33,6 +41,9 @@ impl Lexicon {
     /// What is known of a word.
     pub(crate) fn word(&self, word: &str) -> Entry {
         let Some(plain) = Plain::of(word) else { return Entry::default() };
+        if let Some(known) = self.frequent.get(&plain) {
+            return known.entry();
+        }
         self.words
             .as_ref()
             .and_then(|map| map.get(plain.as_bytes()))
@@ -42,13 +53,16 @@ impl Lexicon {
     /// The longest phrase of the list that begins at a token: the token after it, and what it is.
     pub(crate) fn phrase(&self, block: &Block<'_>, first: usize) -> Option<(usize, Entry)> {
         let map = self.phrases.as_ref()?;
+        if !self.begins(map, &Plain::of(block.str(first))?) {
+            return None;
+        }
         let mut phrase = Phrase::new();
         let mut found = None;
         let mut i = first;
         let mut words = 0;
         while words < MAX_PHRASE_WORDS {
             let Some(plain) = Plain::of(block.str(i)) else { break };
-            if !phrase.push(plain.as_bytes()) || (words == 0 && !begins(map, plain.as_bytes())) {
+            if !phrase.push(plain.as_bytes()) {
                 break;
             }
             i += 1;
@@ -80,16 +94,44 @@ impl Lexicon {
         }
         found
     }
+
+    /// Whether anything in the list of phrases begins with a word: most words begin none, and that
+    /// shows after a few letters.
+    fn begins(&self, phrases: &fst::Map<&'static [u8]>, plain: &Plain) -> bool {
+        if let Some(known) = self.frequent.get(plain) {
+            return known.begins_phrase();
+        }
+        let automaton = phrases.as_fst();
+        let mut node = automaton.root();
+        for byte in plain.as_bytes() {
+            let Some(at) = node.find_input(*byte) else { return false };
+            node = automaton.node(node.transition_addr(at));
+        }
+        true
+    }
 }
 
-/// Whether anything in a list begins with these bytes: most words begin no phrase, and that shows after a
-/// few letters.
-fn begins(map: &fst::Map<&'static [u8]>, bytes: &[u8]) -> bool {
-    let automaton = map.as_fst();
-    let mut node = automaton.root();
-    for byte in bytes {
-        let Some(at) = node.find_input(*byte) else { return false };
-        node = automaton.node(node.transition_addr(at));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_frequent_word_is_what_the_lists_say() {
+        let lexicon = Lexicon::new();
+        let plainly = Lexicon { frequent: Frequent::default(), ..Lexicon::new() };
+        let phrases = lexicon.phrases.as_ref().unwrap();
+        let mut words = 0;
+        for line in frequent::LIST.lines() {
+            let plain = Plain::of(line.split(' ').next().unwrap()).unwrap();
+            assert!(lexicon.frequent.get(&plain).is_some(), "{line}");
+            assert_eq!(lexicon.word(plain.as_str()), plainly.word(plain.as_str()), "{line}");
+            let begins = plainly.begins(phrases, &plain);
+            assert_eq!(lexicon.begins(phrases, &plain), begins, "{line}");
+            words += 1;
+        }
+        assert!(words > 5_000);
+        for other in ["zyxwv", "okafor", "pneumonoultramicroscopicsilico"] {
+            assert!(lexicon.frequent.get(&Plain::of(other).unwrap()).is_none());
+        }
     }
-    true
 }
