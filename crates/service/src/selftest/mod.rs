@@ -17,6 +17,7 @@ pub(crate) use bench::Guard;
 use bench::{Bench, Came, PLANTS, Plant, Read, Trial};
 use gate::Code;
 use gate::rules::{Api, Route, Rules};
+use ledger::seal::KeySet;
 use ledger::{Entry, Event, Hash, Receipt, Record, Time, Unrecorded};
 use phi::Class;
 use standin::{APIS, Way};
@@ -39,7 +40,7 @@ const JITTER_SECONDS: u32 = 300;
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Synthetic exchanges along the routes in force in one run, about a millisecond each. Ten routes in every dialect
-/// take some 160. What is left out is said in the log lines, and the next run begins elsewhere.
+/// take some 160. What is left out is said in the log lines, and the next run begins there.
 const MAX_EXCHANGES: usize = 2000;
 
 /// Those of the run before the first request: the start waits for them. The rest follow at once.
@@ -51,6 +52,9 @@ const LOOKED_AT: u64 = 1 << 20;
 
 /// Records that are read at once.
 const BATCH: u64 = 1024;
+
+/// Purposes under which a route is looked at for one that opens it: each costs a question for each class.
+const MAX_PURPOSES: usize = 16;
 
 /// Identifiers in one trial that does not have all of them.
 const DEALT: usize = 4;
@@ -262,12 +266,7 @@ impl House {
         let in_force = self.in_force.load_full();
         let policy = in_force.as_ref().map(|it| it.rules.sha256());
         let now = self.clock.now();
-        let tried = self.try_guards(in_force.as_deref(), &mut begin, most).await;
-        let Some(tally) = tried else {
-            // Without keys nothing goes through anyway, and nothing can be tried. A second later it is
-            // tried again.
-            return;
-        };
+        let tally = self.try_guards(in_force.as_deref(), &mut begin, most).await;
         let recorded = self.record_self_test(&tally, policy, occasion).await;
         let mut failures: Vec<Failure> = tally.failures.into_iter().collect();
         match recorded {
@@ -296,14 +295,16 @@ impl House {
         *verdict = Verdict { tried, due, when: Some(now), failures };
     }
 
-    /// Takes synthetic identifiers through every guard; nothing when there are no keys to seal under.
+    /// Takes synthetic identifiers through every guard. They are sealed under keys of their own, which end
+    /// with the run: whether the organisation's are open is another question.
     async fn try_guards(
         &self,
         in_force: Option<&InForce>,
         begin: &mut usize,
         most: usize,
-    ) -> Option<Tally> {
-        let (keys, _) = self.content_keys.begin_unit(None).await.ok()?;
+    ) -> Tally {
+        let now = self.clock.now();
+        let keys = KeySet::generate(now, now.day(), &*self.entropy);
         let bench = Bench {
             detector: &self.detector,
             categories: &self.categories,
@@ -317,16 +318,17 @@ impl House {
         let mut tally = Tally::default();
         self.try_known(&bench, &mut tally).await;
         if let Some(in_force) = in_force {
-            *begin = try_routes(&bench, in_force, (*begin, most), &mut tally).await;
+            let rules = &in_force.rules;
+            *begin = try_routes(&bench, rules, (*begin, most), &mut tally).await;
         }
-        Some(tally)
+        tally
     }
 
     /// Tries the guards without a record, for whoever looks at the house from outside of the server.
-    pub(crate) async fn examine_guards(&self) -> Option<Vec<Failure>> {
+    pub(crate) async fn examine_guards(&self) -> Vec<Failure> {
         let in_force = self.in_force.load_full();
-        let tally = self.try_guards(in_force.as_deref(), &mut 0, MAX_EXCHANGES).await?;
-        Some(tally.failures.into_iter().collect())
+        let tally = self.try_guards(in_force.as_deref(), &mut 0, MAX_EXCHANGES).await;
+        tally.failures.into_iter().collect()
     }
 
     /// The last record of a self-test, among the newest records.
@@ -451,48 +453,56 @@ impl Turn {
     }
 }
 
-/// Every route in force, in every dialect, to each of its destinations: at most so many trials from that one
-/// on. Says where the next run begins.
+/// Every route in force, in every dialect, to each of its destinations: so many trials at most, from the
+/// route of that number on. Says with which route the next run begins.
 async fn try_routes(
     bench: &Bench<'_>,
-    in_force: &InForce,
+    rules: &Rules,
     (begin, most): (usize, usize),
     tally: &mut Tally,
 ) -> usize {
-    let rules = &in_force.rules;
-    let mut trials = Vec::new();
-    for route in rules.routes() {
-        let (purpose, permitted, refused) = expected(rules, route);
-        let mut turn = Turn::default();
-        let ways = APIS.iter().flat_map(|api| Way::of(*api).iter().map(|way| (*api, *way)));
-        for (api, way) in ways {
-            for plants in [&permitted, &refused].into_iter().filter(|plants| !plants.is_empty()) {
-                // Every class is tried on every route, in the first dialect.
-                let first = (api, way) == (Api::ChatCompletions, Way::Whole);
+    let mut routes: Vec<&Route> = rules.routes().collect();
+    let begin = begin.checked_rem(routes.len()).unwrap_or_default();
+    routes.rotate_left(begin);
+    let known = tally.count;
+    for (number, route) in routes.iter().enumerate() {
+        if tally.count - known >= most {
+            tally.left_out = routes.len() - number;
+            return begin + number;
+        }
+        try_route(bench, rules, route, tally).await;
+    }
+    begin
+}
+
+async fn try_route(bench: &Bench<'_>, rules: &Rules, route: &Route, tally: &mut Tally) {
+    let (purpose, permitted, refused) = expected(rules, route);
+    let targets: BTreeSet<&str> =
+        route.every_target().map(|it| it.destination().as_str()).collect();
+    let mut turn = Turn::default();
+    for api in APIS {
+        for &way in Way::of(api) {
+            // Every class is tried on every route, in the first dialect.
+            let first = (api, way) == (Api::ChatCompletions, Way::Whole);
+            for plants in [&permitted, &refused] {
                 let plants = if first { plants.clone() } else { turn.some(plants) };
-                let targets: BTreeSet<&str> =
-                    route.every_target().map(|it| it.destination().as_str()).collect();
-                for target in targets {
-                    trials.push((route, purpose, api, way, plants.clone(), target));
+                if plants.is_empty() {
+                    continue;
+                }
+                for target in &targets {
+                    let (target, plants) = (Some(*target), &plants[..]);
+                    let trial = Trial { rules, route, target, purpose, api, way, plants };
+                    tally.count += 1;
+                    // What is refused does not leave: whether it should have been permitted is no
+                    // matter of safety.
+                    if let Err(guard) = bench.try_out(&trial).await {
+                        tally.failed(guard, Some(route), api);
+                    }
+                    tokio::task::yield_now().await;
                 }
             }
         }
     }
-    let all = trials.len();
-    tally.left_out = all.saturating_sub(most);
-    let begin = if tally.left_out > 0 { begin % all } else { 0 };
-    trials.rotate_left(begin);
-    for (route, purpose, api, way, plants, target) in trials.iter().take(most) {
-        let (api, way, target) = (*api, *way, Some(*target));
-        let trial = Trial { rules, route, target, purpose: *purpose, api, way, plants };
-        tally.count += 1;
-        // What is refused does not leave: whether it should have been permitted is no matter of safety.
-        if let Err(guard) = bench.try_out(&trial).await {
-            tally.failed(guard, Some(route), api);
-        }
-        tokio::task::yield_now().await;
-    }
-    begin + most
 }
 
 /// The purpose under which most of what is planted may take the route, and what may and may not.
@@ -501,13 +511,14 @@ fn expected<'a>(
     route: &'a Route,
 ) -> (Option<&'a str>, Vec<&'static Plant>, Vec<&'static Plant>) {
     let purposes = rules.purposes().map(|(id, _)| Some(id.as_str()));
-    let sorted = std::iter::once(None).chain(purposes).map(|purpose: Option<&'a str>| {
-        let nothing = BTreeSet::new();
-        let ask = bench::ask(route, purpose, &nothing);
-        let permits = |class: Class| rules.decide(&BTreeSet::from([class]), &ask).is_ok();
-        let (permitted, refused): (Vec<_>, Vec<_>) =
-            PLANTS.iter().partition(|plant| permits(plant.class));
-        (purpose, permitted, refused)
-    });
+    let sorted =
+        std::iter::once(None).chain(purposes.take(MAX_PURPOSES)).map(|purpose: Option<&'a str>| {
+            let nothing = BTreeSet::new();
+            let ask = bench::ask(route, purpose, &nothing);
+            let permits = |class: Class| rules.decide(&BTreeSet::from([class]), &ask).is_ok();
+            let (permitted, refused): (Vec<_>, Vec<_>) =
+                PLANTS.iter().partition(|plant| permits(plant.class));
+            (purpose, permitted, refused)
+        });
     sorted.max_by_key(|(_, permitted, _)| permitted.len()).unwrap_or_default()
 }

@@ -216,7 +216,8 @@ fn entry_log() -> ledger::LogId {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_journal_that_lies_about_an_exchange_is_told() {
     let (_dir, house) = house(|_| ()).await;
-    let (keys, _) = house.content_keys.begin_unit(None).await.unwrap();
+    let now = house.clock.now();
+    let keys = KeySet::generate(now, now.day(), &*house.entropy);
     let bench = Bench {
         detector: &house.detector,
         categories: &house.categories,
@@ -372,4 +373,23 @@ fn each_identifier_is_found_alone_and_beside_every_other() {
     assert_eq!(classes.len(), Class::ALL.len());
     let held = |one: &Plant| PLANTS.iter().filter(|it| it.value.contains(one.value)).count();
     assert!(PLANTS.iter().all(|plant| held(plant) == 1), "no value holds another");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_does_not_come_to_all_routes_goes_on_with_the_next() {
+    let (_dir, house) = house(|_| ()).await;
+    let more = |name: &str| {
+        format!(
+            "[[route]]\nmodel = \"{name}\"\nto = [{{ destination = \"local\", model = \"local\" }}]\n"
+        )
+    };
+    house.apply(&format!("{OWN}\n{}{}", more("a"), more("b")), operator()).await.unwrap();
+    house.reload().await.unwrap();
+    let in_force = house.in_force.load_full();
+    let mut begin = 0;
+    // A route takes 14: one run comes to one route, two to two, and the third is at the beginning again.
+    for (most, left_out, next) in [(1, 2, 1), (14, 2, 2), (15, 1, 4), (100, 0, 1)] {
+        let tally = house.try_guards(in_force.as_deref(), &mut begin, most).await;
+        assert_eq!((tally.left_out, begin, tally.failures.len()), (left_out, next, 0), "{most}");
+    }
 }
