@@ -88,6 +88,7 @@ async fn a_house_in_order_is_told_so_with_and_without_a_server() {
     said.is("Machine", "files", "good", "for their owner only");
     said.is("Machine", "server", "good", "is free for it");
     said.is("Detector", "self-test", "good", "of each of 20 classes");
+    said.is("Detector", "guards", "good", "on synthetic identifiers just now");
     said.is("Keys", "key service", "good", "neither an altered one nor one of another place");
     said.is("Log", "log", "good", "each follows the one before it");
     said.is("Log", "database", "good", "no damage");

@@ -196,7 +196,7 @@ async fn health_and_models_say_what_is_so() {
     let ready = serving.call(&Request::get("/readyz")).await;
     let document = serde_json::json!({
         "status": "ready", "detector": "ready", "log": "ready", "keys": "ready",
-        "configuration": "version 1", "destinations": "in order"
+        "guards": "ready", "configuration": "version 1", "destinations": "in order"
     });
     assert_eq!((ready.status(), ready.json()), (200, document));
 
