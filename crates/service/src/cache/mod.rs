@@ -169,6 +169,9 @@ impl Asking {
         put_maybe(&mut scope, caller.purpose.as_deref().map(str::as_bytes));
         put_maybe(&mut scope, question.conversation.as_ref().map(|it| it.as_bytes().as_slice()));
         put_maybe(&mut scope, question.patient.as_ref().map(|it| it.as_bytes().as_slice()));
+        let justification = question.justification.as_ref();
+        put_maybe(&mut scope, justification.map(|it| it.expose().as_bytes()));
+        put_maybe(&mut scope, question.reduced_by.as_ref().map(|it| it.as_bytes().as_slice()));
         put(&mut scope, rules.sha256().as_bytes());
         put(&mut scope, route.as_bytes());
         put(&mut scope, request.api().as_str().as_bytes());

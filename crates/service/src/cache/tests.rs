@@ -358,7 +358,7 @@ static RULES: LazyLock<[Rules; 2]> = LazyLock::new(|| {
 });
 
 fn parts() -> impl Strategy<Value = Parts> {
-    (0_u16..512, "[ab]{0,3}").prop_map(|(bits, text)| Parts { bits, text })
+    (0_u16..1024, "[ab]{0,3}").prop_map(|(bits, text)| Parts { bits, text })
 }
 
 impl Parts {
@@ -388,7 +388,7 @@ impl Parts {
             retry_of: None,
             reduced_by: None,
             previous: None,
-            justification: None,
+            justification: [None, Some(Text::from("why"))][one(9)].clone(),
             policy: None,
         };
         let rules = &rules[one(6)];

@@ -22,7 +22,7 @@ use phi::category::Categories;
 use phi::surrogate::{SurrogateMap, look_alikes};
 use phi::{Class, Detector, Text};
 use providers::{Addressed, Asked, Reading, Request, Unsupported};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What does its work on every exchange, or does not.
@@ -126,6 +126,9 @@ fn bare(text: &str) -> String {
     bare
 }
 
+/// How each class that was planted is treated.
+type Treatments = BTreeMap<Class, Treatment>;
+
 /// What takes part in every synthetic exchange of one run.
 pub(super) struct Bench<'a> {
     pub(super) detector: &'a Detector,
@@ -211,7 +214,6 @@ struct Run<'a, J> {
     desk: &'a Desk,
     id: ExchangeId,
     request: Arc<Request>,
-    text: String,
 }
 
 impl Bench<'_> {
@@ -256,7 +258,7 @@ impl Bench<'_> {
         let seal =
             Seal { log: self.log, keys: Arc::clone(&self.keys), new_unit: None, keep: Keep::All };
         let caller = caller(trial.purpose);
-        let run = Run { bench: self, trial, world, desk, id, request, text };
+        let run = Run { bench: self, trial, world, desk, id, request };
         let rules = trial.rules;
         match Exchange::open(caller, question, seal, prompt, self.detector, rules) {
             Ok(scanned) => run.scanned(scanned).await,
@@ -299,9 +301,11 @@ impl<J: Journal> Run<'_, J> {
         };
         let admitted = cleared.admit(&self.world).await.map_err(|_| Guard::Record)?;
         self.intended()?;
+        let to = decision.destination().id();
+        let treatments = self.treatments(&decision, &admitted.about().treatments);
         let (outbound, departed) = admitted.depart();
-        self.left(&outbound, &decision)?;
-        self.answered(&outbound, departed, &decision).await
+        self.left(&outbound, to, &treatments)?;
+        self.answered(&outbound, departed, &treatments).await
     }
 
     fn choose(&self, scanned: &Exchange<Scanned>, now: Time) -> Result<Decision, Unchosen> {
@@ -312,6 +316,18 @@ impl<J: Journal> Run<'_, J> {
         let entropy = self.world.entropy;
         let availability = Availability { in_order: &in_order, tried: &[], entropy };
         scanned.choose(rules, &ask, self.bench.categories, &availability, now)
+    }
+
+    /// How each class is treated: as the policy says, or more strictly where the record says so, because
+    /// the purpose needs no more.
+    fn treatments(&self, decision: &Decision, recorded: &BTreeMap<String, String>) -> Treatments {
+        let of = |class: Class| match recorded.get(class.label()).map(String::as_str) {
+            Some("disclosed") => Treatment::Disclose,
+            Some("tokenized") => Treatment::Tokenize,
+            Some(_) | None => Treatment::Redact,
+        };
+        let classes = self.trial.plants.iter().map(|plant| plant.class);
+        classes.map(|class| (class, decision.treatment(class).max(of(class)))).collect()
     }
 
     /// Records the refusal; nothing may have left.
@@ -338,11 +354,11 @@ impl<J: Journal> Run<'_, J> {
     }
 
     /// Nothing leaves that the policy does not disclose, and it goes where the policy says.
-    fn left(&self, outbound: &Outbound, decision: &Decision) -> Result<(), Guard> {
+    fn left(&self, outbound: &Outbound, to: &str, treatments: &Treatments) -> Result<(), Guard> {
         let body = outbound.body().expose();
         let (whole, told) = (bare(body), bare(&standin::told(body, MARK).unwrap_or_default()));
         for Plant { class, value, .. } in self.trial.plants {
-            let disclosed = decision.treatment(*class) == Treatment::Disclose;
+            let disclosed = treatments.get(class) == Some(&Treatment::Disclose);
             let there =
                 told.contains(value) || (value.len() >= DISTINCT_BYTES && whole.contains(value));
             if there && !disclosed {
@@ -350,7 +366,7 @@ impl<J: Journal> Run<'_, J> {
             }
         }
         let path = outbound.path();
-        let there = path.destination().as_str() == decision.destination().id();
+        let there = path.destination().as_str() == to;
         if there && !path.covers().is_empty() { Ok(()) } else { Err(Guard::Path) }
     }
 
@@ -359,12 +375,13 @@ impl<J: Journal> Run<'_, J> {
         &self,
         outbound: &Outbound,
         departed: Exchange<Departed>,
-        decision: &Decision,
+        treatments: &Treatments,
     ) -> Result<Came, Guard> {
         let (api, way) = (self.trial.api, self.trial.way);
         let called = outbound.api();
         let told = standin::told(outbound.body().expose(), MARK).ok_or(Guard::Pipeline)?;
         let said = (self.bench.model)(&told);
+        let told = told.as_str();
         let reading = Reading::new(&self.request, self.id, self.world.clock.now(), Keep::All);
         let mut read = Vec::new();
         let over = match way {
@@ -389,7 +406,7 @@ impl<J: Journal> Run<'_, J> {
             | Outcome::CallerGone => return Err(Guard::Pipeline),
         }
         self.kept(&receipt, Some(0))?;
-        self.restored(&read.concat(), decision)?;
+        self.restored(told, &read.concat(), treatments)?;
         Ok(Came::Back)
     }
 
@@ -424,20 +441,23 @@ impl<J: Journal> Run<'_, J> {
     }
 
     /// Every value comes back in its own line; what was redacted does not.
-    fn restored(&self, read: &str, decision: &Decision) -> Result<(), Guard> {
+    fn restored(&self, told: &str, read: &str, treatments: &Treatments) -> Result<(), Guard> {
         if !standin::answers_in_words(self.trial.api) {
             return Ok(());
         }
-        let lines: Vec<&str> = read.lines().collect();
-        let expected: Vec<&str> = self.text.lines().collect();
-        if lines.len() != expected.len() {
+        let (told, read): (Vec<&str>, Vec<&str>) = (told.lines().collect(), read.lines().collect());
+        if read.len() != told.len() {
             return Err(Guard::Restore);
         }
-        let mut pairs = lines.iter().zip(&expected).skip(1).zip(self.trial.plants);
-        let right = pairs.all(|((line, expected), Plant { class, value, .. })| {
-            match decision.treatment(*class) {
-                Treatment::Disclose | Treatment::Tokenize => line == expected,
-                Treatment::Redact => !bare(line).contains(value),
+        let right = self.trial.plants.iter().all(|Plant { class, before, value }| {
+            // What a purpose does not need may have been cut out, and then nobody says it again.
+            let place = told.iter().position(|line| line.starts_with(before));
+            let Some(line) = place.and_then(|place| read.get(place)) else { return true };
+            match treatments.get(class) {
+                Some(Treatment::Disclose | Treatment::Tokenize) => {
+                    line.strip_prefix(before) == Some(value)
+                }
+                Some(Treatment::Redact) | None => !bare(line).contains(value),
             }
         });
         if right { Ok(()) } else { Err(Guard::Restore) }

@@ -124,15 +124,13 @@ struct Leaky(Arc<dyn Draft>);
 impl Draft for Leaky {
     fn write(&self, to: &Destination, parts: &[PromptPart]) -> Result<Call<'_>, Refusal> {
         let call = self.0.write(to, parts)?;
-        let Shape::Map(mut members) = call.shape.into_owned() else { panic!("a request is a map") };
+        let Shape::Map(mut members) = call.shape.clone().into_owned() else {
+            panic!("a request is a map")
+        };
         let word = |text: &str| Word::parse(text).unwrap();
         members.push((Key::Word(word("user")), Shape::Word(word("078-05-1120"))));
-        Ok(Call {
-            api: call.api,
-            shape: Cow::Owned(Shape::Map(members)),
-            as_written: false,
-            capabilities: call.capabilities,
-        })
+        let shape = Cow::Owned(Shape::Map(members));
+        Ok(Call { shape, as_written: false, ..call })
     }
 }
 
