@@ -203,7 +203,7 @@ impl<'a> Parts<'a, '_> {
             Field::Stream => drop(scanner.boolean()?),
             Field::Findings | Field::Removed => counts(scanner)?,
             Field::Capabilities | Field::Considered | Field::Minimum | Field::Treatments => {
-                names(scanner)?
+                names(scanner)?;
             }
             Field::Previous | Field::ReducedBy | Field::RetryOf => another(scanner)?,
             Field::Signed => drop(parsed::<Day>(scanner)?),

@@ -661,8 +661,8 @@ mod tests {
     use super::*;
 
     async fn check(name: &str, private: bool, resolves: bool) {
-        let resolver = Resolver { private, names: Arc::new(SystemNames) };
-        let found = resolver.resolve(name.parse().unwrap()).await;
+        let system = Resolver { private, names: Arc::new(SystemNames) };
+        let found = system.resolve(name.parse().unwrap()).await;
         assert_eq!(found.is_ok(), resolves, "{name}");
     }
 

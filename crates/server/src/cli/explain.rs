@@ -427,7 +427,7 @@ mod tests {
 
     #[test]
     fn the_page_names_facts_policy_path_and_what_was_decided_again() {
-        expect![[r#"
+        expect![[r"
             Exchange exc_03030303030303030303030303030303
 
             Facts
@@ -472,7 +472,7 @@ mod tests {
 
             Decided again
               ✓ the same, on the recorded facts and by that configuration
-        "#]]
+        "]]
         .assert_eq(&drawn(&explanation(Vec::new())));
     }
 

@@ -41,7 +41,7 @@ async fn a_bad_file_of_rules_changes_nothing_and_names_the_place() {
     let serving = house.serve();
     let with = |from: &str, to: &str| rules.clone().with(from, to).text().to_owned();
     for (text, words) in [
-        (with("effect = \"tokenize\"", "effect = \"tokenise\""), "line 6"),
+        (with("effect = \"tokenize\"", "effect = \"tokenise\""), "line 7"),
         (with("title = \"Payment for care\"", "titel = \"Payment for care\""), "titel"),
         (with("hops = [\"examplecloud\"]", "hops = [\"nowhere\"]"), "hops"),
         (with("agreement = \"baa-examplecloud\"", "agreement = \"baa-2\""), "agreement"),

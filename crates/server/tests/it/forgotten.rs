@@ -101,7 +101,7 @@ async fn a_rotation_that_is_killed_at_any_moment_closes_nothing() {
     let upstream = Upstream::start(Reply::echo()).await;
     let house = House::with(&Rules::cloud(&upstream));
     let exchanges = asked(&house, 2).await;
-    for after in [2, 5, 8, 12, 16, 20, 25, 30, 40, 60, 90, 150] {
+    for after in [2, 5, 8, 12, 16, 20, 25, 30, 40, 60, 90, 150, 600] {
         for level in ["organisation", "operator"] {
             house.killed(&["rotate", level], after);
             for exchange in &exchanges {

@@ -65,7 +65,7 @@ async fn what_is_not_recorded_as_eligible_is_refused_by_its_word_and_the_rest_go
 #[tokio::test]
 async fn threads_memory_and_files_of_a_vendor_are_refused_by_name_whatever_is_recorded() {
     let upstream = Upstream::start(Reply::echo()).await;
-    let every = "eligible = [\"threads\", \"memory\", \"files\", \"file_search\", \"containers\", \"cached_content\", \"stored_prompts\", \"background\"]\n";
+    let every = "eligible = [\"threads\", \"memory\", \"files\", \"file_search\", \"containers\", \"cached_content\", \"stored_prompts\"]\n";
     let house = House::with(&Rules::cloud(&upstream).with(ELIGIBLE, every));
     let serving = house.serve();
     let said = MARISOL.name;
@@ -76,7 +76,6 @@ async fn threads_memory_and_files_of_a_vendor_are_refused_by_name_whatever_is_re
     for (path, body, word) in [
         ("/v1/responses", response("conversation", json!("conv_1")), "threads"),
         ("/v1/responses", response("prompt", json!({ "id": "pmpt_1" })), "stored_prompts"),
-        ("/v1/responses", response("background", json!(true)), "background"),
         (
             "/v1/responses",
             response("tools", json!([{ "type": "file_search", "vector_store_ids": ["vs_1"] }])),

@@ -4,6 +4,11 @@
 //! last: a library's matrix product for each tap writes and reads them again, and lays out matrices of
 //! 32 columns anew each time, which costs as much as the product.
 
+#![expect(
+    clippy::inline_always,
+    reason = "what is not inlined into the dispatch is compiled without the wide instructions"
+)]
+
 use pulp::{Simd, WithSimd};
 
 /// Columns that are computed together: four vectors of eight numbers where the processor has AVX2.

@@ -5,6 +5,11 @@
 //! the form of the `safetensors` library: the table in eighths of a bit of precision (steps of 1/64),
 //! everything else in 32-bit floats.
 
+#![expect(
+    clippy::inline_always,
+    reason = "what is not inlined into the dispatch is compiled without the wide instructions"
+)]
+
 use pulp::{Simd, WithSimd};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
