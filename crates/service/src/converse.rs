@@ -55,7 +55,7 @@ const UNIT_DAYS: i64 = 30;
 const LONG_PROMPT_BYTES: usize = 32 << 10;
 
 /// A request as the surface got it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Converse {
     /// The authenticated caller.
     pub principal: Principal,
@@ -293,31 +293,11 @@ impl House {
     ) -> Option<Started> {
         let mut before = Before { reduction, ..Before::default() };
         let mut next = Some((exchange, request));
-        while let Some((exchange, request)) = next.take() {
-            let Converse {
-                principal,
-                api,
-                addressed,
-                body: _,
-                purpose,
-                conversation,
-                patient,
-                justification,
-                traceparent,
-                earlier,
-            } = &request;
-            let kept = Converse {
-                principal: principal.clone(),
-                api: *api,
-                addressed: addressed.clone(),
-                body: Vec::new(),
-                purpose: purpose.clone(),
-                conversation: conversation.clone(),
-                patient: patient.clone(),
-                justification: justification.clone(),
-                traceparent: *traceparent,
-                earlier: earlier.clone(),
-            };
+        while let Some((exchange, mut request)) = next.take() {
+            // The body is long, and comes back from the exchange that sealed it.
+            let body = std::mem::take(&mut request.body);
+            let kept = request.clone();
+            request.body = body;
             match self.attempt(exchange, request, &mut before, tell).await? {
                 Attempted::Over(started) => return Some(started),
                 Attempted::Again { written, wait } => {

@@ -56,34 +56,44 @@ impl House {
         request: Converse,
         mut tell: oneshot::Sender<Started>,
     ) {
-        let (request, reduction, exchange) = match self.first(&request) {
-            First::Nothing => (request, Reduction::default(), exchange),
+        let none = Reduction::default();
+        let started = match self.first(&request) {
+            First::Nothing => self.tries(exchange, request, none, &mut tell).await,
             First::Refuse(refusal) => {
-                (request, Reduction { by: None, refusal: Some(refusal) }, exchange)
+                let reduction = Reduction { by: None, refusal: Some(refusal) };
+                self.tries(exchange, request, reduction, &mut tell).await
             }
-            First::Ask(first, rest) => {
-                let first = self.tries(exchange, *first, Reduction::default(), &mut tell).await;
-                let Some(started) = first else {
-                    return;
-                };
-                let next = ExchangeId::mint(self.clock.now(), &*self.entropy);
-                match rest.reduced(started) {
-                    Ok((body, reduction)) => (Converse { body, ..request }, reduction, next),
-                    Err(Err(refusal)) => {
-                        let by = Some(exchange);
-                        (request, Reduction { by, refusal: Some(refusal) }, next)
-                    }
-                    Err(Ok(started)) => {
-                        let _gone = tell.send(started).is_err();
-                        return;
-                    }
-                }
-            }
+            First::Ask(first, rest) => match self.tries(exchange, *first, none, &mut tell).await {
+                Some(started) => self.second(*rest, started, request, &mut tell).await,
+                None => None,
+            },
         };
-        if let Some(started) = self.tries(exchange, request, reduction, &mut tell).await {
+        if let Some(started) = started {
             // Whoever asked may be gone; the record is there.
             let _gone = tell.send(started).is_err();
         }
+    }
+
+    /// Goes on with what the first exchange came to, if it came to anything.
+    async fn second(
+        &self,
+        rest: ToReduce,
+        first: Started,
+        request: Converse,
+        tell: &mut oneshot::Sender<Started>,
+    ) -> Option<Started> {
+        let Started::Ended(Ended { exchange, released: Some(released) }) = first else {
+            return Some(first);
+        };
+        let (Outcome::Answered(answer) | Outcome::Cached(answer)) = &released.1 else {
+            return Some(Started::Ended(Ended { exchange, released: Some(released) }));
+        };
+        let (request, refusal) = match said(answer) {
+            Some(text) => (Converse { body: rest.reduced(&text), ..request }, None),
+            None => (request, Some(not_reduced())),
+        };
+        let next = ExchangeId::mint(self.clock.now(), &*self.entropy);
+        self.tries(next, request, Reduction { by: Some(exchange), refusal }, tell).await
     }
 
     /// Looks whether the route of a request wants it reduced. A request that cannot be read is none of
@@ -137,29 +147,19 @@ impl House {
 
 impl ToReduce {
     /// The body of the request with the answer of the model inside in the place of its turn.
-    ///
-    /// # Errors
-    /// How the request ends, when there is no such answer: as the first exchange did, if that did not
-    /// answer, or as refused.
-    fn reduced(self, started: Started) -> Result<(Vec<u8>, Reduction), Result<Started, Refusal>> {
-        let Started::Ended(Ended { exchange, released: Some(released) }) = started else {
-            return Err(Ok(started));
-        };
-        let Outcome::Answered(answer) = &released.1 else {
-            return Err(Ok(Started::Ended(Ended { exchange, released: Some(released) })));
-        };
-        let Some(text) = said(answer) else {
-            return Err(Err(Refusal {
-                reason: Some("not_reduced"),
-                ..Refusal::fixed(
-                    Code::UpstreamInvalid,
-                    "The model that reduces what this route is asked gave no text, so nothing was sent.",
-                )
-            }));
-        };
-        let body = self.asked.request.with_turn(&self.asked.prompt.parts, &self.turn, &text);
-        let reduction = Reduction { by: Some(exchange), refusal: None };
-        Ok((body.into_exposed().into_bytes(), reduction))
+    fn reduced(self, text: &Text) -> Vec<u8> {
+        let body = self.asked.request.with_turn(&self.asked.prompt.parts, &self.turn, text);
+        body.into_exposed().into_bytes()
+    }
+}
+
+fn not_reduced() -> Refusal {
+    Refusal {
+        reason: Some("not_reduced"),
+        ..Refusal::fixed(
+            Code::UpstreamInvalid,
+            "The model that reduces what this route is asked gave no text, so nothing was sent.",
+        )
     }
 }
 

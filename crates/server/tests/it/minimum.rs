@@ -184,6 +184,26 @@ async fn the_model_at_home_gets_the_person_and_the_cloud_gets_what_is_left() {
 }
 
 #[tokio::test]
+async fn what_was_reduced_is_kept_for_the_next_stage_and_is_no_answer() {
+    let cloud = Upstream::start(Reply::text("Sleep hygiene.")).await;
+    let home = Upstream::start(Reply::text("The patient sleeps badly; what helps?")).await;
+    let kept = "[cache]\nttl_seconds = 600\nroutes = [\"at-home\"]\n";
+    let house = House::with(&reduced(&cloud, &home).and(kept));
+    let serving = house.serve();
+    let text = format!("{}, {}, sleeps badly. What helps?", MARISOL.name, MARISOL.ssn);
+    for _ in 0..2 {
+        let response = serving.ask(&user(&text)).await;
+        assert_eq!(response.status(), 200, "{}", response.text());
+        assert_eq!(response.answer().content(), "Sleep hygiene.");
+    }
+    assert_eq!((home.captured().len(), cloud.captured().len()), (1, 2));
+    let ended = outcomes(&house);
+    let ends: Vec<_> = ended.iter().map(|it| it.outcome.as_str()).collect();
+    assert_eq!(ends, ["answered", "answered", "cached", "answered"]);
+    assert_eq!(ended[3].about.reduced_by, Some(ended[2].about.exchange));
+}
+
+#[tokio::test]
 async fn what_the_model_at_home_leaves_in_is_treated_like_any_prompt() {
     let cloud = Upstream::start(Reply::echo()).await;
     // It does not do as it is told.
