@@ -281,35 +281,16 @@ impl<S> Exchange<S> {
 impl Matter {
     fn new(caller: Caller, question: Question, seal: Option<Seal>, written: Text) -> Box<Self> {
         let about = About {
-            exchange: question.id,
-            actor: caller.actor,
-            surface: caller.surface.to_owned(),
             purpose: caller.purpose,
             conversation: question.conversation,
-            api: question.api.as_str().to_owned(),
             stream: question.stream,
             route: question.route,
             policy: question.policy,
-            detector: None,
-            findings: BTreeMap::new(),
-            treatments: BTreeMap::new(),
-            categories: Vec::new(),
-            decision: None,
-            rules: Vec::new(),
-            destination: None,
-            path: Vec::new(),
-            considered: BTreeMap::new(),
             retry_of: question.retry_of,
-            prompt: None,
-            key_day: None,
             patient: question.patient,
-            decided: None,
-            minimum: BTreeMap::new(),
-            removed: BTreeMap::new(),
-            alert: None,
             reduced_by: question.reduced_by,
             previous: question.previous,
-            capabilities: BTreeMap::new(),
+            ..About::of(question.id, caller.actor, caller.surface, question.api.as_str())
         };
         let content = PromptContent::new(written, question.justification);
         Box::new(Self { about, seal, conversation: question.conversation, content })

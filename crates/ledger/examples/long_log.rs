@@ -81,23 +81,12 @@ fn about(n: u64) -> About {
     let mut exchange = [0; 16];
     exchange.iter_mut().zip(n.div_ceil(2).to_be_bytes()).for_each(|(to, from)| *to = from);
     About {
-        exchange: ExchangeId::from_bytes(exchange),
-        actor: Actor {
-            kind: ActorKind::ApiKey,
-            id: "key_00000000000000000000000000000000".to_owned(),
-            name: "Example Bot".to_owned(),
-        },
-        surface: "api".to_owned(),
         purpose: Some("treatment".to_owned()),
-        conversation: None,
-        api: "chat.completions".to_owned(),
         stream: true,
-        route: None,
         policy: Some(Hash::ZERO),
         detector: Some("phi 0.1.0".to_owned()),
         findings: [("name".to_owned(), 2)].into(),
         treatments: [("name".to_owned(), "tokenized".to_owned())].into(),
-        categories: Vec::new(),
         decision: Some("tokenized".to_owned()),
         rules: vec![],
         destination: Some("local".to_owned()),
@@ -107,18 +96,18 @@ fn about(n: u64) -> About {
             id: None,
             region: None,
         }],
-        considered: [].into(),
-        retry_of: None,
-        previous: None,
         prompt: Some(Hash::of(&n.div_ceil(2).to_be_bytes())),
         key_day: Some(Time::from_micros(0).day()),
-        patient: None,
-        decided: None,
-        minimum: [].into(),
-        removed: [].into(),
-        alert: None,
-        reduced_by: None,
-        capabilities: [].into(),
+        ..About::of(
+            ExchangeId::from_bytes(exchange),
+            Actor {
+                kind: ActorKind::ApiKey,
+                id: "key_00000000000000000000000000000000".to_owned(),
+                name: "Example Bot".to_owned(),
+            },
+            "api",
+            "chat.completions",
+        )
     }
 }
 

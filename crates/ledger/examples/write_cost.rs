@@ -102,17 +102,8 @@ fn time() -> Time {
 
 fn about() -> About {
     About {
-        exchange: ExchangeId::from_bytes([0x33; 16]),
-        actor: Actor {
-            kind: ActorKind::ApiKey,
-            id: "key_00000000000000000000000000000000".to_owned(),
-            name: "Example Scheduling Bot".to_owned(),
-        },
-        surface: "api".to_owned(),
         purpose: Some("treatment".to_owned()),
         conversation: Some(ConversationId::from_bytes([0x44; 16])),
-        api: "chat.completions".to_owned(),
-        stream: false,
         route: Some("default".to_owned()),
         policy: Some(Hash::of(b"policy")),
         detector: Some("phi 0.1.0".to_owned()),
@@ -122,7 +113,6 @@ fn about() -> About {
         treatments: ["date", "name", "phone", "record_number"]
             .map(|class| (class.to_owned(), "tokenized".to_owned()))
             .into(),
-        categories: Vec::new(),
         decision: Some("tokenized".to_owned()),
         rules: vec!["treatment-to-cloud".to_owned()],
         destination: Some("example-cloud".to_owned()),
@@ -132,18 +122,19 @@ fn about() -> About {
             id: Some("baa-example-2026".to_owned()),
             region: Some("us-east".to_owned()),
         }],
-        considered: [].into(),
-        retry_of: None,
-        previous: None,
         prompt: Some(Hash::of(b"prompt")),
         key_day: Some(time().day()),
-        patient: None,
         decided: Some(time()),
-        minimum: [].into(),
-        removed: [].into(),
-        alert: None,
-        reduced_by: None,
-        capabilities: [].into(),
+        ..About::of(
+            ExchangeId::from_bytes([0x33; 16]),
+            Actor {
+                kind: ActorKind::ApiKey,
+                id: "key_00000000000000000000000000000000".to_owned(),
+                name: "Example Scheduling Bot".to_owned(),
+            },
+            "api",
+            "chat.completions",
+        )
     }
 }
 

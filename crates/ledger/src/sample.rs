@@ -67,19 +67,13 @@ pub(crate) fn exchange(n: u8) -> ExchangeId {
 
 pub(crate) fn about(n: u8) -> About {
     About {
-        exchange: exchange(n),
-        actor: actor(),
-        surface: "api".to_owned(),
         purpose: Some("treatment".to_owned()),
-        conversation: None,
-        api: "chat.completions".to_owned(),
         stream: true,
         route: Some("default".to_owned()),
         policy: Some(Hash::of(b"policy")),
         detector: Some("phi 0.1.0".to_owned()),
         findings: [("name".to_owned(), 2), ("date".to_owned(), 1)].into(),
         treatments: [("name".to_owned(), "tokenized".to_owned())].into(),
-        categories: Vec::new(),
         decision: Some("tokenized".to_owned()),
         rules: vec!["rule-7".to_owned()],
         destination: Some("local".to_owned()),
@@ -89,18 +83,12 @@ pub(crate) fn about(n: u8) -> About {
             id: None,
             region: None,
         }],
-        considered: [].into(),
-        retry_of: None,
-        previous: None,
         prompt: Some(Hash::of(&[n])),
         key_day: Some(time(0).day()),
         patient: Some(Hash::of(b"patient")),
         decided: Some(time(0)),
-        minimum: [].into(),
-        removed: [].into(),
-        alert: None,
-        reduced_by: None,
         capabilities: [("local".to_owned(), "images".to_owned())].into(),
+        ..About::of(exchange(n), actor(), "api", "chat.completions")
     }
 }
 

@@ -167,19 +167,14 @@ fn outcome(exchange: ExchangeId, intent: u64) -> Entry {
 fn about(exchange: ExchangeId) -> About {
     let classes = ["date", "mrn", "name", "phone"];
     About {
-        exchange,
-        actor: actor(),
-        surface: "api".into(),
         purpose: Some("treatment".into()),
         conversation: Some(ConversationId::from_bytes([4; 16])),
-        api: "chat.completions".into(),
         stream: true,
         route: Some("clinical".into()),
         policy: Some(Hash::of(b"policy")),
         detector: Some("bulla-phi 0.1.0".into()),
         findings: classes.map(|class| (class.into(), 2)).into(),
         treatments: classes.map(|class| (class.into(), "tokenized".into())).into(),
-        categories: Vec::new(),
         decision: Some("tokenized".into()),
         rules: vec!["tokenize-for-treatment".into()],
         destination: Some("example-cloud".into()),
@@ -191,17 +186,6 @@ fn about(exchange: ExchangeId) -> About {
                 region: Some("us-east".into()),
             })
             .into(),
-        considered: [].into(),
-        retry_of: None,
-        previous: None,
-        prompt: None,
-        key_day: None,
-        patient: None,
-        decided: None,
-        minimum: [].into(),
-        removed: [].into(),
-        alert: None,
-        reduced_by: None,
-        capabilities: [].into(),
+        ..About::of(exchange, actor(), "api", "chat.completions")
     }
 }

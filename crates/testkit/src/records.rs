@@ -96,34 +96,7 @@ pub fn about() -> About {
 /// An exchange of which next to nothing is known.
 #[must_use]
 pub fn bare_about() -> About {
-    About {
-        purpose: None,
-        conversation: None,
-        stream: false,
-        route: None,
-        policy: None,
-        detector: None,
-        findings: [].into(),
-        treatments: [].into(),
-        categories: Vec::new(),
-        decision: None,
-        rules: Vec::new(),
-        destination: None,
-        path: Vec::new(),
-        considered: [].into(),
-        retry_of: None,
-        previous: None,
-        prompt: None,
-        key_day: None,
-        patient: None,
-        decided: None,
-        minimum: [].into(),
-        removed: [].into(),
-        alert: None,
-        reduced_by: None,
-        capabilities: [].into(),
-        ..about()
-    }
+    About::of(EXCHANGE, program(), "api", "chat.completions")
 }
 
 fn intent(about: About) -> Event {

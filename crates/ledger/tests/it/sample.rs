@@ -92,19 +92,13 @@ pub(crate) fn day(n: u8) -> Day {
 
 fn about(n: u8) -> About {
     About {
-        exchange: exchange(n),
-        actor: actor(),
-        surface: "api".to_owned(),
         purpose: Some("treatment".to_owned()),
-        conversation: None,
-        api: "chat.completions".to_owned(),
         stream: true,
         route: Some("default".to_owned()),
         policy: Some(Hash::of(b"policy")),
         detector: Some("phi 0.1.0".to_owned()),
         findings: [("name".to_owned(), 2)].into(),
         treatments: [("name".to_owned(), "tokenized".to_owned())].into(),
-        categories: Vec::new(),
         decision: Some("tokenized".to_owned()),
         rules: vec!["rule-7".to_owned()],
         destination: Some("local".to_owned()),
@@ -114,18 +108,9 @@ fn about(n: u8) -> About {
             id: None,
             region: None,
         }],
-        considered: [].into(),
-        retry_of: None,
-        previous: None,
         prompt: Some(blobs(n)[0].digest()),
         key_day: Some(day(n)),
-        patient: None,
-        decided: None,
-        minimum: [].into(),
-        removed: [].into(),
-        alert: None,
-        reduced_by: None,
-        capabilities: [].into(),
+        ..About::of(exchange(n), actor(), "api", "chat.completions")
     }
 }
 

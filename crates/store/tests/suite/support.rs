@@ -7,7 +7,6 @@ use ledger::{
     About, Actor, ActorKind, Blob, BlobPart, DeploymentId, Entropy, Entry, Event, ExchangeId, Hash,
     Intent, LogId, Outcome, Record, Surrogates, TenantId, Time, WrappedUnit,
 };
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 use store::{Store, Tenant};
@@ -147,37 +146,7 @@ pub(crate) fn outcome(exchange: ExchangeId, intent: Option<u64>) -> Entry {
 }
 
 fn about(exchange: ExchangeId) -> About {
-    About {
-        exchange,
-        actor: actor(),
-        surface: "api".into(),
-        purpose: None,
-        conversation: None,
-        api: "chat.completions".into(),
-        stream: false,
-        route: None,
-        policy: None,
-        detector: None,
-        findings: BTreeMap::new(),
-        treatments: BTreeMap::new(),
-        categories: Vec::new(),
-        decision: None,
-        rules: Vec::new(),
-        destination: None,
-        path: Vec::new(),
-        considered: [].into(),
-        retry_of: None,
-        previous: None,
-        prompt: None,
-        key_day: None,
-        patient: None,
-        decided: None,
-        minimum: [].into(),
-        removed: [].into(),
-        alert: None,
-        reduced_by: None,
-        capabilities: [].into(),
-    }
+    About::of(exchange, actor(), "api", "chat.completions")
 }
 
 /// Reads the whole log back, checks every position, chain link and leaf, and the head against the
