@@ -22,7 +22,7 @@ use phi::category::Categories;
 use phi::surrogate::{SurrogateMap, look_alikes};
 use phi::{Class, Detector, Text};
 use providers::{Addressed, Asked, Reading, Request, Unsupported};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What does its work on every exchange, or does not.
@@ -125,9 +125,6 @@ fn bare(text: &str) -> String {
     bare.push_str(text.get(done..).unwrap_or_default());
     bare
 }
-
-/// How each class that was planted is treated.
-type Treatments = BTreeMap<Class, Treatment>;
 
 /// What takes part in every synthetic exchange of one run.
 pub(super) struct Bench<'a> {
@@ -301,11 +298,9 @@ impl<J: Journal> Run<'_, J> {
         };
         let admitted = cleared.admit(&self.world).await.map_err(|_| Guard::Record)?;
         self.intended()?;
-        let to = decision.destination().id();
-        let treatments = self.treatments(&decision, &admitted.about().treatments);
         let (outbound, departed) = admitted.depart();
-        self.left(&outbound, to, &treatments)?;
-        self.answered(&outbound, departed, &treatments).await
+        self.left(&outbound, &decision)?;
+        self.answered(&outbound, departed, &decision).await
     }
 
     fn choose(&self, scanned: &Exchange<Scanned>, now: Time) -> Result<Decision, Unchosen> {
@@ -316,18 +311,6 @@ impl<J: Journal> Run<'_, J> {
         let entropy = self.world.entropy;
         let availability = Availability { in_order: &in_order, tried: &[], entropy };
         scanned.choose(rules, &ask, self.bench.categories, &availability, now)
-    }
-
-    /// How each class is treated: as the policy says, or more strictly where the record says so, because
-    /// the purpose needs no more.
-    fn treatments(&self, decision: &Decision, recorded: &BTreeMap<String, String>) -> Treatments {
-        let of = |class: Class| match recorded.get(class.label()).map(String::as_str) {
-            Some("disclosed") => Treatment::Disclose,
-            Some("tokenized") => Treatment::Tokenize,
-            Some(_) | None => Treatment::Redact,
-        };
-        let classes = self.trial.plants.iter().map(|plant| plant.class);
-        classes.map(|class| (class, decision.treatment(class).max(of(class)))).collect()
     }
 
     /// Records the refusal; nothing may have left.
@@ -354,11 +337,11 @@ impl<J: Journal> Run<'_, J> {
     }
 
     /// Nothing leaves that the policy does not disclose, and it goes where the policy says.
-    fn left(&self, outbound: &Outbound, to: &str, treatments: &Treatments) -> Result<(), Guard> {
+    fn left(&self, outbound: &Outbound, decision: &Decision) -> Result<(), Guard> {
         let body = outbound.body().expose();
         let (whole, told) = (bare(body), bare(&standin::told(body, MARK).unwrap_or_default()));
         for Plant { class, value, .. } in self.trial.plants {
-            let disclosed = treatments.get(class) == Some(&Treatment::Disclose);
+            let disclosed = decision.treatment(*class) == Treatment::Disclose;
             let there =
                 told.contains(value) || (value.len() >= DISTINCT_BYTES && whole.contains(value));
             if there && !disclosed {
@@ -366,7 +349,7 @@ impl<J: Journal> Run<'_, J> {
             }
         }
         let path = outbound.path();
-        let there = path.destination().as_str() == to;
+        let there = path.destination().as_str() == decision.destination().id();
         if there && !path.covers().is_empty() { Ok(()) } else { Err(Guard::Path) }
     }
 
@@ -375,7 +358,7 @@ impl<J: Journal> Run<'_, J> {
         &self,
         outbound: &Outbound,
         departed: Exchange<Departed>,
-        treatments: &Treatments,
+        decision: &Decision,
     ) -> Result<Came, Guard> {
         let (api, way) = (self.trial.api, self.trial.way);
         let called = outbound.api();
@@ -406,7 +389,7 @@ impl<J: Journal> Run<'_, J> {
             | Outcome::CallerGone => return Err(Guard::Pipeline),
         }
         self.kept(&receipt, Some(0))?;
-        self.restored(told, &read.concat(), treatments)?;
+        self.restored(told, &read.concat(), decision)?;
         Ok(Came::Back)
     }
 
@@ -441,7 +424,7 @@ impl<J: Journal> Run<'_, J> {
     }
 
     /// Every value comes back in its own line; what was redacted does not.
-    fn restored(&self, told: &str, read: &str, treatments: &Treatments) -> Result<(), Guard> {
+    fn restored(&self, told: &str, read: &str, decision: &Decision) -> Result<(), Guard> {
         if !standin::answers_in_words(self.trial.api) {
             return Ok(());
         }
@@ -453,11 +436,11 @@ impl<J: Journal> Run<'_, J> {
             // What a purpose does not need may have been cut out, and then nobody says it again.
             let place = told.iter().position(|line| line.starts_with(before));
             let Some(line) = place.and_then(|place| read.get(place)) else { return true };
-            match treatments.get(class) {
-                Some(Treatment::Disclose | Treatment::Tokenize) => {
+            match decision.treatment(*class) {
+                Treatment::Disclose | Treatment::Tokenize => {
                     line.strip_prefix(before) == Some(value)
                 }
-                Some(Treatment::Redact) | None => !bare(line).contains(value),
+                Treatment::Redact => !bare(line).contains(value),
             }
         });
         if right { Ok(()) } else { Err(Guard::Restore) }
