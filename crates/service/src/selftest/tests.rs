@@ -95,6 +95,26 @@ async fn every_guard_does_its_work_in_every_dialect_and_one_record_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_purpose_does_not_need_is_no_broken_guard() {
+    let profile = |redact: &str| {
+        format!(
+            "[[profile]]\nid = \"scribe\"\npurposes = [\"treatment\"]\npaths = [\"Patient.id\"]\nredact = [\"{redact}\"]\n"
+        )
+    };
+    let flow = |on_phi: &str| {
+        format!("[[no_phi]]\nid = \"bare\"\nroutes = [\"local\"]\non_phi = \"{on_phi}\"\n")
+    };
+    let all = [profile("SSN"), profile("*"), flow("block"), flow("redact"), flow("alert")];
+    for more in all {
+        let (_dir, house) = house(|_| ()).await;
+        house.apply(&format!("{OWN}\n{more}"), operator()).await.unwrap();
+        house.reload().await.unwrap();
+        house.self_test().await;
+        assert_eq!(house.selftest.failures(), [], "{more}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_start_records_what_fails_and_nothing_else() {
     let (_dir, house) = house(|_| ()).await;
     house.self_test_at_start().await;
