@@ -192,7 +192,9 @@ fn cut(
 ) -> Result<Vec<Vec<Range<usize>>>, Refusal> {
     // A document that the request holds as JSON of its own was taken into pieces with the rest of the
     // request, so there is no text left to cut.
-    if parts.iter().any(|part| part.label.as_ref().is_some_and(|it| it.expose() == RESOURCE_TYPE)) {
+    if parts.iter().any(|part| {
+        part.label.as_ref().is_some_and(|it| it.expose().eq_ignore_ascii_case(RESOURCE_TYPE))
+    }) {
         return Err(unread("structured_document"));
     }
     let cut = |part: &PromptPart| {
@@ -220,7 +222,11 @@ fn cut(
 fn counted(parts: &[PromptPart], cuts: &[Vec<Range<usize>>]) -> Chart {
     let mut chart = Chart::default();
     for (part, cuts) in parts.iter().zip(cuts) {
-        if part.label.as_ref().is_some_and(|label| label.expose() == RESOURCE_TYPE) {
+        if part
+            .label
+            .as_ref()
+            .is_some_and(|label| label.expose().eq_ignore_ascii_case(RESOURCE_TYPE))
+        {
             chart.resource(part.text.expose());
         } else if cuts.is_empty() {
             chart.count(part.text.expose());

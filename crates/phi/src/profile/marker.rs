@@ -3,19 +3,35 @@
 //! Coarse on purpose: what looks like a document and was not taken apart is not sent.
 
 use super::words;
+use crate::detect::Folded;
+use aho_corasick::AhoCorasick;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
-const RESOURCE_TYPE: &str = "resourceType";
+/// The name of the member by which a FHIR resource says what it is. Whoever reads a page does not see
+/// whether its letters are large.
+static RESOURCE_TYPE: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    AhoCorasick::builder().ascii_case_insensitive(true).build(["resourceType"]).ok()
+});
 
 /// The name spaces of FHIR in XML and of CDA, and the root of a CDA document.
 const XML: [&str; 4] =
     ["\"http://hl7.org/fhir\"", "'http://hl7.org/fhir'", "urn:hl7-org:v3", "<ClinicalDocument"];
 
 /// Whether a text holds something that begins, or goes on, like a document of a known standard.
+///
+/// Word processors write other quotes, and what is not seen can stand in a name: the plain form of the
+/// text is looked at too. It joins lines, so it is not looked at alone.
 pub(super) fn is_in(text: &str) -> bool {
+    is_marked(text) || Folded::of(text).is_some_and(|plain| is_marked(&plain.text))
+}
+
+fn is_marked(text: &str) -> bool {
     let text = &*unescaped(text);
-    resource_types(text).next().is_some()
+    // Fail closed: what cannot be looked for counts as there.
+    RESOURCE_TYPE.is_none()
+        || resource_types(text).next().is_some()
         || header(text).is_some()
         || XML.iter().any(|marker| text.contains(marker))
         || text.split(['\n', '\r']).any(is_segment)
@@ -46,8 +62,9 @@ fn unescaped(text: &str) -> Cow<'_, str> {
 /// What follows each `"resourceType":`, in whatever quotes and however often they are escaped.
 fn resource_types(text: &str) -> impl Iterator<Item = &str> {
     let quotes = |c: char| matches!(c, '\\' | '"' | '\'' | '`') || c.is_whitespace();
-    text.match_indices(RESOURCE_TYPE).filter_map(move |(at, name)| {
-        let after = text.get(at + name.len()..)?.trim_start_matches(quotes);
+    let names = RESOURCE_TYPE.iter().flat_map(move |name| name.find_iter(text));
+    names.filter_map(move |name| {
+        let after = text.get(name.end()..)?.trim_start_matches(quotes);
         let value = after.strip_prefix([':', '='])?.trim_start_matches(quotes);
         Some(value.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default())
     })
@@ -80,10 +97,12 @@ impl Chart {
     /// It counts by marks, not by parsing, so that a document which was cut off or quoted counts like
     /// any other.
     pub fn count(&mut self, text: &str) {
-        let text = &*unescaped(text);
-        for name in resource_types(text) {
+        let plain = Folded::of(text);
+        let seen = plain.as_ref().map_or(text, |plain| &plain.text);
+        for name in resource_types(&unescaped(seen)) {
             self.resource(name);
         }
+        let text = &*unescaped(text);
         self.resources += text.split(['\n', '\r']).filter(|line| is_segment(line)).count() as u64;
         if XML.iter().any(|marker| text.contains(marker)) {
             self.resources += text.matches("<entry").count().max(1) as u64;

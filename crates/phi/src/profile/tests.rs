@@ -198,6 +198,11 @@ fn what_looks_like_a_document_and_cannot_be_taken_apart_is_not_let_by() {
         r#"{"resourceType":"Patient", /* why */ "id":"a"}"#,
         r#"{"resourceType":"Patient","id":"a",}"#,
         r#"{"\u0072esourceType":"Patient","id":"a","#,
+        // As a word processor writes it, in other letters, with what is not seen.
+        "{\u{201c}resourceType\u{201d}: \u{201c}Patient\u{201d}, \u{201c}id\u{201d}: \u{201c}a\u{201d}}",
+        r#"{"ResourceType":"Patient","id":"a"}"#,
+        "{\"resource\u{200b}Type\":\"Patient\",\"id\":\"a\"}",
+        "P\u{2060}ID|1||7||X^Y",
         // Of two types, of none.
         r#"{"resourceType":"Patient","resourceType":"Observation","gender":"a"}"#,
         r#"{"resourceType":7,"id":"a"}"#,
