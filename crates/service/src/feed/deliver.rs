@@ -135,7 +135,7 @@ struct Run {
     /// Something arrived since the last failure.
     proved: bool,
     limit: usize,
-    /// A turn that was dropped half-way may have left half a line.
+    /// A sending that was dropped half-way may have left half a line.
     under_way: bool,
     rewritten: bool,
 }
@@ -273,12 +273,11 @@ impl House {
         }
         if run.under_way || run.feed.as_ref() != Some(covered.feed()) {
             run.let_go();
+            run.under_way = false;
             run.feed = Some(covered.feed().clone());
         }
-        run.under_way = true;
         self.find_position(&mut run, covered.feed().id()).await?;
         let delivered = self.deliver(&mut run, covered).await;
-        run.under_way = false;
         match &delivered {
             Ok(_) => {}
             Err(Stop::Rewritten) => {
@@ -355,7 +354,10 @@ impl House {
             Some(sink) => sink,
             place @ None => place.insert(Sink::open(self, covered).await?),
         };
-        sink.send(&self.providers, covered, batch.parcel, self.clock.now()).await?;
+        run.under_way = true;
+        let sent = sink.send(&self.providers, covered, batch.parcel, self.clock.now()).await;
+        run.under_way = false;
+        sent?;
         run.sent = Some(batch.after);
         if matches!(sink, Sink::Syslog(_)) {
             run.unsettled.push_back((Instant::now(), batch.after));
