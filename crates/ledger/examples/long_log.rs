@@ -119,6 +119,7 @@ fn about(n: u64) -> About {
         alert: None,
         reduced_by: None,
         capabilities: [].into(),
+        batch: None,
     }
 }
 

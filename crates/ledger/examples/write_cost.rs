@@ -144,6 +144,7 @@ fn about() -> About {
         alert: None,
         reduced_by: None,
         capabilities: [].into(),
+        batch: None,
     }
 }
 

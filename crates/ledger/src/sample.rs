@@ -101,6 +101,7 @@ pub(crate) fn about(n: u8) -> About {
         alert: None,
         reduced_by: None,
         capabilities: [("local".to_owned(), "images".to_owned())].into(),
+        batch: None,
     }
 }
 

@@ -52,7 +52,7 @@ const MAX_JUSTIFICATION_BYTES: usize = 1024;
 const UNIT_DAYS: i64 = 30;
 
 /// Above this the scan is long enough to keep other exchanges waiting, so it says so to the runtime.
-const LONG_PROMPT_BYTES: usize = 32 << 10;
+pub(crate) const LONG_PROMPT_BYTES: usize = 32 << 10;
 
 /// A request as the surface got it.
 #[derive(Debug)]
@@ -153,10 +153,10 @@ struct Ready {
 }
 
 /// The keys and surrogates that an exchange goes on with.
-struct Continued {
+pub(crate) struct Continued {
     conversation: Option<ConversationId>,
-    seal: Seal,
-    map: SurrogateMap,
+    pub(crate) seal: Seal,
+    pub(crate) map: SurrogateMap,
     birth: Option<Birth>,
     /// Whether the conversation that the caller named could be read.
     readable: bool,
@@ -526,6 +526,7 @@ impl House {
             justification: justification.filter(|it| !it.expose().trim().is_empty()),
             previous,
             policy: in_force.as_ref().map(|in_force| in_force.rules.sha256()),
+            batch: None,
         };
         let caller = Caller {
             actor: principal.actor(),
@@ -592,7 +593,7 @@ impl House {
 
     /// Reads a conversation's keys and surrogates, or begins it. After a month it begins anew, so that
     /// what is said today does not go with what was said then.
-    async fn continue_conversation(
+    pub(crate) async fn continue_conversation(
         &self,
         id: ConversationId,
         keep: Keep,
@@ -756,7 +757,7 @@ enum Read {
 }
 
 /// Does it here, and tells the runtime when it is long enough to keep other exchanges waiting.
-fn aside<T>(long: bool, work: impl FnOnce() -> T) -> T {
+pub(crate) fn aside<T>(long: bool, work: impl FnOnce() -> T) -> T {
     if long { tokio::task::block_in_place(work) } else { work() }
 }
 
@@ -851,7 +852,7 @@ fn is_justification(justification: Option<&Text>) -> bool {
 }
 
 /// Why a conversation cannot go on.
-enum Unreadable {
+pub(crate) enum Unreadable {
     /// There are no keys at all.
     Keys(KeysError),
     /// Its own keys or surrogates could not be read.
@@ -896,7 +897,7 @@ async fn commit(
 }
 
 /// Takes the request's JSON apart.
-fn read(api: Api, addressed: Addressed, written: &Text) -> Result<AskedBy, Refusal> {
+pub(crate) fn read(api: Api, addressed: Addressed, written: &Text) -> Result<AskedBy, Refusal> {
     let json = Json::parse(written.expose().as_bytes()).map_err(|_| {
         Refusal::fixed(
             Code::InvalidRequest,
@@ -938,7 +939,7 @@ fn routed(asked: AskedBy, in_force: Option<&Arc<InForce>>) -> Result<Routed, Ref
 }
 
 /// The purpose of use: the key's own, or the one that the request names.
-fn purpose_of(
+pub(crate) fn purpose_of(
     principal: &Principal,
     named: Option<String>,
     in_force: Option<&InForce>,

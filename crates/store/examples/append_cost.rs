@@ -203,5 +203,6 @@ fn about(exchange: ExchangeId) -> About {
         alert: None,
         reduced_by: None,
         capabilities: [].into(),
+        batch: None,
     }
 }

@@ -126,6 +126,7 @@ fn about(n: u8) -> About {
         alert: None,
         reduced_by: None,
         capabilities: [].into(),
+        batch: None,
     }
 }
 

@@ -177,6 +177,7 @@ fn about(exchange: ExchangeId) -> About {
         alert: None,
         reduced_by: None,
         capabilities: [].into(),
+        batch: None,
     }
 }
 
