@@ -10,6 +10,7 @@ mod again;
 use crate::content::{PromptContent, window_bytes, window_texts};
 use crate::necessity::{Necessity, Remainder};
 use crate::outcome::{Control, Outcome, Refusal, UpstreamFailure};
+use crate::parcel::{Parcel, call};
 use crate::path::{CoveredPath, Features};
 use crate::policy::{BLOCKED, Decision, Denial, Unchosen};
 use crate::prompt::{Answer, Prompt, StreamEvent, parts_of};
@@ -18,9 +19,9 @@ use crate::stream::{AnswerTooLarge, Frame, Restoration, Restored, Window, frame}
 use crate::treat::{Treated, treat};
 use ledger::seal::{KeySet, Place};
 use ledger::{
-    About, Actor, Blob, BlobPart, Clock, ContentClass, ConversationId, Entropy, Entry, Event,
-    ExchangeId, Hash, Intent, Journal, LogId, Receipt, ReplyContent, SealedSurrogate, Surrogates,
-    Time, Unrecorded, Usage, WrappedUnit,
+    About, Actor, BatchId, Blob, BlobPart, Clock, ContentClass, ConversationId, Entropy, Entry,
+    Event, ExchangeId, Hash, Intent, Journal, LogId, Receipt, ReplyContent, SealedSurrogate,
+    Surrogates, Time, Unrecorded, Usage, WrappedUnit,
 };
 use phi::surrogate::SurrogateMap;
 use phi::{Class, Detector, Finding, Text, Unscannable};
@@ -96,6 +97,8 @@ pub struct Question {
     pub previous: Option<ExchangeId>,
     /// SHA-256 of the configuration in force, when there is one.
     pub policy: Option<Hash>,
+    /// The batch of which it is a line; absent when it leaves alone.
+    pub batch: Option<BatchId>,
 }
 
 /// One prompt on its way through the house. `S` is the stage, with the stage's data.
@@ -290,6 +293,7 @@ impl Matter {
             patient: question.patient,
             reduced_by: question.reduced_by,
             previous: question.previous,
+            batch: question.batch,
             ..About::of(question.id, caller.actor, caller.surface, question.api.as_str())
         };
         let content = PromptContent::new(written, question.justification);
@@ -465,7 +469,7 @@ impl Exchange<Scanned> {
         matter.about.decided = Some(now);
         let decision = &necessity.remainder().lessen(decision);
         decision.note(&mut matter.about);
-        let call = match prompt.draft.write(decision.destination(), &prompt.parts) {
+        let call = match call(&matter.about, &prompt, decision.destination()) {
             Ok(call) => call,
             Err(refusal) => return Err(Self::blocked(matter, refusal)),
         };
@@ -475,7 +479,7 @@ impl Exchange<Scanned> {
             modality: "text",
             capabilities: &call.capabilities,
         };
-        let path = match rules.cover(decision.destination(), &features, now) {
+        let path = match rules.cover_for(&matter.about, decision.destination(), &features, now) {
             Ok(path) => path,
             Err(gap) => {
                 return Err(Self::blocked(matter, gap.refusal()));
@@ -577,6 +581,22 @@ impl Exchange<Admitted> {
         let Self { matter, stage: Admitted { outbound, map, intent } } = self;
         (outbound, Self::to(matter, Departed { map, intent }))
     }
+
+    /// Puts the one thing that may be sent among those that leave together. What is left of the exchange
+    /// is in the log: [`Exchange::resumed`] goes on with it when the answer is there.
+    ///
+    /// # Errors
+    /// The exchange, ended: it is no line of this batch, or would go another way than its other lines.
+    pub fn board(self, parcel: &mut Parcel) -> Result<(), Exchange<Ended>> {
+        let Self { matter, stage: Admitted { outbound, map: _, intent } } = self;
+        let ours = matter.about.batch == Some(parcel.batch());
+        if ours && parcel.takes(&outbound) {
+            parcel.add(matter.about.exchange, outbound);
+            return Ok(());
+        }
+        // Fail closed: nothing leaves under a clearance that was given for something else.
+        Err(Self::ended(matter, Outcome::FailedClosed(Control::Policy), Some(intent)))
+    }
 }
 
 impl Exchange<Departed> {
@@ -584,6 +604,19 @@ impl Exchange<Departed> {
     #[must_use]
     pub const fn intent(&self) -> &Receipt {
         &self.stage.intent
+    }
+
+    /// A line of a batch that left, as its intent says, maybe before this program was started. Nothing
+    /// can leave from here.
+    ///
+    /// `map` holds the surrogates that the line left with, and `intent` is where that is recorded.
+    pub fn resumed(recorded: Intent, intent: Receipt, seal: Seal, map: SurrogateMap) -> Self {
+        let Intent { about, surrogates: _ } = recorded;
+        let conversation = about.conversation;
+        // The prompt became durable with the intent.
+        let content = PromptContent::new(Text::default(), None);
+        let matter = Matter { about, seal: Some(seal), conversation, content };
+        Self::to(Box::new(matter), Departed { map, intent })
     }
 
     /// Takes a whole answer: restores it and scans it. Cannot fail.
@@ -633,6 +666,12 @@ impl Exchange<Departed> {
         };
         let ending = Ending { outcome: as_what(delivered), intent, reply: Some(reply) };
         Self::to(matter, Ended(Box::new(ending)))
+    }
+
+    /// Ends the exchange because a control could not run, without which its answer is not taken.
+    pub fn fail(self, control: Control) -> Exchange<Ended> {
+        let Self { matter, stage: Departed { intent, .. } } = self;
+        Self::ended(matter, Outcome::FailedClosed(control), Some(intent))
     }
 
     /// Ends the exchange because its caller is gone and there is nobody to answer.

@@ -129,6 +129,7 @@ mod content;
 pub mod exchange;
 mod necessity;
 mod outcome;
+mod parcel;
 pub mod path;
 pub mod policy;
 pub mod prompt;
@@ -140,3 +141,4 @@ mod treat;
 
 pub use exchange::{Caller, Outbound};
 pub use outcome::{Code, Control, Outcome, Refusal, UpstreamFailure};
+pub use parcel::{BATCHES, Parcel};

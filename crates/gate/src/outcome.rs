@@ -330,6 +330,8 @@ codes! {
     MinimumNecessary = "minimum_necessary";
     /// No route of that name.
     ModelNotFound = "model_not_found";
+    /// This API key has nothing of that id.
+    NotFound = "not_found";
     /// There is no room for one more request.
     Overloaded = "overloaded";
     /// The policy permits no treatment of a class that is present.

@@ -42,13 +42,13 @@ const LOG = form(/^bulla\/dep_[0-9a-f]{32}\/ten_[0-9a-f]{32}$/);
 
 const FIELDS = {
   actor: one({ id: text, kind: word('api_key', 'operator', 'system'), name: text }),
-  agreement: text, alert: text, api: text, authority: text, before: day,
+  agreement: text, alert: text, api: text, authority: text, batch: form(/^bat_[0-9a-f]{32}$/), before: day,
   changes: list(one({ change: word('added', 'changed', 'removed'), object: text })),
   classes: (value) => list(word('prompts', 'answers', 'surrogates'))(value) && new Set(value).size === value.length,
   code: text, conversation: form(/^cnv_[0-9a-f]{32}$/), copy: text, count: number, current: text,
   days: (value) => number(value) && value < 2 ** 32,
   decided: time, decision: text, deployment: form(/^dep_[0-9a-f]{32}$/), destination: text, detector: text,
-  exchange: form(/^exc_[0-9a-f]{32}$/), expires: time, feed: text, filters: list(text), findings: map(number), former: text,
+  exchange: form(/^exc_[0-9a-f]{32}$/), expires: time, feed: text, file: text, filters: list(text), findings: map(number), former: text,
   from: number, held: number, hold: text, intent: number,
   key: form(/^key_[0-9a-f]{32}$/), key_day: day, kind: text, level: text, log: LOG,
   minimum: map(text), organisation: text, outcome: text, owner: text,
@@ -68,7 +68,7 @@ const FIELDS = {
 const FRAME = 'v log seq prev time kind';
 const ABOUT = 'exchange actor surface api stream';
 const ABOUT_MAY = 'purpose conversation route policy detector findings treatments decision rules destination path '
-  + 'prompt key_day patient categories considered retry_of decided minimum removed alert reduced_by previous capabilities';
+  + 'prompt key_day patient categories considered retry_of decided minimum removed alert reduced_by previous capabilities batch';
 
 // For each kind: the fields that it must have besides those of every record, and those that it may have.
 const KINDS = {
@@ -93,6 +93,7 @@ const KINDS = {
   'clock.skewed': ['authority stamped', ''],
   'feed.failing': ['feed reason', ''],
   'copy.failing': ['copy reason', ''],
+  'batch.file': ['batch destination outcome', 'file reason count sha256'],
   'access.denied': ['actor reason count', ''],
   'audit.tiles': ['actor size', ''],
   'audit.searched': ['actor filters count', ''],

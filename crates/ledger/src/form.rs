@@ -81,6 +81,7 @@ table! {
     ClockSkewed = "clock.skewed",
     FeedFailing = "feed.failing",
     CopyFailing = "copy.failing",
+    BatchFile = "batch.file",
     AccessDenied = "access.denied",
     TilesRead = "audit.tiles",
     Searched = "audit.searched",
@@ -107,6 +108,7 @@ table! {
     Alert = "alert",
     Api = "api",
     Authority = "authority",
+    Batch = "batch",
     Before = "before",
     Capabilities = "capabilities",
     Categories = "categories",
@@ -127,6 +129,7 @@ table! {
     Exchange = "exchange",
     Expires = "expires",
     Feed = "feed",
+    File = "file",
     Filters = "filters",
     Findings = "findings",
     Former = "former",
@@ -221,6 +224,7 @@ impl Fields {
         Field::ReducedBy,
         Field::Previous,
         Field::Capabilities,
+        Field::Batch,
     ]);
 
     const fn of<const N: usize>(fields: [Field; N]) -> Self {
@@ -315,6 +319,10 @@ impl Kind {
             Self::ClockSkewed => (Fields::of([Field::Authority, Field::Stamped]), NONE),
             Self::FeedFailing => (Fields::of([Field::Feed, Field::Reason]), NONE),
             Self::CopyFailing => (Fields::of([Field::Copy, Field::Reason]), NONE),
+            Self::BatchFile => (
+                Fields::of([Field::Batch, Field::Destination, Field::Outcome]),
+                Fields::of([Field::File, Field::Reason, Field::Count, Field::Sha256]),
+            ),
             Self::AccessDenied => (ACTOR.and([Field::Reason, Field::Count]), NONE),
             Self::Searched => (ACTOR.and([Field::Filters, Field::Count]), NONE),
             Self::Reported => (ACTOR.and([Field::From, Field::Size, Field::Sha256]), NONE),

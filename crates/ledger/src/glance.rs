@@ -7,8 +7,8 @@
 use crate::form::{Field, Fields, Kind};
 use crate::scan::{Refused, Scanner};
 use crate::{
-    ActorKind, ApiKeyId, ChangeKind, ContentClass, ConversationId, CoverKind, Day, DeploymentId,
-    Disposal, ExchangeId, Hash, LogId, RECORD_VERSION, TenantId, Time, Unit,
+    ActorKind, ApiKeyId, BatchId, ChangeKind, ContentClass, ConversationId, CoverKind, Day,
+    DeploymentId, Disposal, ExchangeId, Hash, LogId, RECORD_VERSION, TenantId, Time, Unit,
 };
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -186,6 +186,7 @@ impl<'a> Parts<'a, '_> {
             Field::Actor => actor(scanner)?,
             Field::Conversation => self.conversation = Some(parsed(scanner)?),
             Field::KeyDay => self.key_day = Some(parsed(scanner)?),
+            Field::Batch => drop(parsed::<BatchId>(scanner)?),
             Field::Before => self.before = Some(parsed(scanner)?),
             Field::Classes => self.classes = classes(scanner)?,
             Field::Authority => self.authority = scanner.string()?,
@@ -224,6 +225,7 @@ impl<'a> Parts<'a, '_> {
             | Field::Detector
             | Field::Current
             | Field::Feed
+            | Field::File
             | Field::Former
             | Field::Level
             | Field::Outcome
@@ -312,6 +314,7 @@ impl<'a> Parts<'a, '_> {
             | Kind::AnchorFailing
             | Kind::FeedFailing
             | Kind::CopyFailing
+            | Kind::BatchFile
             | Kind::AccessDenied
             | Kind::TilesRead
             | Kind::Searched

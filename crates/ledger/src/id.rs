@@ -124,6 +124,8 @@ macro_rules! ids {
 }
 
 ids! {
+    /// A batch: requests that leave as one file, and their answers.
+    BatchId = "bat";
     /// A caller's API key (its public name; the secret is never stored).
     ApiKeyId = "key";
     /// A key that wraps other keys or seals content.
@@ -134,6 +136,8 @@ ids! {
     DeploymentId = "dep";
     /// One prompt on its way through the house, and its answer.
     ExchangeId = "exc";
+    /// A file that a caller brought, or may fetch.
+    FileId = "fil";
     /// An organisation whose records, keys and rules are apart from every other's.
     TenantId = "ten";
 }

@@ -33,7 +33,8 @@ pub mod witness;
 
 pub use head::{Appended, Head};
 pub use id::{
-    ApiKeyId, ContentKeyId, ConversationId, DeploymentId, ExchangeId, LogId, MalformedId, TenantId,
+    ApiKeyId, BatchId, ContentKeyId, ConversationId, DeploymentId, ExchangeId, FileId, LogId,
+    MalformedId, TenantId,
 };
 pub use journal::{Entry, Journal, Receipt, SealedSurrogate, Unrecorded};
 pub use record::{

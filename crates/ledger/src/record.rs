@@ -5,8 +5,8 @@ mod exchange;
 
 use crate::form::Kind;
 use crate::{
-    ApiKeyId, ContentClass, ConversationId, Day, DeploymentId, ExchangeId, Hash, LogId, TenantId,
-    Time,
+    ApiKeyId, BatchId, ContentClass, ConversationId, Day, DeploymentId, ExchangeId, Hash, LogId,
+    TenantId, Time,
 };
 use serde::{Deserialize, Serialize};
 
@@ -313,6 +313,30 @@ pub enum Event {
         /// What is wrong, from a short list.
         reason: String,
     },
+    /// What became of a batch's file at a destination. `sent` is durable before the file leaves; each of
+    /// its lines has an intent of its own before that.
+    #[serde(rename = "batch.file")]
+    BatchFile {
+        /// The batch.
+        batch: BatchId,
+        /// The destination.
+        destination: String,
+        /// `sent`, `deleted`, `absent` (it was gone there already), or `failing`: the destination does
+        /// not delete it, told once while it is asked again.
+        outcome: String,
+        /// The destination's own id of the file; absent before it has one.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        file: Option<String>,
+        /// What is wrong, from a short list.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<String>,
+        /// How many lines the file has, when it is sent.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        count: Option<u64>,
+        /// SHA-256 of the file, when it is sent.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        sha256: Option<Hash>,
+    },
     /// Somebody with a key in force asked for what the key may not have. Counted over a while, as
     /// [`Event::AccessRefused`].
     #[serde(rename = "access.denied")]
@@ -563,6 +587,7 @@ impl Event {
             Self::ClockSkewed { .. } => Kind::ClockSkewed,
             Self::FeedFailing { .. } => Kind::FeedFailing,
             Self::CopyFailing { .. } => Kind::CopyFailing,
+            Self::BatchFile { .. } => Kind::BatchFile,
             Self::AccessDenied { .. } => Kind::AccessDenied,
             Self::TilesRead { .. } => Kind::TilesRead,
             Self::Searched { .. } => Kind::Searched,
@@ -622,7 +647,8 @@ impl Event {
             | Self::ReviewOverdue { .. }
             | Self::SelfTestPassed { .. }
             | Self::SelfTestFailed { .. }
-            | Self::CacheMismatch { .. } => None,
+            | Self::CacheMismatch { .. }
+            | Self::BatchFile { .. } => None,
         }
     }
 
@@ -688,6 +714,7 @@ impl Event {
             | Self::ClockSkewed { .. }
             | Self::FeedFailing { .. }
             | Self::CopyFailing { .. }
+            | Self::BatchFile { .. }
             | Self::AccessDenied { .. }
             | Self::TilesRead { .. }
             | Self::Searched { .. }

@@ -140,6 +140,23 @@ impl Login {
         }
     }
 
+    /// The headers that say who asks where nothing is signed and no token is fetched, as for files.
+    pub(crate) fn plain_headers(&self) -> Result<Vec<(HeaderName, HeaderValue)>, UpstreamFailure> {
+        let text = match &self.credential {
+            None => return Ok(Vec::new()),
+            Some(Credential::Text(secret)) => secret.text(),
+            Some(Credential::Account(_)) => return Err(UpstreamFailure::NoCredential),
+        };
+        match self.dialect {
+            Dialect::OpenAi | Dialect::OpenAiCompatible => Ok(vec![bearer(text)?]),
+            Dialect::AzureOpenAi => Ok(vec![secret("api-key", text)?]),
+            // Fail closed: their batches are not spoken here.
+            Dialect::Anthropic | Dialect::Bedrock | Dialect::Vertex => {
+                Err(UpstreamFailure::NoCredential)
+            }
+        }
+    }
+
     /// The headers that say who asks.
     pub(crate) async fn headers(
         &self,

@@ -42,7 +42,7 @@ const MAX_CLIENTS: usize = 256;
 
 /// A whole answer larger than this is not one: twice the text that the gate takes, for escapes and
 /// log probabilities.
-const MAX_ANSWER_BYTES: usize = 2 * gate::stream::MAX_ANSWER_BYTES;
+pub(crate) const MAX_ANSWER_BYTES: usize = 2 * gate::stream::MAX_ANSWER_BYTES;
 
 /// A stream larger than this is not an answer: some 60 bytes frame each byte of text, and a server
 /// that sends comments for ever must end too.
@@ -303,6 +303,15 @@ impl Providers {
         Ok(exchange(request, OUTSIDE).await?.0)
     }
 
+    /// The connections to a destination.
+    pub(crate) fn client_of(
+        &self,
+        endpoint: &Endpoint,
+        wire: &Wire,
+    ) -> Result<reqwest::Client, UpstreamFailure> {
+        self.client_within(endpoint, &trusting(wire.authority_pem.clone()), wire.patience.connect)
+    }
+
     pub(crate) fn client(
         &self,
         endpoint: &Endpoint,
@@ -455,7 +464,7 @@ impl Resolve for Resolver {
 }
 
 /// What a failed request means, found along the chain of its causes.
-fn failure(error: &reqwest::Error) -> UpstreamFailure {
+pub(crate) fn failure(error: &reqwest::Error) -> UpstreamFailure {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(current) = cause {
         if current.is::<OutsideBoundary>() {
@@ -475,7 +484,7 @@ fn failure(error: &reqwest::Error) -> UpstreamFailure {
     }
 }
 
-fn check_status(response: &Response) -> Result<(), UpstreamFailure> {
+pub(crate) fn check_status(response: &Response) -> Result<(), UpstreamFailure> {
     let status = response.status();
     if status == StatusCode::OK {
         return if response.headers().contains_key(CONTENT_ENCODING) {

@@ -10,6 +10,7 @@
 
 mod address;
 mod anthropic;
+mod batches;
 mod bedrock;
 mod bucket;
 mod client;
@@ -30,6 +31,10 @@ mod taker;
 mod turns;
 
 pub use address::Login;
+pub use batches::{
+    Batches, Gone, InputFile, OutputLine, OutputLines, RemoteBatch, RemoteId, RemoteStatus,
+    raw_member, url as batch_url,
+};
 pub use bucket::{BucketFailure, BucketLogin, Lock, Page, Put};
 pub use client::{
     AnswerStream, Answering, Names, Patience, Providers, Reply, Secret, Sender, Wire,

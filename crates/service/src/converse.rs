@@ -19,7 +19,7 @@ use gate::{Control, Outcome, Refusal, UpstreamFailure};
 use ledger::{About, ConversationId, Entry, ExchangeId, Journal, Receipt, Unrecorded};
 use phi::Text;
 use phi::surrogate::SurrogateMap;
-pub(crate) use prepare::conversation_id;
+pub(crate) use prepare::{Unreadable, conversation_id, purpose_of, read};
 use providers::{Addressed, AnswerStream, Reading, Reply, Request};
 use pump::MAX_WAITING_WINDOWS;
 use std::collections::BTreeSet;
@@ -28,7 +28,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, mpsc, oneshot};
 
 /// Above this the scan is long enough to keep other exchanges waiting, so it says so to the runtime.
-const LONG_PROMPT_BYTES: usize = 32 << 10;
+pub(crate) const LONG_PROMPT_BYTES: usize = 32 << 10;
 
 /// A request as the surface got it.
 #[derive(Clone, Debug)]
@@ -129,10 +129,10 @@ struct Ready {
 }
 
 /// The keys and surrogates that an exchange goes on with.
-struct Continued {
+pub(crate) struct Continued {
     conversation: Option<ConversationId>,
-    seal: Seal,
-    map: SurrogateMap,
+    pub(crate) seal: Seal,
+    pub(crate) map: SurrogateMap,
     birth: Option<Birth>,
     /// Whether the conversation that the caller named could be read.
     readable: bool,
@@ -491,7 +491,7 @@ impl House {
 }
 
 /// Does it here, and tells the runtime when it is long enough to keep other exchanges waiting.
-fn aside<T>(long: bool, work: impl FnOnce() -> T) -> T {
+pub(crate) fn aside<T>(long: bool, work: impl FnOnce() -> T) -> T {
     if long { tokio::task::block_in_place(work) } else { work() }
 }
 

@@ -33,7 +33,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use store::{ServeLock, Store, Tenant};
-use tokio::sync::{OwnedMutexGuard, Semaphore};
+use tokio::sync::{Notify, OwnedMutexGuard, Semaphore};
 use tokio::time::{Instant, timeout};
 use zeroize::Zeroizing;
 
@@ -232,6 +232,8 @@ pub struct House {
     /// As many long texts are scanned at once as there are processors: more would wait for each other,
     /// each on a thread and with the memory of its own.
     pub(crate) long_scans: Semaphore,
+    /// Told when there is something to be done at a batch.
+    pub(crate) batch_work: Notify,
     tried: tokio::sync::Mutex<Option<(Instant, Readiness)>>,
 }
 
@@ -375,6 +377,7 @@ impl House {
             selftest: SelfTest::default(),
             cache: Cache::default(),
             long_scans: Semaphore::new(processors),
+            batch_work: Notify::new(),
             tried: tokio::sync::Mutex::default(),
         };
         house.reload().await?;

@@ -187,6 +187,11 @@ impl KeyRing {
         Self(Some(in_force.map(|row| (row.secret_hash, row)).collect()))
     }
 
+    fn of(&self, key: ApiKeyId, now: Time) -> Option<&ApiKeyRow> {
+        let row = self.0.as_ref()?.values().find(|row| row.id == key)?;
+        row.expires.is_none_or(|expires| now < expires).then_some(row)
+    }
+
     fn find(&self, secret: &str, now: Time) -> Result<&ApiKeyRow, Unauthenticated> {
         let keys = self.0.as_ref().ok_or(Unauthenticated::Unreadable)?;
         let row = keys.get(&Hash::of(secret.as_bytes())).ok_or(Unauthenticated::Unknown)?;
@@ -208,6 +213,14 @@ impl House {
         })?;
         let (owner, purpose) = (row.owner.as_str().into(), row.purpose.clone());
         Ok(Principal { key: row.id, owner, purpose, role: row.role })
+    }
+
+    /// A caller whose key is in force, for what was asked with it before.
+    pub(crate) fn principal(&self, key: ApiKeyId) -> Option<Principal> {
+        let keys = self.keys.load();
+        let row = keys.of(key, self.clock.now())?;
+        let (owner, purpose) = (row.owner.as_str().into(), row.purpose.clone());
+        Some(Principal { key, owner, purpose, role: row.role })
     }
 
     /// Checks that a key is for what is asked. A refusal is counted, and the count is recorded.

@@ -5,6 +5,7 @@
 
 mod agreements;
 mod anchoring;
+mod batches;
 mod cache;
 mod compare;
 mod configuration;
@@ -38,6 +39,9 @@ mod upkeep;
 pub use agreements::{
     AgreementError, Checked, Document, Filed, FiledDocument, Filing, Found as FoundDocument,
     MAX_DOCUMENT_BYTES, Which,
+};
+pub use batches::{
+    BatchView, FileView, MAX_FILE_BYTES, NewBatch, NewFile, Output, Problem, Unserved,
 };
 pub use compare::{Likeness, Side};
 pub use configuration::{Applied, ApplyError};

@@ -155,6 +155,7 @@ impl House {
             () = self.keep_keys() => {}
             () = self.keep_calendar() => {}
             () = self.keep_testing() => {}
+            () = self.keep_batches() => {}
         }
     }
 
@@ -264,6 +265,7 @@ impl House {
         let purged = self.tenant.purge_surrogates(self.clock.now()).await;
         log_failure("forgetting surrogates", purged.map_err(Error::from));
         log_failure("forgetting what was spent", self.purge_spent().await);
+        log_failure("forgetting files and batches", self.purge_batches().await);
         log_failure("disposing of agreements", self.retire_agreements().await);
         let applied = self.apply_retention().await;
         // Records go after what they commit to, and not while that could not go.

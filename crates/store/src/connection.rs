@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 /// `bulla apply` holds it for one commit; ten seconds is far beyond the slowest disk's fsync.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Statements kept compiled per connection: more than the crate has texts.
-const STATEMENTS: usize = 96;
+const STATEMENTS: usize = 128;
 /// Page cache of the writer, in KiB: index pages of the hot tables, well inside the 64 MB budget.
 const WRITER_CACHE_KIB: i64 = 8192;
 /// Page cache of a reader, in KiB.

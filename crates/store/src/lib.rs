@@ -17,6 +17,7 @@
 //!
 //! Nothing here can read content: blobs, keys and surrogates arrive sealed.
 
+mod batches;
 mod checkpoints;
 mod connection;
 mod deployment;
@@ -34,6 +35,7 @@ mod store;
 mod tenant;
 mod writer;
 
+pub use batches::{BatchRow, Change, FileKind, FileRow, LineCounts, LineRow, LineState};
 pub use deployment::{AnchorRow, Deployment, LeafRow, StampRow};
 pub use error::{Error, StopReason};
 pub use figures::{Distribution, Histogram, WriterFigures};

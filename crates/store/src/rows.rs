@@ -1,5 +1,6 @@
 //! What the tables hold, as values.
 
+use crate::batches::Change;
 use ledger::seal::{PerClass, WrappedKeys};
 use ledger::{ApiKeyId, ContentKeyId, ConversationId, Day, Hash, TenantId, Time, Unit};
 
@@ -267,6 +268,8 @@ pub enum Effect {
     Spend(SpentRow),
     /// Something that is said once only: a second notice of the same name is refused.
     Notice(String),
+    /// A change of files and batches.
+    Batch(Box<Change>),
 }
 
 impl Effect {
@@ -274,7 +277,7 @@ impl Effect {
     pub(crate) const fn is_governed(&self) -> bool {
         match self {
             Self::AddApiKey(_) | Self::RevokeApiKey { .. } | Self::AddConfiguration(_) => true,
-            Self::AddDocument(_) | Self::Notice(_) | Self::Spend(_) => false,
+            Self::AddDocument(_) | Self::Notice(_) | Self::Spend(_) | Self::Batch(_) => false,
         }
     }
 }

@@ -20,6 +20,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("schema/9.sql"),
     include_str!("schema/10.sql"),
     include_str!("schema/11.sql"),
+    include_str!("schema/12.sql"),
 ];
 
 /// What a PostgreSQL back end would say differently.
@@ -150,7 +151,12 @@ texts! {
     END_INTENT = "DELETE FROM intents WHERE tenant = $1 AND exchange = $2 AND seq = $3";
     OPEN_INTENTS = "SELECT i.exchange, i.seq, r.bytes FROM intents i
         JOIN records r ON r.tenant = i.tenant AND r.seq = i.seq
-        WHERE i.tenant = $1 ORDER BY i.seq LIMIT $2";
+        WHERE i.tenant = $1 AND NOT EXISTS (SELECT 1 FROM batch_lines b
+            WHERE b.tenant = i.tenant AND b.exchange = i.exchange AND b.state = 'waits')
+        ORDER BY i.seq LIMIT $2";
+    OPEN_INTENT = "SELECT i.seq, r.bytes FROM intents i
+        JOIN records r ON r.tenant = i.tenant AND r.seq = i.seq
+        WHERE i.tenant = $1 AND i.exchange = $2";
 
     ADD_API_KEY = "INSERT INTO api_keys
         (id, tenant, secret_hash, owner, purpose, created, expires, role)
@@ -252,6 +258,45 @@ texts! {
         WHERE tenant = $1 AND minute BETWEEN $2 AND $3";
     NEXT_MINUTE = "SELECT min(seq) FROM minutes WHERE tenant = $1 AND seq > $2";
     UNINDEXED = "SELECT before FROM unindexed WHERE tenant = $1";
+
+    ADD_FILE = "INSERT INTO files
+        (tenant, id, key, kind, batch, created, expires, bytes, unit, label, sealed)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+    FILE = "SELECT id, key, kind, batch, created, expires, bytes, unit, label FROM files
+        WHERE tenant = $1 AND id = $2";
+    FILE_BYTES = "SELECT sealed FROM files WHERE tenant = $1 AND id = $2";
+    FILES = "SELECT id, key, kind, batch, created, expires, bytes, unit, label FROM files
+        WHERE tenant = $1 AND key = $2 AND id < $3 ORDER BY id DESC LIMIT $4";
+    DROP_FILE = "DELETE FROM files WHERE tenant = $1 AND id = $2 AND key = $3";
+    PURGE_FILES = "DELETE FROM files WHERE tenant = $1 AND expires <= $2";
+    ADD_BATCH = "INSERT INTO batches (tenant, id, key, unit, created, open, due, state, sealed)
+        VALUES ($1, $2, $3, $4, $5, 1, 0, $6, $7)";
+    BATCH = "SELECT id, key, unit, created, cancelled, state, sealed FROM batches
+        WHERE tenant = $1 AND id = $2";
+    BATCHES = "SELECT id, key, unit, created, cancelled, state, sealed FROM batches
+        WHERE tenant = $1 AND key = $2 AND id < $3 ORDER BY id DESC LIMIT $4";
+    BATCHES_DUE = "SELECT id, key, unit, created, cancelled, state, sealed FROM batches
+        WHERE tenant = $1 AND open = 1 AND due <= $2 ORDER BY due LIMIT $3";
+    OPEN_BATCHES = "SELECT coalesce(sum(key = $1), 0), count(*) FROM batches
+        WHERE tenant = $2 AND open = 1";
+    SET_BATCH = "UPDATE batches SET open = $1, due = $2, state = $3 WHERE tenant = $4 AND id = $5";
+    CANCEL_BATCH = "UPDATE batches SET cancelled = coalesce(cancelled, $1), due = 0
+        WHERE tenant = $2 AND id = $3 AND key = $4";
+    PURGE_BATCHES = "DELETE FROM batches WHERE tenant = $1 AND open = 0 AND created <= $2";
+    PURGE_LINES = "DELETE FROM batch_lines WHERE tenant = $1 AND batch IN
+        (SELECT id FROM batches WHERE tenant = $1 AND open = 0 AND created <= $2)";
+    ADD_LINE = "INSERT INTO batch_lines
+        (tenant, exchange, batch, number, unit, custom, state, bytes, code, message)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    END_LINE = "UPDATE batch_lines SET state = $1, bytes = $2, code = $3, message = $4
+        WHERE tenant = $5 AND exchange = $6 AND state = 'waits'";
+    LINES = "SELECT exchange, batch, number, unit, custom, state, bytes, code, message
+        FROM batch_lines WHERE tenant = $1 AND batch = $2 AND number > $3 ORDER BY number LIMIT $4";
+    LINE = "SELECT exchange, batch, number, unit, custom, state, bytes, code, message
+        FROM batch_lines WHERE tenant = $1 AND exchange = $2";
+    LINE_COUNTS = "SELECT state, count(*), sum(bytes) FROM batch_lines
+        WHERE tenant = $1 AND batch = $2 GROUP BY state";
+    DROP_LINES = "DELETE FROM batch_lines WHERE tenant = $1 AND batch = $2";
 
     ADD_SPENT = "INSERT INTO spent (tenant, day, key, route, currency, tokens, micros)
         VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -370,11 +415,14 @@ mod tests {
 
     /// Tables with a row for each record, exchange, checkpoint or stamp: whatever reads one of them, or an
     /// organisation's part of it, from end to end takes longer with every year.
-    const GROWING: [&str; 15] = [
+    const GROWING: [&str; 18] = [
         "anchors",
+        "batch_lines",
+        "batches",
         "blobs",
         "checkpoints",
         "cosignatures",
+        "files",
         "intents",
         "leaves",
         "minutes",

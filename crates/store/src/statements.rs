@@ -1,5 +1,6 @@
 //! The statements of one job, each in the transaction of its batch.
 
+use crate::batches;
 use crate::deployment::{self, NO_TENANT, NewAnchor, StampRow};
 use crate::error::Fault;
 use crate::number::Number;
@@ -188,6 +189,7 @@ pub(crate) fn index(
         | Event::Reviewed { .. }
         | Event::ReviewOverdue { .. }
         | Event::CopyFailing { .. }
+        | Event::BatchFile { .. }
         | Event::KeyRotated { .. }
         | Event::SelfTestPassed { .. }
         | Event::SelfTestFailed { .. }
@@ -307,6 +309,7 @@ pub(crate) fn apply_effect(
             let values = params![of, day.number(), key, route, currency, tokens, micros];
             run_one(connection, sql::ADD_SPENT, values, "adding to what was spent")
         }
+        Effect::Batch(change) => batches::apply(connection, tenant, change),
         Effect::Notice(name) => {
             let values = params![tenant.as_bytes(), name];
             run_one(connection, sql::ADD_NOTICE, values, "adding a notice")

@@ -68,6 +68,10 @@ impl Tenant {
         Self { store, id }
     }
 
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// The organisation.
     #[must_use]
     pub const fn id(&self) -> TenantId {
@@ -777,7 +781,7 @@ fn within<T>(rows: Vec<T>, what: &'static str, limit: u64) -> Result<Vec<T>, Err
     if rows.len() as u64 > limit { Err(Error::TooMany { what, limit }) } else { Ok(rows) }
 }
 
-fn one<T>(
+pub(crate) fn one<T>(
     connection: &Connection,
     text: &str,
     values: impl Params,
@@ -790,7 +794,7 @@ fn one<T>(
         .map_err(Error::database(during))
 }
 
-fn all<T>(
+pub(crate) fn all<T>(
     connection: &Connection,
     text: &str,
     values: impl Params,

@@ -5,6 +5,7 @@
 //! the disk. Another process may append to the same logs, because each transaction takes the write
 //! lock first and then reads the head again if anyone else has committed.
 
+use crate::batches::{self, Change};
 use crate::connection::BUSY_TIMEOUT;
 use crate::deployment::{NewAnchor, StampRow};
 use crate::error::{Error, Fault, StopReason};
@@ -101,6 +102,15 @@ pub(crate) enum Work {
     },
     Prune {
         tenant: TenantId,
+    },
+    Change {
+        tenant: TenantId,
+        changes: Vec<Change>,
+    },
+    PurgeBatches {
+        tenant: TenantId,
+        now: Time,
+        made_before: Time,
     },
     Probe,
     #[cfg(test)]
@@ -260,6 +270,7 @@ fn weight(work: &Work) -> usize {
             let bytes = effects.iter().map(|effect| match effect {
                 Effect::AddConfiguration(row) => row.bytes.len(),
                 Effect::AddDocument(document) => document.sealed.len(),
+                Effect::Batch(change) => change.weight(),
                 Effect::AddApiKey(_)
                 | Effect::RevokeApiKey { .. }
                 | Effect::Spend(_)
@@ -279,7 +290,9 @@ fn weight(work: &Work) -> usize {
         | Work::PurgeSpent { .. }
         | Work::MoveFeed { .. }
         | Work::MoveCopy { .. }
+        | Work::PurgeBatches { .. }
         | Work::Prune { .. } => 0,
+        Work::Change { changes, .. } => changes.iter().map(Change::weight).sum(),
         Work::Probe => PROBE_BYTES,
         #[cfg(test)]
         Work::Poke(_) => 0,
@@ -498,6 +511,15 @@ impl Writer {
                 statements::move_copy(connection, *tenant, copy, position)?
             }
             Work::Prune { tenant } => pruning::prune(connection, *tenant)?,
+            Work::Change { tenant, changes } => {
+                for change in changes {
+                    batches::apply(connection, *tenant, change)?;
+                }
+                changes.len() as u64
+            }
+            Work::PurgeBatches { tenant, now, made_before } => {
+                batches::purge(connection, *tenant, *now, *made_before)?
+            }
             Work::Probe => statements::probe(connection)?,
             #[cfg(test)]
             Work::Poke(poke) => {

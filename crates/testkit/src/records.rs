@@ -1,9 +1,9 @@
 //! One record of every kind, with what is optional and without it; everybody in them is invented.
 
 use ledger::{
-    About, Actor, ActorKind, ApiKeyId, Change, ChangeKind, ContentClass, ConversationId, Cover,
-    CoverKind, DeploymentId, Disposal, Event, ExchangeId, Hash, Intent, LogId, Outcome, Record,
-    ReplyContent, Surrogates, TenantId, Time, Unit, Usage,
+    About, Actor, ActorKind, ApiKeyId, BatchId, Change, ChangeKind, ContentClass, ConversationId,
+    Cover, CoverKind, DeploymentId, Disposal, Event, ExchangeId, Hash, Intent, LogId, Outcome,
+    Record, ReplyContent, Surrogates, TenantId, Time, Unit, Usage,
 };
 
 /// The log of the records.
@@ -90,6 +90,7 @@ pub fn about() -> About {
         alert: None,
         reduced_by: Some(ExchangeId::from_bytes([6; 16])),
         capabilities: [("examplecloud".to_owned(), "images prompt_caching".to_owned())].into(),
+        batch: Some(BatchId::from_bytes([6; 16])),
     }
 }
 
@@ -101,6 +102,30 @@ pub fn bare_about() -> About {
 
 fn intent(about: About) -> Event {
     Event::Intent(Box::new(Intent { about, surrogates: Surrogates { minted: 2, read: 1 } }))
+}
+
+fn of_batches() -> [Event; 2] {
+    let batch = BatchId::from_bytes([6; 16]);
+    let destination = "examplecloud".to_owned();
+    let sent = Event::BatchFile {
+        batch,
+        destination: destination.clone(),
+        outcome: "sent".to_owned(),
+        file: None,
+        reason: None,
+        count: Some(40),
+        sha256: Some(Hash::of(b"lines")),
+    };
+    let failing = Event::BatchFile {
+        batch,
+        destination,
+        outcome: "failing".to_owned(),
+        file: Some("file-abc123".to_owned()),
+        reason: Some("unreachable".to_owned()),
+        count: None,
+        sha256: None,
+    };
+    [sent, failing]
 }
 
 fn answered() -> Event {
@@ -367,6 +392,7 @@ pub fn every_kind() -> Vec<Event> {
     events.extend(exchanges());
     events.extend(of_keys());
     events.push(Event::CopyFailing { copy: "worm".to_owned(), reason: "not_locked".to_owned() });
+    events.extend(of_batches());
     events.extend(of_guards());
     events.extend(of_looking_in());
     events.extend(of_documents());
@@ -400,6 +426,7 @@ const fn is_listed(event: &Event) {
         | Event::ClockSkewed { .. }
         | Event::FeedFailing { .. }
         | Event::CopyFailing { .. }
+        | Event::BatchFile { .. }
         | Event::AccessDenied { .. }
         | Event::TilesRead { .. }
         | Event::Searched { .. }

@@ -8,6 +8,7 @@
 use super::{Ask, BLOCKED, Decision, Denial, Subject, Treatment, names, owned};
 use crate::exchange::{Exchange, Scanned};
 use crate::outcome::{Code, Outcome, Refusal};
+use crate::parcel::call;
 use crate::path::Features;
 use crate::rules::{Api, Destination, Route, Rules, Target};
 use crate::terms::Capability;
@@ -40,6 +41,8 @@ pub enum Unchosen {
     Denied(Denial),
     /// The policy permits some, and none of them is in order.
     Unavailable(Unavailable),
+    /// The policy sends it elsewhere than what it would leave with.
+    Apart(Box<Decision>),
 }
 
 /// The policy permits some destinations, and none of them is in order.
@@ -84,6 +87,17 @@ impl Unchosen {
                     ..Refusal::fixed(
                         Code::DestinationUnavailable,
                         "No model server of this route is in order, so nothing was sent.",
+                    )
+                })
+            }
+            Self::Apart(decision) => {
+                decision.note(about);
+                about.decision = Some(BLOCKED.to_owned());
+                Outcome::Refused(Refusal {
+                    reason: Some("rerouted"),
+                    ..Refusal::fixed(
+                        Code::UnsupportedByDestination,
+                        "The policy sends this elsewhere than the other lines of the batch. Ask it alone.",
                     )
                 })
             }
@@ -145,6 +159,14 @@ pub(super) struct Called {
 }
 
 impl Called {
+    /// Notes what the request makes use of at this destination.
+    fn note(&self, destination: &str, uses: &mut BTreeMap<String, String>) {
+        if !self.capabilities.is_empty() {
+            let words: Vec<_> = self.capabilities.iter().map(|it| it.as_str()).collect();
+            uses.insert(destination.to_owned(), words.join(" "));
+        }
+    }
+
     pub(super) fn features<'a>(&'a self, decision: &'a Decision) -> Features<'a> {
         Features {
             api: self.api.as_str(),
@@ -180,21 +202,39 @@ impl Exchange<Scanned> {
     ) -> Result<Decision, Unchosen> {
         let present = self.categories(rules, ask.route, categories);
         let ask = &Ask { categories: &present, ..*ask };
-        let prompt = self.prompt();
-        let called = |destination: &Destination| {
-            let call = prompt.draft.write(destination, &prompt.parts).ok()?;
-            Some(Called { api: call.api, capabilities: call.capabilities })
-        };
         let chosen = rules.choose(&Question {
             classes: &self.classes(),
             ask,
-            called: &called,
+            called: &|destination| self.called(destination),
             in_order: availability.in_order,
             tried: availability.tried,
             draw: Draw::Random(availability.entropy),
             now,
         });
         chosen.map(|decision| self.remainder().lessen(&decision))
+    }
+
+    /// Decides on the route's first destination alone, for a line of a batch: all lines go to one place,
+    /// and none has an alternative.
+    ///
+    /// # Errors
+    /// [`Unchosen`], with which the exchange is ended by [`Exchange::turn_away`].
+    pub fn decide(
+        &self,
+        rules: &Rules,
+        ask: &Ask<'_>,
+        categories: &Categories,
+    ) -> Result<Decision, Unchosen> {
+        let present = self.categories(rules, ask.route, categories);
+        let ask = &Ask { categories: &present, ..*ask };
+        let called = |destination: &Destination| self.called(destination);
+        let chosen = rules.choose_alone(&self.classes(), ask, &called);
+        chosen.map(|decision| self.remainder().lessen(&decision))
+    }
+
+    fn called(&self, destination: &Destination) -> Option<Called> {
+        let call = call(self.about(), self.prompt(), destination).ok()?;
+        Some(Called { api: call.api, capabilities: call.capabilities })
     }
 
     /// The special categories to which the text belongs, where something is decided by them.
@@ -280,6 +320,25 @@ impl Rules {
         Err(Unchosen::Unavailable(Unavailable::new(&first, considered, uses)))
     }
 
+    /// Decides on the route's first destination alone, for what leaves together with others: all of it
+    /// goes to one place, and none of it has an alternative. Whether the path is covered is asked by the
+    /// clearance, which says why not.
+    pub(super) fn choose_alone(
+        &self,
+        classes: &BTreeSet<Class>,
+        ask: &Ask<'_>,
+        called: &dyn Fn(&Destination) -> Option<Called>,
+    ) -> Result<Decision, Unchosen> {
+        let mut decision = self.decide(classes, ask).map_err(Unchosen::Denied)?;
+        if decision.rerouted {
+            return Err(Unchosen::Apart(Box::new(decision)));
+        }
+        if let Some(called) = called(&decision.destination) {
+            called.note(decision.destination.id(), &mut decision.capabilities);
+        }
+        Ok(decision)
+    }
+
     /// Whether the destination has words for the request, and the path to it is covered now. The
     /// same is asked again when the exchange is cleared. Notes what the request makes use of there.
     fn fits(
@@ -289,10 +348,7 @@ impl Rules {
         uses: &mut BTreeMap<String, String>,
     ) -> Result<(), PassedOver> {
         let called = (question.called)(&decision.destination).ok_or(PassedOver::Unsupported)?;
-        if !called.capabilities.is_empty() {
-            let words: Vec<_> = called.capabilities.iter().map(|it| it.as_str()).collect();
-            uses.insert(decision.destination.id().to_owned(), words.join(" "));
-        }
+        called.note(decision.destination.id(), uses);
         let covered = self.cover(&decision.destination, &called.features(decision), question.now);
         covered.map(drop).map_err(|_| PassedOver::NotCovered)
     }

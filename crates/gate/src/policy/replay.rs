@@ -137,7 +137,12 @@ impl Rules {
         };
         let mut again = undecided(facts.recorded.about);
         facts.remainder.note(&mut again);
-        let decision = match self.choose(&question) {
+        // Like an exchange of its own, but that all lines of a batch go to one place.
+        let chosen = match facts.recorded.about.batch {
+            Some(_) => self.choose_alone(question.classes, ask, question.called),
+            None => self.choose(&question),
+        };
+        let decision = match chosen {
             Ok(decision) => decision,
             Err(unchosen) => {
                 let outcome = unchosen.note(&mut again);
@@ -152,7 +157,8 @@ impl Rules {
             return (again, Some((Code::UnsupportedByDestination, None)), None);
         };
         let features = called.features(&decision);
-        match self.cover(decision.destination(), &features, facts.recorded.time) {
+        let (destination, about) = (decision.destination(), facts.recorded.about);
+        match self.cover_for(about, destination, &features, facts.recorded.time) {
             Ok(path) => {
                 again.path = path.covers().to_vec();
                 (again, None, None)

@@ -164,6 +164,7 @@ pub struct Destination {
     models: BTreeSet<Name>,
     ca_file: Option<PathBuf>,
     timeouts: Timeouts,
+    batches: bool,
     path: Path,
 }
 
@@ -236,6 +237,12 @@ impl Destination {
         self.timeouts
     }
 
+    /// Whether it takes requests as files too.
+    #[must_use]
+    pub const fn takes_batches(&self) -> bool {
+        self.batches
+    }
+
     /// The path to it, hosting first.
     #[must_use]
     pub const fn path(&self) -> &Path {
@@ -276,6 +283,15 @@ impl Destination {
         if raw.api_version.is_some() && raw.dialect != Dialect::AzureOpenAi {
             return Err(Fault::new("api_version", "belongs to dialect = \"azure_openai\" only"));
         }
+        let of_openai = match raw.dialect {
+            Dialect::OpenAi | Dialect::OpenAiCompatible => true,
+            // Its older interface names the deployment in the address, which a file has none of.
+            Dialect::AzureOpenAi => raw.api_version.is_none(),
+            Dialect::Anthropic | Dialect::Bedrock | Dialect::Vertex => false,
+        };
+        if raw.batches == Some(true) && !of_openai {
+            return Err(Fault::new("batches", "a destination of this dialect has none here"));
+        }
         let destination = Self {
             id: word("id", &raw.id)?,
             title: word("title", &raw.title)?,
@@ -286,6 +302,8 @@ impl Destination {
             models,
             ca_file: ca_file.transpose()?,
             timeouts,
+            // Few servers that speak as OpenAI does take files, so theirs must be said.
+            batches: raw.batches.unwrap_or(of_openai && raw.dialect != Dialect::OpenAiCompatible),
             path,
         };
         if destination.dialect == Dialect::Bedrock && destination.region().is_none() {
@@ -338,6 +356,7 @@ pub(super) struct RawDestination {
     connect_timeout_seconds: Option<u32>,
     idle_timeout_seconds: Option<u32>,
     total_timeout_seconds: Option<u32>,
+    batches: Option<bool>,
 }
 
 #[cfg(test)]

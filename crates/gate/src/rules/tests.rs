@@ -96,6 +96,7 @@ fn the_manual_holds_the_schema_that_is_in_force_and_names_every_key() {
         "ttl_seconds",
         "mib",
         "routes",
+        "batches",
     ]);
     keys.extend(["exempt", "paths", "redact", "when_unread", "resources", "types", "owners"]);
     keys.extend(["routes", "on_phi", "reduce"]);
@@ -335,6 +336,11 @@ fn a_dialect_has_its_own_interfaces_and_keys() {
         version.ends_with("field \"api_version\": belongs to dialect = \"azure_openai\" only"),
         "{version}"
     );
+    for odd in ["dialect = \"vertex\"", "dialect = \"azure_openai\"\napi_version = \"2024-10-21\""]
+    {
+        let batches = to(&format!("{odd}\nbatches = true"));
+        assert!(batches.contains("field \"batches\": a destination of this dialect"), "{batches}");
+    }
     let unknown = to("dialect = \"cohere\"");
     let words = "expected one of `openai`, `openai_compatible`, `azure_openai`, `anthropic`, `bedrock`, `vertex`";
     assert!(unknown.ends_with(words) && !unknown.contains("cohere"), "{unknown}");

@@ -307,6 +307,7 @@ impl House {
             justification: self.justification.map(Text::from),
             previous: None,
             policy: Some(self.rules.sha256()),
+            batch: None,
         }
     }
 

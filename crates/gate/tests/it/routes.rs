@@ -119,6 +119,7 @@ fn line(chosen: &Result<Decision, Unchosen>) -> String {
         Ok(decision) => format!("{}{}", decision.destination().id(), words(decision.considered())),
         Err(Unchosen::Denied(_)) => "denied".to_owned(),
         Err(Unchosen::Unavailable(nowhere)) => format!("nowhere{}", words(nowhere.considered())),
+        Err(Unchosen::Apart(_)) => "apart".to_owned(),
     }
 }
 

@@ -95,13 +95,13 @@ CLASS = word("prompts", "answers", "surrogates")
 
 FIELDS = {
     "actor": one({"id": text, "kind": word("api_key", "operator", "system"), "name": text}),
-    "agreement": text, "alert": text, "api": text, "authority": text, "before": day,
+    "agreement": text, "alert": text, "api": text, "authority": text, "batch": form("bat_[0-9a-f]{32}"), "before": day,
     "changes": a_list(one({"change": word("added", "changed", "removed"), "object": text})),
     "classes": lambda value: a_list(CLASS)(value) and len(set(value)) == len(value),
     "code": text, "conversation": form("cnv_[0-9a-f]{32}"), "copy": text, "count": number, "current": text,
     "days": lambda value: number(value) and value < 2**32,
     "decided": time, "decision": text, "deployment": form("dep_[0-9a-f]{32}"), "destination": text, "detector": text,
-    "exchange": form("exc_[0-9a-f]{32}"), "expires": time, "feed": text, "filters": a_list(text), "findings": COUNTS,
+    "exchange": form("exc_[0-9a-f]{32}"), "expires": time, "feed": text, "file": text, "filters": a_list(text), "findings": COUNTS,
     "former": text, "from": number, "held": number, "hold": text, "intent": number,
     "key": form("key_[0-9a-f]{32}"), "key_day": day, "kind": text, "level": text,
     "log": LOG, "minimum": a_map(text), "organisation": text, "outcome": text, "owner": text,
@@ -121,7 +121,7 @@ FIELDS = {
 
 ABOUT = "exchange actor surface api stream"
 ABOUT_MAY = ("purpose conversation route policy detector findings treatments decision rules destination path prompt"
-             " key_day patient categories considered retry_of decided minimum removed alert reduced_by previous capabilities")
+             " key_day patient categories considered retry_of decided minimum removed alert reduced_by previous capabilities batch")
 
 # For each kind: the fields that it must have besides those of every record, and those that it may have.
 KINDS = {
@@ -146,6 +146,7 @@ KINDS = {
     "clock.skewed": ("authority stamped", ""),
     "feed.failing": ("feed reason", ""),
     "copy.failing": ("copy reason", ""),
+    "batch.file": ("batch destination outcome", "file reason count sha256"),
     "access.denied": ("actor reason count", ""),
     "audit.tiles": ("actor size", ""),
     "audit.searched": ("actor filters count", ""),

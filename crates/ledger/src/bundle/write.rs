@@ -61,6 +61,7 @@ impl Committed {
             | Event::ClockSkewed { .. }
             | Event::FeedFailing { .. }
             | Event::CopyFailing { .. }
+            | Event::BatchFile { .. }
             | Event::AccessDenied { .. }
             | Event::TilesRead { .. }
             | Event::Searched { .. }

@@ -2,7 +2,7 @@
 //! how it ended.
 
 use super::{Actor, Unit};
-use crate::{ConversationId, Day, ExchangeId, Hash, Time};
+use crate::{BatchId, ConversationId, Day, ExchangeId, Hash, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -98,6 +98,9 @@ pub struct About {
     /// may differ for it: words with a space between them, by destination.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub capabilities: BTreeMap<String, String>,
+    /// The batch of which it is a line.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub batch: Option<BatchId>,
 }
 
 impl About {
@@ -134,6 +137,7 @@ impl About {
             reduced_by: None,
             previous: None,
             capabilities: BTreeMap::new(),
+            batch: None,
         }
     }
 

@@ -182,6 +182,15 @@ fn every_kind() -> Vec<Event> {
             authority: "Example Court (synthetic)".to_owned(),
         },
         Event::CopyFailing { copy: "worm".to_owned(), reason: "not_locked".to_owned() },
+        Event::BatchFile {
+            batch: crate::BatchId::from_bytes([9; 16]),
+            destination: "cloud".to_owned(),
+            outcome: "sent".to_owned(),
+            file: None,
+            reason: None,
+            count: Some(3),
+            sha256: None,
+        },
         Event::Pruned {
             actor: actor(),
             size: 7,

@@ -106,6 +106,7 @@ impl Gateway {
             justification: None,
             previous: None,
             policy: None,
+            batch: None,
         };
         let keys = Arc::new(KeySet::generate(now, now.day(), &entropy));
         let seal = Seal { log: LOG, keys, new_unit: None, keep: Keep::All };

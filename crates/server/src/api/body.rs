@@ -34,15 +34,26 @@ pub(super) async fn read(
     principal: &Principal,
     body: Body,
 ) -> Result<(Vec<u8>, Place), ApiError> {
-    let read = timeout(REQUEST_TIMEOUT, collect(house, principal, body)).await;
+    read_within(MAX_REQUEST_BYTES, "A request has at most 4 MiB.", (house, principal), body).await
+}
+
+/// The same with another limit, and what is said of it.
+pub(super) async fn read_within(
+    most: usize,
+    too_large: &'static str,
+    (house, principal): (&House, &Principal),
+    body: Body,
+) -> Result<(Vec<u8>, Place), ApiError> {
+    let read = timeout(REQUEST_TIMEOUT, collect(most, house, principal, body)).await;
     read.unwrap_or(Err(Unread::Cut)).map_err(|unread| match unread {
-        Unread::TooLarge => ApiError::of(Code::TooLarge, "A request has at most 4 MiB."),
+        Unread::TooLarge => ApiError::of(Code::TooLarge, too_large),
         Unread::Cut => ApiError::of(Code::InvalidRequest, "The request did not arrive whole."),
         Unread::Overloaded => ApiError::overloaded(),
     })
 }
 
 async fn collect(
+    most: usize,
     house: &House,
     principal: &Principal,
     mut body: Body,
@@ -52,7 +63,7 @@ async fn collect(
     while let Some(frame) = body.frame().await {
         // Trailers say nothing to us.
         let Ok(data) = frame.map_err(|_| Unread::Cut)?.into_data() else { continue };
-        if data.len() > MAX_REQUEST_BYTES - bytes.len() {
+        if data.len() > most - bytes.len() {
             return Err(Unread::TooLarge);
         }
         house.make_room(principal, &mut place, data.len()).await?;

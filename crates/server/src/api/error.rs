@@ -383,7 +383,7 @@ const fn status(code: Code) -> StatusCode {
         | Code::UnsupportedByDestination
         | Code::UnsupportedContent
         | Code::UpstreamRejected => StatusCode::BAD_REQUEST,
-        Code::ModelNotFound => StatusCode::NOT_FOUND,
+        Code::ModelNotFound | Code::NotFound => StatusCode::NOT_FOUND,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::AuditUnavailable
         | Code::DestinationUnavailable

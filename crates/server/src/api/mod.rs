@@ -3,8 +3,11 @@
 
 mod answer;
 mod ask;
+mod batches;
 mod body;
 mod error;
+mod files;
+mod form;
 mod frame;
 mod health;
 mod limits;
@@ -50,6 +53,10 @@ pub enum Takes {
     Request(Api),
     /// What is sought in the log.
     Search,
+    /// A form with a file.
+    File,
+    /// What a batch is made of.
+    Batch,
 }
 
 /// What an operation answers with when it does what was asked.
@@ -67,6 +74,8 @@ pub enum Gives {
     Metrics,
     /// A tile of the log.
     Tile,
+    /// The bytes of a file.
+    Bytes,
     /// A JSON document, with another status when a control cannot run.
     Ready,
 }
@@ -219,6 +228,28 @@ pub const ROUTES: &[Route] = &[
         asks("/v1/models/{model}:streamGenerateContent",
             "streamGenerateContent, as Gemini has it", Api::GenerateContent,
             Gives::Events("text/event-stream"))),
+    route!(post "/v1/files", Caller, OpenAi, files::add, Shown {
+        path: "/v1/files",
+        summary: "Brings a file of requests for a batch, as OpenAI has it",
+        takes: Takes::File,
+        gives: Gives::Document,
+    }),
+    route!(reads "/v1/files", Caller, files::list, "The caller's files", Document),
+    route!(reads "/v1/files/{file}", Caller, files::one, "One of the caller's files", Document),
+    route!(delete "/v1/files/{file}", Caller, OpenAi, files::remove,
+        reads("/v1/files/{file}", "Deletes a file", Gives::Document)),
+    route!(reads "/v1/files/{file}/content", Caller, files::content,
+        "What is in a file: requests, or the answers of a batch", Bytes),
+    route!(post "/v1/batches", Caller, OpenAi, batches::add, Shown {
+        path: "/v1/batches",
+        summary: "Makes a batch of a file, as OpenAI has it",
+        takes: Takes::Batch,
+        gives: Gives::Document,
+    }),
+    route!(reads "/v1/batches", Caller, batches::list, "The caller's batches", Document),
+    route!(reads "/v1/batches/{batch}", Caller, batches::one, "One of the caller's batches", Document),
+    route!(post "/v1/batches/{batch}/cancel", Caller, OpenAi, batches::cancel,
+        reads("/v1/batches/{batch}/cancel", "Stops a batch", Gives::Document)),
     route!(reads "/v1/models", Caller, health::models,
         "The models that may be asked", Document),
     route!(get "/v1/models/{*model}", Caller, OpenAi, health::model,

@@ -123,9 +123,45 @@ fn body(shown: &Shown, schemas: &mut Schemas) -> Option<Value> {
         Takes::Nothing => return None,
         Takes::Request(api) => schemas.request(api, shown.path.contains('{')),
         Takes::Search => search(),
+        Takes::Batch => batch(),
+        Takes::File => {
+            let content = json!({ "multipart/form-data": { "schema": file() } });
+            return Some(json!({ "required": true, "content": content }));
+        }
     };
     let content = json!({ "application/json": { "schema": schema } });
     Some(json!({ "required": true, "content": content }))
+}
+
+/// A file, as `files::add` reads it.
+fn file() -> Value {
+    let properties = json!({
+        "purpose": { "const": "batch" },
+        "file": { "type": "string", "contentMediaType": "application/octet-stream" },
+    });
+    let required = ["purpose", "file"];
+    json!({
+        "type": "object", "properties": properties, "required": required,
+        "additionalProperties": false,
+    })
+}
+
+/// What a batch is made of, as `batches::add` reads it.
+fn batch() -> Value {
+    let urls = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"];
+    let properties = json!({
+        "input_file_id": { "type": "string" },
+        "endpoint": { "enum": urls },
+        "completion_window": { "const": "24h" },
+        "metadata": {
+            "type": ["object", "null"], "additionalProperties": { "type": "string" },
+        },
+    });
+    let required = ["input_file_id", "endpoint", "completion_window"];
+    json!({
+        "type": "object", "properties": properties, "required": required,
+        "additionalProperties": false,
+    })
 }
 
 /// A name of its own for an operation.
@@ -178,7 +214,7 @@ fn responses(route: &Route, shown: &Shown) -> BTreeMap<String, Value> {
         Gives::Answer => json!({ "application/json": object, "text/event-stream": {} }),
         Gives::Events(kind) => json!({ kind: {} }),
         Gives::Note | Gives::Metrics => json!({ "text/plain": { "schema": { "type": "string" } } }),
-        Gives::Tile => json!({ "application/octet-stream": {} }),
+        Gives::Tile | Gives::Bytes => json!({ "application/octet-stream": {} }),
     };
     let headers = if matches!(shown.takes, Takes::Request(_)) {
         json!({ "x-bulla-receipt": {

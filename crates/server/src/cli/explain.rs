@@ -157,7 +157,7 @@ fn document(it: &Explanation) -> Value {
             "decided": it.decided, "caller": about.actor, "surface": about.surface,
             "purpose": about.purpose, "api": about.api, "route": about.route,
             "findings": about.findings, "categories": about.categories,
-            "capabilities": about.capabilities,
+            "capabilities": about.capabilities, "batch": about.batch,
         },
         "decision": {
             "word": about.decision, "destination": about.destination,
@@ -217,6 +217,7 @@ fn facts(it: &Explanation) -> Group {
         line("asked", format!("{} through {}", about.api, about.surface)),
         line("found", found),
     ];
+    lines.extend(about.batch.map(|batch| line("a line of", batch.to_string())));
     if !about.categories.is_empty() {
         lines.push(line("categories", about.categories.join(", ")));
     }

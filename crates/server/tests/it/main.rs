@@ -20,6 +20,7 @@ mod agreements;
 mod anchoring;
 mod attacks;
 mod bad_input;
+mod batches;
 mod broken_upstream;
 mod callers;
 mod clients;

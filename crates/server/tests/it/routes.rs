@@ -51,8 +51,11 @@ fn request(method: &str, path: &str) -> Request {
 
 /// What a caller gets who may use a route. The agreement names chat completions, and the destination
 /// has them, so that everything that can be said in them is answered.
-fn expected(path: &str) -> (u16, &'static str) {
+fn expected(method: &str, path: &str) -> (u16, &'static str) {
     match path {
+        // What is said is no form and makes no batch.
+        "/v1/files" | "/v1/batches" if method == "POST" => (400, "invalid_request"),
+        it if it.contains("{file}") || it.contains("{batch}") => (404, "not_found"),
         it if it.ends_with("/chat/completions") => (200, ""),
         it if it.ends_with("/completions") || it.ends_with("/embeddings") => (403, "baa_scope"),
         it if it.contains("{response}") => (404, "response_not_found"),
@@ -97,7 +100,7 @@ async fn every_route_that_is_not_public_refuses_anonymous_callers() {
                 (&anonymous, None)
             }
         };
-        let (status, code) = expected(route.path);
+        let (status, code) = expected(route.method, route.path);
         assert_eq!(right.status(), status, "{name}: {}", right.text());
         assert!(right.text().contains(code), "{name}: {}", right.text());
         if let Some(wrong) = wrong {
@@ -115,7 +118,7 @@ async fn every_route_that_is_not_public_refuses_anonymous_callers() {
     assert!(denied >= 5);
     // Every route that asks a model was called once with a key that is for it.
     let asks = ROUTES.iter().filter(|it| it.method == "POST" && it.access == Access::Caller);
-    let answered = asks.filter(|it| expected(it.path).0 == 200).count();
+    let answered = asks.filter(|it| expected(it.method, it.path).0 == 200).count();
     assert_eq!(upstream.captured().len(), answered);
     for sent in upstream.captured() {
         assert_eq!(sent.path, "/v1/chat/completions");
@@ -170,7 +173,7 @@ async fn other_methods_and_other_routes_do_not_exist() {
         "/",
         "/v1",
         "/v1/",
-        "/v1/files",
+        "/v1/uploads",
         "/v1beta/models",
         "/openai/v1",
         "/v1/../v1/models",

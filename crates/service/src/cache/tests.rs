@@ -390,6 +390,7 @@ impl Parts {
             previous: None,
             justification: [None, Some(Text::from("why"))][one(9)].clone(),
             policy: None,
+            batch: None,
         };
         let rules = &rules[one(6)];
         Asking::of(rules, "local", &caller, &question, &of.unwrap().request, &written).unwrap()

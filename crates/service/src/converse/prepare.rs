@@ -121,6 +121,7 @@ impl House {
             justification: justification.filter(|it| !it.expose().trim().is_empty()),
             previous,
             policy: in_force.as_ref().map(|in_force| in_force.rules.sha256()),
+            batch: None,
         };
         let caller = Caller {
             actor: principal.actor(),
@@ -187,7 +188,7 @@ impl House {
 
     /// Reads a conversation's keys and surrogates, or begins it. After a month it begins anew, so that
     /// what is said today does not go with what was said then.
-    async fn continue_conversation(
+    pub(crate) async fn continue_conversation(
         &self,
         id: ConversationId,
         keep: Keep,
@@ -252,7 +253,7 @@ fn is_justification(justification: Option<&Text>) -> bool {
 }
 
 /// Why a conversation cannot go on.
-enum Unreadable {
+pub(crate) enum Unreadable {
     /// There are no keys at all.
     Keys(KeysError),
     /// Its own keys or surrogates could not be read.
@@ -279,7 +280,7 @@ impl From<KeysError> for Unreadable {
 }
 
 /// Takes the request's JSON apart.
-fn read(api: Api, addressed: Addressed, written: &Text) -> Result<AskedBy, Refusal> {
+pub(crate) fn read(api: Api, addressed: Addressed, written: &Text) -> Result<AskedBy, Refusal> {
     let json = Json::parse(written.expose().as_bytes()).map_err(|_| {
         Refusal::fixed(
             Code::InvalidRequest,
@@ -321,7 +322,7 @@ fn routed(asked: AskedBy, in_force: Option<&Arc<InForce>>) -> Result<Routed, Ref
 }
 
 /// The purpose of use: the key's own, or the one that the request names.
-fn purpose_of(
+pub(crate) fn purpose_of(
     principal: &Principal,
     named: Option<String>,
     in_force: Option<&InForce>,

@@ -117,6 +117,19 @@ pub(super) fn line(logged: &Logged) -> String {
             fields.put("destinationServiceName", route);
             fields.put("reason", reason);
         }
+        Event::BatchFile { batch, destination, outcome, file, reason, count, sha256 } => {
+            fields.flexible(1, "batch", batch);
+            fields.put("destinationServiceName", destination);
+            fields.put("outcome", outcome);
+            fields.put("fileId", file.as_deref().unwrap_or_default());
+            fields.put("reason", reason.as_deref().unwrap_or_default());
+            if let Some(count) = count {
+                fields.put("cnt", count);
+            }
+            if let Some(sha256) = sha256 {
+                fields.put("fileHash", sha256);
+            }
+        }
         Event::AccessDenied { reason, count, .. } => {
             fields.put("cnt", count);
             fields.put("reason", reason);

@@ -135,6 +135,14 @@ fn shape(event: &Event, summary: &Summary<'_>) -> Shape {
             let of = coding(LIFECYCLE, "attest", "Attest Record Lifecycle Event");
             shape(of, vec![], "E", SUCCESS)
         }
+        Event::BatchFile { outcome, .. } => match outcome.as_str() {
+            "sent" => shape(coding(DCM, "110106", "Export"), vec![], "R", SUCCESS),
+            "failing" => shape(alert(), vec![], "E", SERIOUS),
+            _ => {
+                let of = coding(LIFECYCLE, "destroy", "Destroy/Delete Record Lifecycle Event");
+                shape(of, vec![], "D", SUCCESS)
+            }
+        },
         Event::AgreementFiled { .. } => {
             let of = coding(LIFECYCLE, "originate", "Originate/Retain Record Lifecycle Event");
             shape(of, vec![], "C", SUCCESS)
@@ -210,6 +218,10 @@ fn description(event: &Event, summary: &Summary<'_>) -> String {
         | Event::HoldReleased { authority: word, .. }
         | Event::Pruned { authority: word, .. }
         | Event::Offboarded { authority: word, .. } => format!("{title}: {word}"),
+        Event::BatchFile { outcome, reason, .. } => match reason {
+            Some(reason) => format!("{title}: {outcome}, {reason}"),
+            None => format!("{title}: {outcome}"),
+        },
         Event::Intent(_)
         | Event::LogOpened { .. }
         | Event::ConfigurationApplied { .. }
@@ -283,6 +295,7 @@ fn agents(record: &Record, summary: &Summary<'_>) -> Vec<Value> {
         | Event::ClockSkewed { .. }
         | Event::FeedFailing { .. }
         | Event::CopyFailing { .. }
+        | Event::BatchFile { .. }
         | Event::AccessDenied { .. }
         | Event::TilesRead { .. }
         | Event::Searched { .. }
@@ -430,6 +443,13 @@ fn entities(logged: &Logged) -> Vec<Value> {
             entities.push(object("authority", authority, vec![detail("stamped", &stamped)]));
         }
         Event::FeedFailing { feed, .. } => entities.push(object("feed", feed, Vec::new())),
+        Event::BatchFile { batch, destination, file, count, sha256, .. } => {
+            let mut details = vec![detail("destination", destination)];
+            details.extend(file.as_ref().map(|file| detail("file", file)));
+            details.extend(count.as_ref().map(|count| detail("count", count)));
+            details.extend(sha256.as_ref().map(|sha256| detail("sha256", sha256)));
+            entities.push(object("batch", &batch.to_string(), details));
+        }
         Event::CopyFailing { copy, .. } => entities.push(object("copy", copy, Vec::new())),
         Event::Searched { filters, count, .. } => {
             place.extend(filters.iter().map(|filter| detail("filter", filter)));

@@ -143,6 +143,11 @@ fn title_of(event: &Event) -> (&'static str, Level) {
         }
         Event::FeedFailing { .. } => ("A feed of the log does not deliver", Error),
         Event::CopyFailing { .. } => ("A copy of the log is not what it must be", Error),
+        Event::BatchFile { outcome, .. } => match outcome.as_str() {
+            "sent" => ("The file of a batch is about to leave", Info),
+            "failing" => ("A destination does not delete the file of a batch", Error),
+            _ => ("The file of a batch was deleted at its destination", Notice),
+        },
         Event::AccessDenied { .. } => ("Requests were refused: the key is not for that", Warning),
         Event::TilesRead { .. } => ("The log was read as tiles", Notice),
         Event::Searched { .. } => ("The log was searched", Notice),

@@ -333,6 +333,33 @@ fn body(record: &Record, summary: &Summary<'_>) -> (Class, Map<String, Value>) {
             let detail = Some(json!(format!("{}{under}", words.join(", "))));
             (FAILED, some([("status_id", failure), ("status_detail", detail)]))
         }
+        Event::BatchFile { batch, destination, outcome, file, reason, count, sha256 } => {
+            let mut detail = format!("{destination}: {outcome}");
+            for (name, said) in [
+                ("file", file.clone()),
+                ("reason", reason.clone()),
+                ("lines", count.map(|count| count.to_string())),
+                ("SHA-256", sha256.map(|sha256| sha256.to_string())),
+            ] {
+                if let Some(said) = said {
+                    detail = format!("{detail}, {name} {said}");
+                }
+            }
+            if outcome == "failing" {
+                let detail = Some(json!(format!("{batch}: {detail}")));
+                (FAILED, some([("status_id", failure), ("status_detail", detail)]))
+            } else {
+                let name = batch.to_string();
+                let entity = json!({ "type": "Batch", "type_id": 99, "uid": name, "name": name });
+                let members = [
+                    ("actor", by),
+                    ("entity", Some(entity)),
+                    ("status_id", success),
+                    ("status_detail", Some(json!(detail))),
+                ];
+                (CREATED, some(members))
+            }
+        }
         Event::Disposed { scope, authority, reason, count, .. } => {
             let detail = format!("{reason}, {authority}: {count} unit(s)");
             (DELETED, destroyed(record, by, &super::scope_of(scope), &detail))

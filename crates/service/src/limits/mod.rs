@@ -196,6 +196,25 @@ impl House {
         passage
     }
 
+    /// Asks whether a line of a batch may go on. Nobody waits for it, so one that may not is not counted as
+    /// denied: it is asked about again.
+    pub(crate) fn limit_line(
+        &self,
+        principal: &Principal,
+        in_force: &Arc<InForce>,
+        route: &Route,
+        (answer_tokens, bytes): (Option<u64>, usize),
+    ) -> Result<Hold, LimitReached> {
+        if in_force.rules.limits().is_empty() {
+            return Ok(Hold::none());
+        }
+        let asked = Some((route, estimate(bytes, answer_tokens)));
+        match self.limits.admit(principal, in_force, asked) {
+            Passage::Passed(hold) => Ok(hold),
+            Passage::Recorded(over) | Passage::Counted(over) => Err(over),
+        }
+    }
+
     /// Where a caller stands, on a route if one is named.
     #[must_use]
     pub fn standing(&self, principal: &Principal, route: Option<&str>) -> Standing {

@@ -270,7 +270,9 @@ impl House {
         let (about, actor) = (&outcome.about, principal.actor());
         // The key's id, and not its owner: an answer belongs to the key that asked, as a conversation does.
         let own = about.actor.id == actor.id && about.actor.kind == actor.kind;
-        Ok((own && about.api == Api::Responses.as_str()).then_some(outcome))
+        // A line of a batch is given out with the others alone: it is no response that was asked for.
+        let asked = about.api == Api::Responses.as_str() && about.batch.is_none();
+        Ok((own && asked).then_some(outcome))
     }
 
     /// Finds a response by what the log says of it. Nothing is opened.

@@ -249,6 +249,11 @@ impl Tally {
             Event::CacheMismatch { reason, route } => {
                 warnings.add(record, format!("{route}: {reason}"));
             }
+            Event::BatchFile { batch, destination, outcome, reason, .. } => {
+                if let Some(reason) = reason {
+                    warnings.add(record, format!("{batch} at {destination}: {outcome}, {reason}"));
+                }
+            }
             Event::ClockSkewed { authority, stamped } => {
                 warnings.add(record, format!("{authority} says {stamped}"));
             }

@@ -251,6 +251,7 @@ impl Bench<'_> {
             previous: None,
             justification: None,
             policy: Some(trial.rules.sha256()),
+            batch: None,
         };
         let seal =
             Seal { log: self.log, keys: Arc::clone(&self.keys), new_unit: None, keep: Keep::All };

@@ -8,13 +8,13 @@ use std::time::Duration;
 use testkit::upstream::{Fault, Reply, Upstream};
 
 const SSN: &str = "219-09-9999";
-const SPECIAL: &str =
+pub(crate) const SPECIAL: &str =
     "Started on methadone at the opioid treatment program for heroin use disorder.";
 
-const TO: &str = "to = [{ destination = \"vendor\", model = \"example\" }]";
+pub(crate) const TO: &str = "to = [{ destination = \"vendor\", model = \"example\" }]";
 
 /// A hop and a destination of the name, at this address.
-fn destination(id: &str, url: &str, authority: &str, hop: &str) -> String {
+pub(crate) fn destination(id: &str, url: &str, authority: &str, hop: &str) -> String {
     format!(
         "[[hop]]\nid = \"{id}\"\n{hop}role = \"inference\"\nsees = \"content\"\nhosts = [\"{authority}\"]\n\
          [[destination]]\nid = \"{id}\"\ntitle = \"Another\"\ndialect = \"openai_compatible\"\n\
@@ -22,11 +22,11 @@ fn destination(id: &str, url: &str, authority: &str, hop: &str) -> String {
     )
 }
 
-const OWN: &str = "entity = \"Example Clinic (synthetic)\"\nboundary = \"inside\"\nowner = \"Example Clinic (synthetic)\"\n";
+pub(crate) const OWN: &str = "entity = \"Example Clinic (synthetic)\"\nboundary = \"inside\"\nowner = \"Example Clinic (synthetic)\"\n";
 
 const VENDOR: &str = "entity = \"Example Vendor (synthetic)\"\nservice = \"inference-api\"\ntier = \"enterprise\"\nregion = \"us-east\"\nboundary = \"outside\"\nagreement = \"baa-example\"\n";
 
-fn row(id: &str, effect: &str, destination: &str, more: &str) -> String {
+pub(crate) fn row(id: &str, effect: &str, destination: &str, more: &str) -> String {
     format!(
         "[[policy]]\nid = \"{id}\"\neffect = \"{effect}\"\nclasses = [\"*\"]\n\
          destinations = [\"{destination}\"]\npurposes = [\"*\"]\n{more}"
@@ -54,11 +54,11 @@ fn exchange(event: &Event) -> ExchangeId {
     event.about().unwrap().exchange
 }
 
-async fn explained(world: &World, event: &Event) -> Explanation {
+pub(crate) async fn explained(world: &World, event: &Event) -> Explanation {
     world.house.explain(Pointed::Exchange(exchange(event))).await.unwrap()
 }
 
-fn check_same(explanation: &Explanation) {
+pub(crate) fn check_same(explanation: &Explanation) {
     assert!(explanation.is_same().is_some(), "{:?}", explanation.replay);
     assert_eq!(explanation.differences(), &[] as &[Difference]);
 }

@@ -10,6 +10,7 @@
 )]
 
 mod agreements;
+mod batches;
 mod calendar;
 mod content_modes;
 mod copies;

@@ -10,12 +10,14 @@
 //! - `asked`: what a request asks for, whatever its [`Dialect`].
 //! - `said`: what a reply says to it.
 //! - `chat`, `responses`, `legacy`, `messages`, `converse`, `gemini`: the shapes of the dialects.
+//! - `batches`: files, and requests that come in them.
 //! - `eventstream`: Amazon's binary framing.
 //! - `wire`: turns an answer into timed pieces of bytes.
 //! - [`tls`]: certificates, right and wrong ones.
 //! - [`canned`]: a server with next to no cost of its own, for the bench.
 
 pub(crate) mod asked;
+mod batches;
 pub mod canned;
 mod chat;
 mod converse;
@@ -31,6 +33,7 @@ mod tokens;
 mod wire;
 
 pub use asked::Dialect;
+pub use batches::{Batching, KeptFile};
 pub use canned::Canned;
 pub use chat::surrogates_in;
 pub use reply::{
@@ -137,6 +140,7 @@ fn holds(json: &Value, value: &str) -> bool {
 
 struct State {
     script: Mutex<Script>,
+    shelf: batches::Shelf,
     captured: Mutex<Vec<Captured>>,
     arrived: watch::Sender<usize>,
     requests: AtomicUsize,
@@ -211,6 +215,7 @@ impl Upstream {
         let address = listener.local_addr().expect("the address of the stand-in");
         let state = Arc::new(State {
             script: Mutex::new(script),
+            shelf: batches::Shelf::default(),
             captured: Mutex::new(Vec::new()),
             arrived: watch::Sender::new(0),
             requests: AtomicUsize::new(0),
@@ -273,6 +278,17 @@ impl Upstream {
     /// Answers by another script from the next request on.
     pub fn play(&self, script: impl Into<Script>) {
         *lock(&self.state.script) = script.into();
+    }
+
+    /// Deals with files and batches so from the next request on.
+    pub fn batching(&self, settings: Batching) {
+        self.state.shelf.set(settings);
+    }
+
+    /// The files that lie here.
+    #[must_use]
+    pub fn files(&self) -> Vec<KeptFile> {
+        self.state.shelf.files()
     }
 
     /// Takes the captured requests away, in order of arrival. The numbering goes on.
@@ -377,7 +393,16 @@ impl Line {
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Pieced>, Infallible> {
         let captured = self.capture(request).await;
         let number = captured.number;
-        let reply = lock(&self.state.script).reply(number, &captured);
+        let script = lock(&self.state.script).clone();
+        if let Some(said) = self.state.shelf.answer(&captured, &script) {
+            let answer = wire::said(said, &self.reset);
+            self.keep(captured);
+            return match answer {
+                Some(response) => Ok(response),
+                None => std::future::pending().await,
+            };
+        }
+        let reply = script.reply(number, &captured);
         let answer = wire::answer(&reply, &captured, &self.reset);
         self.keep(captured);
         match answer {

@@ -163,6 +163,21 @@ pub(super) fn answer(
     response.body(body).ok()
 }
 
+/// A short answer, in one piece.
+pub(super) fn said(
+    (status, content_type, body): super::batches::Said,
+    reset: &Arc<AtomicBool>,
+) -> Option<Response<Pieced>> {
+    let page = Page::new(status, content_type, body);
+    let mut response = Response::builder().status(page.status);
+    for (name, value) in page.headers {
+        response = response.header(name, value);
+    }
+    let body =
+        Pieced { steps: page.steps, waiting: None, unflushed: false, reset: Arc::clone(reset) };
+    response.body(body).ok()
+}
+
 struct Page {
     status: u16,
     headers: Vec<(&'static str, String)>,
