@@ -702,11 +702,14 @@ impl House {
             let _gone = std::mem::replace(tell, caller).send(begun).is_err();
         }
         let now = self.clock.now();
-        let reading = Reading::new(&request, exchange, now, keep);
+        let reading = Reading::new(&request, exchange, now, keep).from(decision.destination());
         let sent = self.providers.send(outbound, wire, &reading, now);
         let reply = tokio::select! {
             biased;
-            () = tell.closed() => return Err(departed.abandon()),
+            () = tell.closed() => {
+                self.providers.give_up(&reading).await;
+                return Err(departed.abandon());
+            }
             reply = sent => reply,
         };
         watch.answered();
@@ -926,7 +929,11 @@ fn routed(asked: AskedBy, in_force: Option<&Arc<InForce>>) -> Result<Routed, Ref
             "No configuration is in force, so nothing may leave.",
         ));
     };
-    let Some(route) = in_force.rules.route(asked.request.model().expose()) else {
+    let route = in_force.rules.route(asked.request.model().expose());
+    if asked.request.api() == Api::Mcp {
+        crate::mcp::check(&in_force.rules, route)?;
+    }
+    let Some(route) = route else {
         return Err(Refusal::fixed(
             Code::ModelNotFound,
             "No model of that name is configured here. GET /v1/models lists those that are.",

@@ -102,7 +102,10 @@ fn parameters(shown: &Shown) -> Vec<Value> {
             })
         })
         .collect();
-    if let Takes::Request(_) = shown.takes {
+    if let Takes::Message = shown.takes {
+        parameters.push(header("mcp-session-id", "The session, as its beginning was answered."));
+    }
+    if let Takes::Request(_) | Takes::Message = shown.takes {
         parameters.extend([
             header("x-bulla-purpose", "The purpose, where the key is not bound to one."),
             header("x-bulla-conversation", "Your name of the conversation."),
@@ -123,6 +126,7 @@ fn body(shown: &Shown, schemas: &mut Schemas) -> Option<Value> {
         Takes::Nothing => return None,
         Takes::Request(api) => schemas.request(api, shown.path.contains('{')),
         Takes::Search => search(),
+        Takes::Message => message(),
     };
     let content = json!({ "application/json": { "schema": schema } });
     Some(json!({ "required": true, "content": content }))
@@ -142,6 +146,20 @@ fn header(name: &str, description: &str) -> Value {
     json!({
         "name": name, "in": "header", "required": false, "description": description,
         "schema": { "type": "string" },
+    })
+}
+
+/// A message to a server of tools. What its params may hold depends on its method, and is in docs/mcp.md.
+fn message() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "jsonrpc": { "const": "2.0" },
+            "id": { "type": ["string", "integer"] },
+            "method": { "type": "string" },
+            "params": { "type": "object" },
+        },
+        "required": ["jsonrpc", "method"],
     })
 }
 
@@ -179,6 +197,7 @@ fn responses(route: &Route, shown: &Shown) -> BTreeMap<String, Value> {
         Gives::Events(kind) => json!({ kind: {} }),
         Gives::Note | Gives::Metrics => json!({ "text/plain": { "schema": { "type": "string" } } }),
         Gives::Tile => json!({ "application/octet-stream": {} }),
+        Gives::Nothing => json!({}),
     };
     let headers = if matches!(shown.takes, Takes::Request(_)) {
         json!({ "x-bulla-receipt": {
@@ -191,7 +210,12 @@ fn responses(route: &Route, shown: &Shown) -> BTreeMap<String, Value> {
     };
     let done =
         json!({ "description": "What was asked for.", "content": content, "headers": headers });
-    let mut responses = BTreeMap::from([("200".to_owned(), done)]);
+    let status = if matches!(shown.gives, Gives::Nothing) { "204" } else { "200" };
+    let mut responses = BTreeMap::from([(status.to_owned(), done)]);
+    if matches!(shown.takes, Takes::Message) {
+        let heard = json!({ "description": "The message asks for no answer." });
+        responses.insert("202".to_owned(), heard);
+    }
     for (status, description) in REFUSALS {
         let possible = match (shown.takes, route.access) {
             (Takes::Request(_), _) => true,
@@ -222,11 +246,12 @@ const fn error(family: Family) -> &'static str {
         Family::Anthropic => "AnthropicError",
         Family::Bedrock => "BedrockError",
         Family::Google => "GoogleError",
+        Family::Mcp => "McpError",
     }
 }
 
 /// Errors, as `ApiError` writes them.
-fn errors() -> [(String, Value); 4] {
+fn errors() -> [(String, Value); 5] {
     let text = json!({ "type": "string" });
     let texts = json!({ "type": "array", "items": text });
     let object = |properties: Value, required: &[&str]| json!({ "type": "object", "properties": properties, "required": required });
@@ -241,12 +266,17 @@ fn errors() -> [(String, Value); 4] {
     });
     let google = object(google, &["code", "message", "status", "details"]);
     let anthropic = json!({ "type": { "const": "error" }, "error": plain });
+    let data = object(json!({ "code": text, "exchange": text, "classes": texts }), &["code"]);
+    let mcp = json!({ "code": { "type": "integer" }, "message": text, "data": data });
+    let mcp = object(mcp, &["code", "message"]);
+    let mcp = json!({ "jsonrpc": { "const": "2.0" }, "error": mcp });
     let bedrock = json!({ "message": text, "code": text });
     [
         (Family::OpenAi, object(json!({ "error": plain }), &["error"])),
         (Family::Anthropic, object(anthropic, &["type", "error"])),
         (Family::Bedrock, object(bedrock, &["message", "code"])),
         (Family::Google, object(json!({ "error": google }), &["error"])),
+        (Family::Mcp, object(mcp, &["jsonrpc", "error"])),
     ]
     .map(|(family, schema)| (error(family).to_owned(), schema))
 }

@@ -21,6 +21,7 @@ fn request(method: &str, path: &str) -> Request {
         ("{model}/{how}", "stand-in/converse"),
         ("{call}", "stand-in:generateContent"),
         ("{response}", "resp_exc_0193567a00007000800000000000abcd"),
+        ("{server}", "stand-in"),
     ];
     let generates = method == "POST" && path.starts_with("/v1/models/");
     let path = if generates { "/v1/models/stand-in:generateContent" } else { path };
@@ -32,6 +33,7 @@ fn request(method: &str, path: &str) -> Request {
     let said = MARISOL.name;
     let body = match path.as_str() {
         "/log/search" => json!({}),
+        "/mcp/stand-in" => json!({ "jsonrpc": "2.0", "id": said, "method": "initialize" }),
         it if it.ends_with("/responses") || it.ends_with("/embeddings") => {
             json!({ "model": "stand-in", "input": said })
         }
@@ -51,8 +53,11 @@ fn request(method: &str, path: &str) -> Request {
 
 /// What a caller gets who may use a route. The agreement names chat completions, and the destination
 /// has them, so that everything that can be said in them is answered.
-fn expected(path: &str) -> (u16, &'static str) {
+fn expected(method: &str, path: &str) -> (u16, &'static str) {
     match path {
+        // There is no such server, so there is no session either.
+        "/mcp/{server}" if method == "DELETE" => (404, "session_not_found"),
+        "/mcp/{server}" => (200, "tool_not_allowed"),
         it if it.ends_with("/chat/completions") => (200, ""),
         it if it.ends_with("/completions") || it.ends_with("/embeddings") => (403, "baa_scope"),
         it if it.contains("{response}") => (404, "response_not_found"),
@@ -97,7 +102,7 @@ async fn every_route_that_is_not_public_refuses_anonymous_callers() {
                 (&anonymous, None)
             }
         };
-        let (status, code) = expected(route.path);
+        let (status, code) = expected(route.method, route.path);
         assert_eq!(right.status(), status, "{name}: {}", right.text());
         assert!(right.text().contains(code), "{name}: {}", right.text());
         if let Some(wrong) = wrong {
@@ -115,7 +120,7 @@ async fn every_route_that_is_not_public_refuses_anonymous_callers() {
     assert!(denied >= 5);
     // Every route that asks a model was called once with a key that is for it.
     let asks = ROUTES.iter().filter(|it| it.method == "POST" && it.access == Access::Caller);
-    let answered = asks.filter(|it| expected(it.path).0 == 200).count();
+    let answered = asks.filter(|it| expected(it.method, it.path) == (200, "")).count();
     assert_eq!(upstream.captured().len(), answered);
     for sent in upstream.captured() {
         assert_eq!(sent.path, "/v1/chat/completions");
