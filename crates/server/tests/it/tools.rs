@@ -298,6 +298,54 @@ async fn who_shows_no_key_no_session_another_version_or_an_origin_gets_nowhere()
 }
 
 #[tokio::test]
+async fn a_call_is_explained_and_decided_again_as_it_was() {
+    let (server, house) = world(echo).await;
+    let block = "[[policy]]\nid = \"no-ssn\"\neffect = \"block\"\nclasses = [\"SSN\"]\n\
+                 destinations = [\"charts-new\"]\npurposes = [\"*\"]\n";
+    house.apply(&rules(&server).and(block)).ok();
+    let serving = house.serve();
+    let client = Client::begin(&serving, &house.key).await;
+    let id = |response: &Response| response.header("x-request-id").unwrap().to_owned();
+    let listed = id(&client.say(&request(1, "tools/list", &json!({}))).await);
+    let called = id(&client.say(&call("keep_note")).await);
+    let alone = Request::post("/mcp/charts-new", &call("keep_note")).bearer(&house.key);
+    let refused = serving.call(&alone.header("mcp-protocol-version", "2026-07-28")).await;
+    assert_eq!(code(&refused), "phi_blocked", "{}", refused.text());
+    let refused = id(&refused);
+    serving.stop();
+    for (exchange, word) in [(listed, "\"word\""), (called, "tokenized"), (refused, "blocked")] {
+        let page = house.run(&["explain", &exchange, "--json"]).ok();
+        let document: Value = serde_json::from_str(&page).unwrap();
+        assert_eq!(document["replay"]["same"], true, "{page}");
+        assert!(page.contains(word), "{page}");
+        assert!(!values().iter().any(|value| page.contains(value)), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn a_tool_gets_no_more_of_a_chart_than_the_purpose_needs() {
+    let server = ToolServer::start(echo).await;
+    let profile =
+        "[[profile]]\nid = \"scribe\"\npurposes = [\"treatment\"]\npaths = [\"Patient.gender\"]\n";
+    let house = House::with(&rules(&server).and(profile));
+    let serving = house.serve();
+    let client = Client::begin(&serving, &house.key).await;
+    let chart = json!({ "resourceType": "Patient", "gender": "female", "language": "en" });
+    let call = |arguments: &Value| {
+        request(7, "tools/call", &json!({ "name": "keep_note", "arguments": arguments }))
+    };
+    let in_text = client.say(&call(&json!({ "note": chart.to_string() }))).await;
+    assert!(in_text.json()["result"].is_object(), "{}", in_text.text());
+    let heard = server.messages("tools/call");
+    let told = heard[0]["params"]["arguments"]["note"].as_str().unwrap();
+    assert!(told.contains("gender") && !told.contains("language"), "{told}");
+    // What is no text cannot be cut.
+    let as_it_is = client.say(&call(&json!({ "chart": chart }))).await;
+    assert_eq!(code(&as_it_is), "minimum_necessary");
+    assert_eq!(server.messages("tools/call").len(), 1);
+}
+
+#[tokio::test]
 async fn nothing_leaves_that_the_policy_blocks_or_on_a_path_that_is_not_covered() {
     let (server, house) = world(echo).await;
     let serving = house.serve();
