@@ -358,6 +358,8 @@ codes! {
     SelfTestFailed = "self_test_failed";
     /// The map of surrogates cannot be used.
     SurrogatesUnavailable = "surrogates_unavailable";
+    /// No tool of that name may be called.
+    ToolNotAllowed = "tool_not_allowed";
     /// The request is larger than a request may be.
     TooLarge = "request_too_large";
     /// No term excludes that a hop of the path trains on what it is sent.

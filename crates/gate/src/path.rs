@@ -30,6 +30,8 @@ pub enum Role {
     Network,
     /// Runs the model.
     Inference,
+    /// Runs tools that are called over MCP.
+    Tools,
     /// Works for another hop.
     SubProcessor,
     /// Keeps data.
@@ -54,6 +56,7 @@ impl Role {
             Self::Gateway => "gateway",
             Self::Network => "network",
             Self::Inference => "inference",
+            Self::Tools => "tools",
             Self::SubProcessor => "sub_processor",
             Self::Storage => "storage",
             Self::Backup => "backup",
@@ -68,7 +71,7 @@ impl Role {
     #[must_use]
     pub const fn serves_requests(self) -> bool {
         match self {
-            Self::Gateway | Self::Inference | Self::SubProcessor => true,
+            Self::Gateway | Self::Inference | Self::Tools | Self::SubProcessor => true,
             Self::ClientEdge
             | Self::Hosting
             | Self::Network
@@ -92,7 +95,7 @@ impl Role {
 
     /// Whether prompts are sent to a party in this role, so that connections may go to its hosts.
     pub(crate) const fn takes_prompts(self) -> bool {
-        matches!(self, Self::Gateway | Self::Inference | Self::Network)
+        matches!(self, Self::Gateway | Self::Inference | Self::Tools | Self::Network)
     }
 }
 

@@ -19,6 +19,7 @@ mod region;
 mod retention;
 mod route;
 mod timeout;
+mod tools;
 mod traces;
 
 use crate::agreement::{Agreement, Evidence, RawAgreement, RawEvidence, Registry};
@@ -47,6 +48,7 @@ pub use oversight::{Oversight, Reviews};
 pub use retention::{Decision, Retention};
 pub use route::{Alternative, Retry, Route, Target};
 pub use timeout::Timeouts;
+pub use tools::Tools;
 pub use traces::{CoveredCollector, Traces};
 
 use cache::RawCache;
@@ -193,13 +195,21 @@ impl Rules {
         let copies = assembly.copies(&raw.copy)?;
         let traces = assembly.traces(raw.traces.as_ref())?;
         let destinations = assembly.destinations(&raw.destination)?;
-        let routes = routes(&raw.route, &destinations)?;
+        let mut routes = routes(&raw.route, &destinations)?;
+        for (name, route) in tools::routes(&destinations).map_err(file)? {
+            if routes.insert(name, route).is_some() {
+                return Err(file(Fault::new(
+                    "route",
+                    "has the name of a server of tools, or of one of its tools",
+                )));
+            }
+        }
         let limits =
             Limits::parse(raw.currency.as_ref(), &raw.limit, &raw.price, &routes, &destinations)?;
         let policy = policy(&raw, &destinations, &purposes)?;
         let minimum = Minimum::parse(&raw.minimum(), &purposes, &routes)?;
         let keep = raw.content.as_ref().map(|content| content.keep).unwrap_or_default();
-        let cache = Caching::parse(raw.cache.as_ref(), keep, &routes)
+        let cache = Caching::parse(raw.cache.as_ref(), keep, &routes, &destinations)
             .map_err(|fault| RulesError::object("cache", fault))?;
         Ok(Self {
             sha256: Hash::of(text.as_bytes()),
@@ -644,8 +654,12 @@ impl Assembly<'_> {
             }
             hops.push(Arc::clone(hop));
         }
-        if !hops.iter().any(|hop| hop.role() == Role::Inference) {
-            let problem = "a path ends at a model: name a hop with role = \"inference\"";
+        let (end, problem) = if raw.dialect == Dialect::Mcp {
+            (Role::Tools, "a path to tools ends at them: name a hop with role = \"tools\"")
+        } else {
+            (Role::Inference, "a path ends at a model: name a hop with role = \"inference\"")
+        };
+        if !hops.iter().any(|hop| hop.role() == end) {
             return Err(Fault::new("hops", problem));
         }
         Ok(hops)

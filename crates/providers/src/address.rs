@@ -106,7 +106,8 @@ impl Login {
                 | Dialect::OpenAiCompatible
                 | Dialect::AzureOpenAi
                 | Dialect::Anthropic
-                | Dialect::Vertex,
+                | Dialect::Vertex
+                | Dialect::Mcp,
             ) => "text/event-stream",
         }
     }
@@ -127,6 +128,8 @@ impl Login {
             (Api::GenerateContent, true) => {
                 format!("/models/{model}:streamGenerateContent?alt=sse")
             }
+            // A server of tools has one address for all that is said to it.
+            (Api::Mcp, _) => return String::new(),
         };
         match &self.api_version {
             // Azure's older interface has the deployment in the path, but for responses.
@@ -151,7 +154,7 @@ impl Login {
             Dialect::OpenAi | Dialect::OpenAiCompatible => Ok(vec![bearer(text)?]),
             Dialect::AzureOpenAi => Ok(vec![secret("api-key", text)?]),
             // Fail closed: their batches are not spoken here.
-            Dialect::Anthropic | Dialect::Bedrock | Dialect::Vertex => {
+            Dialect::Anthropic | Dialect::Bedrock | Dialect::Vertex | Dialect::Mcp => {
                 Err(UpstreamFailure::NoCredential)
             }
         }
@@ -178,7 +181,7 @@ impl Login {
             }
         };
         match self.dialect {
-            Dialect::OpenAi | Dialect::OpenAiCompatible | Dialect::Vertex => {
+            Dialect::OpenAi | Dialect::OpenAiCompatible | Dialect::Vertex | Dialect::Mcp => {
                 headers.push(bearer(text)?);
             }
             Dialect::AzureOpenAi => headers.push(secret("api-key", text)?),
@@ -190,6 +193,21 @@ impl Login {
             },
         }
         Ok(headers)
+    }
+
+    /// Whether each request to it stands alone, so that no session is begun.
+    pub(crate) const fn is_stateless(&self) -> bool {
+        matches!(self.dialect, Dialect::Mcp) && self.api_version.is_some()
+    }
+
+    /// The headers that tell a server of tools who asks: never the caller's own.
+    pub(crate) fn of_tools(&self) -> Result<Vec<(HeaderName, HeaderValue)>, UpstreamFailure> {
+        match &self.credential {
+            None => Ok(Vec::new()),
+            Some(Credential::Text(secret)) => Ok(vec![bearer(secret.text())?]),
+            // Only Vertex has one.
+            Some(Credential::Account(_)) => Err(UpstreamFailure::NoCredential),
+        }
     }
 
     /// The headers of a request that is signed: Signature Version 4 of AWS.

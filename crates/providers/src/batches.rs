@@ -126,7 +126,7 @@ pub const fn url(api: Api) -> Option<&'static str> {
         Api::Completions => Some("/v1/completions"),
         Api::Embeddings => Some("/v1/embeddings"),
         Api::Responses => Some("/v1/responses"),
-        Api::Messages | Api::CountTokens | Api::Converse | Api::GenerateContent => None,
+        Api::Messages | Api::CountTokens | Api::Converse | Api::GenerateContent | Api::Mcp => None,
     }
 }
 

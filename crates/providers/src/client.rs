@@ -206,6 +206,9 @@ impl Providers {
         reading: &Reading,
         now: Time,
     ) -> Result<Reply, UpstreamFailure> {
+        if let Some(asked) = reading.of_tools() {
+            return self.ask_tools(outbound, wire, asked).await.map(Reply::Whole);
+        }
         let endpoint = outbound.path().endpoint();
         let Patience { connect, head, idle, total } = wire.patience;
         let over = Instant::now() + total;
@@ -242,6 +245,13 @@ impl Providers {
         } else {
             let body = read_whole(response, head, idle, over).await?;
             reading.whole(called, &body, upstream_request).map(Reply::Whole)
+        }
+    }
+
+    /// Says that nobody waits for an answer any more, to a server that wants to hear it.
+    pub async fn give_up(&self, reading: &Reading) {
+        if let Some((asking, _)) = reading.of_tools() {
+            self.take_back(asking).await;
         }
     }
 
@@ -320,7 +330,7 @@ impl Providers {
         self.client_within(endpoint, sender, CONNECT_TIMEOUT)
     }
 
-    fn client_within(
+    pub(crate) fn client_within(
         &self,
         endpoint: &Endpoint,
         sender: &Sender,
@@ -355,7 +365,7 @@ fn with_authorization(
     Ok(request.header(AUTHORIZATION, value))
 }
 
-fn trusting(authority_pem: Option<Vec<u8>>) -> Sender {
+pub(crate) fn trusting(authority_pem: Option<Vec<u8>>) -> Sender {
     Sender { authority_pem, identity_pem: None }
 }
 
@@ -525,7 +535,7 @@ fn request_id(response: &Response) -> Option<String> {
 }
 
 /// Waits for a phase: at most so long, and never beyond the end of all of it.
-async fn within<T>(
+pub(crate) async fn within<T>(
     phase: Duration,
     over: Instant,
     failure: UpstreamFailure,

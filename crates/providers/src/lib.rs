@@ -18,6 +18,7 @@ mod describe;
 mod eventstream;
 mod google;
 pub mod keys;
+mod mcp;
 mod native;
 mod openai;
 mod pieces;
@@ -41,6 +42,10 @@ pub use client::{
 };
 pub use describe::Schemas;
 pub use eventstream::{exception_message, message as event_message};
+pub use mcp::{
+    HANDSHAKES as MCP_HANDSHAKES, McpMessage, McpSaid, McpSession, RequestId as McpRequestId,
+    STATELESS as MCP_STATELESS, discovered as mcp_discovered, welcome as mcp_welcome,
+};
 pub use reading::{Reading, StreamReader, exchange_of, response_id};
 pub use request::{Addressed, Asked, Request, called};
 pub use schema::Unsupported;

@@ -1,12 +1,13 @@
 //! Reading an answer: from the dialect in which it comes to the one in which it was asked.
 
+use crate::mcp::{self, Asking};
 use crate::native;
 use crate::pieces::{Sink, Source};
 use crate::request::Request;
 use crate::taker::word;
 use gate::UpstreamFailure;
 use gate::prompt::{Answer, StreamEvent};
-use gate::rules::{Api, Keep};
+use gate::rules::{Api, Destination, Keep, Tools};
 use gate::shape::{Json, Shape};
 use ledger::{ExchangeId, Time};
 use phi::Text;
@@ -89,6 +90,8 @@ pub struct Reading {
     asked: Api,
     escape: Escape,
     about: About,
+    asking: Option<Arc<Asking>>,
+    tools: Arc<Tools>,
 }
 
 impl Reading {
@@ -104,7 +107,21 @@ impl Reading {
             said_again: request.said_again(),
             keeping: request.keeping(keep),
         };
-        Self { asked: request.api(), escape: request.escape(), about }
+        let asking = request.tools().map(Arc::clone);
+        let tools = Arc::default();
+        Self { asked: request.api(), escape: request.escape(), about, asking, tools }
+    }
+
+    /// The same of an answer that comes from there: of a server of tools, those are shown that the
+    /// organisation registered.
+    #[must_use]
+    pub fn from(self, destination: &Destination) -> Self {
+        Self { tools: destination.tools().map(Arc::clone).unwrap_or_default(), ..self }
+    }
+
+    /// What is asked of a server of tools, and which of them may be shown.
+    pub(crate) fn of_tools(&self) -> Option<(&Asking, &Tools)> {
+        self.asking.as_deref().map(|asking| (asking, &*self.tools))
     }
 
     /// Takes a whole answer of the interface `called` apart.
@@ -120,6 +137,9 @@ impl Reading {
     ) -> Result<Answer, UpstreamFailure> {
         let garbage = UpstreamFailure::Garbage;
         let received = std::str::from_utf8(bytes).map_err(|_| garbage)?;
+        if let Some((asking, tools)) = self.of_tools() {
+            return mcp::whole(asking, tools, Text::from(received));
+        }
         let json = Json::parse(bytes).map_err(|_| garbage)?;
         if matches!(json.member("error"), Some(Json::Map(_))) {
             return Err(UpstreamFailure::Reported);

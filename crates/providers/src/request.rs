@@ -1,5 +1,6 @@
 //! A caller's request, whatever its dialect.
 
+use crate::mcp::{self, Asking, McpSession};
 use crate::reading::Keeping;
 use crate::schema::{Rule, Unsupported, asked, in_camel_case, walk};
 use crate::turns::{Conversation, NoWords, is_conversation};
@@ -27,6 +28,8 @@ pub struct Addressed {
     pub previous: Option<ExchangeId>,
     /// Whether it runs on without its caller, because the request said so. Without it that is refused.
     pub background: bool,
+    /// The session with a server of tools, whose name is the model then.
+    pub session: Option<Arc<McpSession>>,
 }
 
 /// A request, taken apart: everything about it but its text.
@@ -42,6 +45,7 @@ pub struct Request {
     said_again: Arc<[(Text, Json)]>,
     /// As the caller wants it.
     keeping: Keeping,
+    tools: Option<Arc<Asking>>,
 }
 
 /// What a caller asked, and its text beside it.
@@ -64,6 +68,9 @@ impl Request {
         json: Json,
         written: Text,
     ) -> Result<Asked, Unsupported> {
+        if api == Api::Mcp {
+            return Self::read_tools(addressed, json, written);
+        }
         let (rule, needs) = table(api);
         let previous = addressed.previous;
         let background = addressed.background;
@@ -101,7 +108,7 @@ impl Request {
         let keeping = Keeping { previous, background, stored };
         let mut parts = Parts::new();
         let shape = walk(json, rule, "the request", &mut parts)?;
-        let request = Arc::new(Self {
+        let request = Self {
             api,
             shape,
             model,
@@ -111,10 +118,39 @@ impl Request {
             answer_tokens,
             said_again,
             keeping,
-        });
+            tools: None,
+        };
+        Ok(request.with(parts, written))
+    }
+
+    /// Takes a message to a server of tools apart.
+    fn read_tools(addressed: Addressed, json: Json, written: Text) -> Result<Asked, Unsupported> {
+        let taken = mcp::read(addressed, json, &written)?;
+        let request = Self {
+            api: Api::Mcp,
+            shape: taken.params,
+            model: taken.route,
+            stream: false,
+            escape: Escape::Plain,
+            counts: false,
+            answer_tokens: Some(0),
+            said_again: Arc::new([]),
+            keeping: Keeping { previous: None, background: false, stored: false },
+            tools: Some(taken.asking),
+        };
+        Ok(request.with(taken.parts, written))
+    }
+
+    fn with(self, parts: Parts, written: Text) -> Asked {
+        let request = Arc::new(self);
         let draft: Arc<dyn Draft> = Arc::<Self>::clone(&request);
         let prompt = Prompt { draft, parts: parts.into_vec(), written };
-        Ok(Asked { request, prompt })
+        Asked { request, prompt }
+    }
+
+    /// What is asked of a server of tools.
+    pub(crate) const fn tools(&self) -> Option<&Arc<Asking>> {
+        self.tools.as_ref()
     }
 
     /// The interface in which it is asked.
@@ -190,6 +226,11 @@ impl Draft for Request {
         let Some(api) = called(self.api, destination) else {
             return Err(untranslatable(destination, self.api.as_str()));
         };
+        if let Some(asking) = &self.tools {
+            let stateless = destination.api_version().is_some();
+            let shape = Cow::Owned(mcp::written(asking, &self.shape, stateless));
+            return Ok(call(api, shape, false));
+        }
         let flags = flags(api, destination);
         if api == self.api {
             // The bytes as written say the same only where the address says nothing beside them and no
@@ -227,9 +268,11 @@ fn flags(api: Api, destination: &Destination) -> Vec<(Key, Shape)> {
         // A server that only speaks alike may not know the member.
         Api::ChatCompletions => match destination.dialect() {
             Dialect::OpenAi | Dialect::AzureOpenAi => !destination.is_inside(),
-            Dialect::OpenAiCompatible | Dialect::Anthropic | Dialect::Bedrock | Dialect::Vertex => {
-                false
-            }
+            Dialect::OpenAiCompatible
+            | Dialect::Anthropic
+            | Dialect::Bedrock
+            | Dialect::Vertex
+            | Dialect::Mcp => false,
         },
         // They have no such member: what is kept is a matter of the account, and of the terms.
         Api::Completions
@@ -237,7 +280,8 @@ fn flags(api: Api, destination: &Destination) -> Vec<(Key, Shape)> {
         | Api::Messages
         | Api::CountTokens
         | Api::Converse
-        | Api::GenerateContent => false,
+        | Api::GenerateContent
+        | Api::Mcp => false,
     };
     if stores { vec![crate::taker::member("store", Shape::Bool(false))] } else { Vec::new() }
 }
@@ -281,6 +325,7 @@ pub(crate) fn table(api: Api) -> (&'static Rule, &'static [&'static str]) {
         Api::CountTokens => (&anthropic::COUNT_TOKENS, &["messages"]),
         Api::Converse => (&bedrock::CONVERSE, &["messages"]),
         Api::GenerateContent => (&google::GENERATE, &["contents"]),
+        Api::Mcp => (&mcp::MESSAGE, &["method"]),
     }
 }
 
@@ -337,8 +382,8 @@ fn answer_tokens(api: Api, json: &Json) -> Option<u64> {
         Api::GenerateContent => {
             json.member("generationConfig").and_then(|it| number(it, "maxOutputTokens"))
         }
-        // They are answered with numbers.
-        Api::Embeddings | Api::CountTokens => return Some(0),
+        // They are answered with numbers, or by no model.
+        Api::Embeddings | Api::CountTokens | Api::Mcp => return Some(0),
     };
     most.map(|most| most.saturating_mul(number(json, "n").unwrap_or(1)))
 }
@@ -356,7 +401,7 @@ fn answers_in_json(api: Api, json: &Json) -> bool {
         }
         Api::Converse => return json.member("outputConfig").is_some(),
         Api::GenerateContent => &["generationConfig", "responseMimeType"],
-        Api::Completions | Api::Embeddings | Api::CountTokens => return false,
+        Api::Completions | Api::Embeddings | Api::CountTokens | Api::Mcp => return false,
     };
     let found = path.iter().try_fold(json, |json, name| json.member(name));
     found.and_then(Json::as_text).is_some_and(|kind| {

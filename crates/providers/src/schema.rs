@@ -40,6 +40,15 @@ pub enum Unsupported {
         /// Where.
         place: &'static str,
     },
+    /// A method that the protocol defines but Bulla does not carry.
+    #[error("the method \"{method}\" is not carried")]
+    KnownMethod {
+        /// The method.
+        method: &'static str,
+    },
+    /// A method that is in no list. Its name is the caller's text, so it is not repeated.
+    #[error("the method is not one that Bulla knows, and is not passed on")]
+    UnknownMethod,
     /// A required field is absent.
     #[error("the field \"{field}\" is required")]
     Missing {
@@ -52,14 +61,21 @@ impl Unsupported {
     /// Whether this is about content that cannot be carried, rather than about a malformed request.
     #[must_use]
     pub const fn is_content(&self) -> bool {
-        matches!(self, Self::KnownField { .. } | Self::UnknownField { .. })
+        matches!(
+            self,
+            Self::KnownField { .. }
+                | Self::UnknownField { .. }
+                | Self::KnownMethod { .. }
+                | Self::UnknownMethod
+        )
     }
 
-    /// What was asked of the vendor and is not carried, in one word for the record.
+    /// What was asked and is not carried, in one word for the record.
     #[must_use]
     pub fn reason(&self) -> Option<&'static str> {
         match self {
             Self::KnownField { asks, .. } => asks.map(Capability::as_str),
+            Self::KnownMethod { .. } | Self::UnknownMethod => Some("method_not_carried"),
             Self::UnknownField { .. } | Self::WrongValue { .. } | Self::Missing { .. } => None,
         }
     }

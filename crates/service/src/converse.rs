@@ -465,11 +465,14 @@ impl House {
             let _gone = std::mem::replace(tell, caller).send(begun).is_err();
         }
         let now = self.clock.now();
-        let reading = Reading::new(&request, exchange, now, keep);
+        let reading = Reading::new(&request, exchange, now, keep).from(decision.destination());
         let sent = self.providers.send(outbound, wire, &reading, now);
         let reply = tokio::select! {
             biased;
-            () = tell.closed() => return Err(departed.abandon()),
+            () = tell.closed() => {
+                self.providers.give_up(&reading).await;
+                return Err(departed.abandon());
+            }
             reply = sent => reply,
         };
         watch.answered();

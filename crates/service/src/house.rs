@@ -8,6 +8,7 @@ use crate::feed::Feeds;
 use crate::identity::{Denials, KeyRing, is_name};
 use crate::keys::{Keys, KeysError};
 use crate::limits::{Limits, Room};
+use crate::mcp::ToolSessions;
 use crate::responses::Background;
 use crate::review::Reviews;
 use crate::routing::Routing;
@@ -219,6 +220,7 @@ pub struct House {
     pub(crate) limits: Arc<Limits>,
     pub(crate) room: Room,
     pub(crate) routing: Routing,
+    pub(crate) tool_sessions: ToolSessions,
     pub(crate) readings: Readings,
     pub(crate) background: Background<Started>,
     /// Held while a response that was kept is opened.
@@ -368,6 +370,7 @@ impl House {
             limits,
             room: Room::default(),
             routing,
+            tool_sessions: ToolSessions::default(),
             readings: Readings::default(),
             background: Background::default(),
             openings: Semaphore::new(crate::responses::MAX_OPENINGS),
@@ -467,7 +470,9 @@ impl House {
     pub fn models(&self) -> Vec<String> {
         let in_force = self.in_force.load();
         let Some(in_force) = in_force.as_ref() else { return Vec::new() };
-        in_force.rules.routes().map(|route| route.model().to_string()).collect()
+        let rules = &in_force.rules;
+        let models = rules.routes().filter(|route| !crate::mcp::leads_to_tools(rules, route));
+        models.map(|route| route.model().to_string()).collect()
     }
 
     /// Keeps a second server out of this data directory for as long as the lock lives.

@@ -16,6 +16,7 @@
 //! - [`siem`]: receivers of the log, over syslog with TLS and over HTTP, which fail when told to.
 //! - [`collector`]: takes traces over OTLP, and reads them strictly.
 //! - [`client`]: an HTTP/1.1 caller that sees each event as it arrives and can walk away.
+//! - [`tools`]: a server of tools over the Model Context Protocol, honest or not.
 //! - [`load`], [`proc`], [`disk`]: what the bench measures with.
 
 pub mod authority;
@@ -34,4 +35,5 @@ pub mod proc;
 pub mod records;
 pub mod siem;
 mod task;
+pub mod tools;
 pub mod upstream;

@@ -1,9 +1,10 @@
 //! Which answers are kept for a while, to be given again to whoever got them.
 
 use super::name::{Fault, Name, words};
-use super::{Keep, Route};
+use super::{Destination, Keep, Route, Slug, Target};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The longest that an answer is kept. What is older is no longer what the model would say of a patient.
 const MAX_TTL_SECONDS: u32 = 3600;
@@ -45,6 +46,7 @@ impl Caching {
         raw: Option<&RawCache>,
         keep: Keep,
         routes: &BTreeMap<Name, Route>,
+        destinations: &BTreeMap<Slug, Arc<Destination>>,
     ) -> Result<Option<Self>, Fault> {
         let Some(raw) = raw else { return Ok(None) };
         if !(1..=MAX_TTL_SECONDS).contains(&raw.ttl_seconds) {
@@ -61,6 +63,14 @@ impl Caching {
         }
         if let Some(unknown) = named.iter().find(|route| !routes.contains_key(*route)) {
             let problem = format!("there is no [[route]] with the model \"{unknown}\"");
+            return Err(Fault::new("routes", problem));
+        }
+        let leads_to_tools = |route: &Route| {
+            let to = |target: &Target| destinations.get(target.destination());
+            route.every_target().filter_map(to).any(|it| it.tools().is_some())
+        };
+        if named.iter().filter_map(|route| routes.get(route)).any(leads_to_tools) {
+            let problem = "a tool does something, which an answer that is given again would not do";
             return Err(Fault::new("routes", problem));
         }
         if keep == Keep::Digests {

@@ -3,6 +3,7 @@
 use super::endpoint::Endpoint;
 use super::name::{Fault, Malformed, Name, Slug, Title, optional, word, words};
 use super::timeout::{RawTimeouts, Timeouts};
+use super::tools::{RawTool, Tools};
 use crate::path::{Hop, Path, Role};
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -77,10 +78,13 @@ pub enum Api {
     /// `generateContent` and `streamGenerateContent` of Google's Gemini.
     #[serde(rename = "generate_content")]
     GenerateContent,
+    /// Tools over the Model Context Protocol.
+    #[serde(rename = "mcp")]
+    Mcp,
 }
 
 impl Api {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Embeddings,
@@ -89,6 +93,7 @@ impl Api {
         Self::CountTokens,
         Self::Converse,
         Self::GenerateContent,
+        Self::Mcp,
     ];
 
     /// The interface of this name.
@@ -109,6 +114,7 @@ impl Api {
             Self::CountTokens => "messages.count_tokens",
             Self::Converse => "converse",
             Self::GenerateContent => "generate_content",
+            Self::Mcp => "mcp",
         }
     }
 }
@@ -133,6 +139,8 @@ pub enum Dialect {
     Bedrock,
     /// Gemini on Google's Vertex AI.
     Vertex,
+    /// A server of tools, over the Model Context Protocol.
+    Mcp,
 }
 
 impl Dialect {
@@ -148,6 +156,7 @@ impl Dialect {
             Self::Anthropic => (&[Api::Messages, Api::CountTokens], &[]),
             Self::Bedrock => (&[Api::Converse], &[]),
             Self::Vertex => (&[Api::GenerateContent], &[]),
+            Self::Mcp => (&[Api::Mcp], &[]),
         }
     }
 }
@@ -162,6 +171,7 @@ pub struct Destination {
     api_version: Option<Name>,
     credential: Credential,
     models: BTreeSet<Name>,
+    tools: Option<Arc<Tools>>,
     ca_file: Option<PathBuf>,
     timeouts: Timeouts,
     batches: bool,
@@ -225,6 +235,12 @@ impl Destination {
         &self.models
     }
 
+    /// The tools that may be called, when it is a server of tools.
+    #[must_use]
+    pub const fn tools(&self) -> Option<&Arc<Tools>> {
+        self.tools.as_ref()
+    }
+
     /// A file of PEM certificates to trust for this destination instead of the system's.
     #[must_use]
     pub const fn ca_file(&self) -> Option<&PathBuf> {
@@ -266,7 +282,16 @@ impl Destination {
             idle: raw.idle_timeout_seconds,
             total: raw.total_timeout_seconds,
         })?;
-        let models: BTreeSet<Name> = words("models", &raw.models)?.into_iter().collect();
+        let mut models: BTreeSet<Name> = words("models", &raw.models)?.into_iter().collect();
+        let tools = Tools::parse(raw.dialect, &raw.tools)?;
+        if let Some(tools) = &tools {
+            if !models.is_empty() {
+                return Err(Fault::new("models", "a server of tools has \"tools\", not models"));
+            }
+            // What is said to the server itself goes by its id, a call by the name of the tool.
+            models.insert(word("id", &raw.id)?);
+            models.extend(tools.names().cloned());
+        }
         if models.is_empty() {
             return Err(Fault::new("models", "names no model, so nothing can be asked for"));
         }
@@ -280,14 +305,12 @@ impl Destination {
             let problem = format!("a server of this dialect has {}", names.join(", "));
             return Err(Fault::new("apis", problem));
         }
-        if raw.api_version.is_some() && raw.dialect != Dialect::AzureOpenAi {
-            return Err(Fault::new("api_version", "belongs to dialect = \"azure_openai\" only"));
-        }
+        check_api_version(raw)?;
         let of_openai = match raw.dialect {
             Dialect::OpenAi | Dialect::OpenAiCompatible => true,
             // Its older interface names the deployment in the address, which a file has none of.
             Dialect::AzureOpenAi => raw.api_version.is_none(),
-            Dialect::Anthropic | Dialect::Bedrock | Dialect::Vertex => false,
+            Dialect::Anthropic | Dialect::Bedrock | Dialect::Vertex | Dialect::Mcp => false,
         };
         if raw.batches == Some(true) && !of_openai {
             return Err(Fault::new("batches", "a destination of this dialect has none here"));
@@ -300,6 +323,7 @@ impl Destination {
             api_version: optional("api_version", raw.api_version.as_ref())?,
             credential: word("credential", &raw.credential)?,
             models,
+            tools: tools.map(Arc::new),
             ca_file: ca_file.transpose()?,
             timeouts,
             // Few servers that speak as OpenAI does take files, so theirs must be said.
@@ -313,6 +337,30 @@ impl Destination {
             ));
         }
         Ok(destination)
+    }
+}
+
+/// The version of the protocol that a server of tools speaks without a handshake.
+const STATELESS: &str = "2026-07-28";
+
+fn check_api_version(raw: &RawDestination) -> Result<(), Fault> {
+    let Some(version) = raw.api_version.as_deref() else { return Ok(()) };
+    match raw.dialect {
+        Dialect::AzureOpenAi => Ok(()),
+        Dialect::Mcp if version == STATELESS => Ok(()),
+        Dialect::Mcp => {
+            let problem = format!(
+                "write \"{STATELESS}\" for a server that speaks it, and nothing for one that is greeted with a handshake"
+            );
+            Err(Fault::new("api_version", problem))
+        }
+        Dialect::OpenAi
+        | Dialect::OpenAiCompatible
+        | Dialect::Anthropic
+        | Dialect::Bedrock
+        | Dialect::Vertex => {
+            Err(Fault::new("api_version", "belongs to dialect = \"azure_openai\" or \"mcp\" only"))
+        }
     }
 }
 
@@ -344,13 +392,16 @@ pub(super) fn endpoint(url: &str, hops: &[Arc<Hop>]) -> Result<Endpoint, Fault> 
 pub(super) struct RawDestination {
     pub(super) id: String,
     title: String,
-    dialect: Dialect,
+    pub(super) dialect: Dialect,
     apis: Option<Vec<Api>>,
     api_version: Option<String>,
     pub(super) url: String,
     credential: String,
     pub(super) hops: Vec<String>,
+    #[serde(default)]
     models: Vec<String>,
+    #[serde(default)]
+    tools: Vec<RawTool>,
     ca_file: Option<String>,
     timeout_seconds: Option<u32>,
     connect_timeout_seconds: Option<u32>,

@@ -167,6 +167,21 @@ impl Route {
         self.reduce.as_ref()
     }
 
+    /// To a tool, or to the server of tools itself.
+    pub(super) const fn to_tools(model: Name, destination: Slug, target: Name) -> Self {
+        Self {
+            model,
+            title: None,
+            primary: Target { destination, model: target },
+            weight: 1,
+            others: Vec::new(),
+            alternatives: Vec::new(),
+            // A tool may have done what it was called for though no answer came.
+            retry: Retry::ONCE,
+            reduce: None,
+        }
+    }
+
     pub(super) fn parse(
         raw: &RawRoute,
         destinations: &BTreeMap<Slug, Arc<Destination>>,
@@ -206,6 +221,12 @@ impl Route {
             let destination = destinations.get(id).ok_or_else(|| {
                 Fault::new(field, format!("there is no [[destination]] with the id \"{id}\""))
             })?;
+            if destination.tools().is_some() {
+                let problem = format!(
+                    "destination \"{id}\" is a server of tools, which is called at /mcp/{id} and needs no route"
+                );
+                return Err(Fault::new(field, problem));
+            }
             if !destination.models().contains(target.model()) {
                 let problem = format!(
                     "destination \"{id}\" does not allow this model; add it to its \"models\""

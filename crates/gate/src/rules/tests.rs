@@ -97,6 +97,8 @@ fn the_manual_holds_the_schema_that_is_in_force_and_names_every_key() {
         "mib",
         "routes",
         "batches",
+        "tools",
+        "sha256",
     ]);
     keys.extend(["exempt", "paths", "redact", "when_unread", "resources", "types", "owners"]);
     keys.extend(["routes", "on_phi", "reduce"]);
@@ -133,7 +135,7 @@ fn a_key_that_nobody_knows_is_refused_with_its_line() {
         "role = \"hosting\"",
         "role = \"host\"",
         &expect![
-            "line 89: not a value that this key takes; expected one of `client_edge`, `hosting`, `gateway`, `network`, `inference`, `sub_processor`, `storage`, `backup`, `mail`, `siem`, `timestamp`"
+            "line 89: not a value that this key takes; expected one of `client_edge`, `hosting`, `gateway`, `network`, `inference`, `tools`, `sub_processor`, `storage`, `backup`, `mail`, `siem`, `timestamp`"
         ],
     );
     check(
@@ -333,7 +335,9 @@ fn a_dialect_has_its_own_interfaces_and_keys() {
     assert!(none.contains("field \"apis\": a server of this dialect has messages"), "{none}");
     let version = to("dialect = \"openai\"\napi_version = \"2024-10-21\"");
     assert!(
-        version.ends_with("field \"api_version\": belongs to dialect = \"azure_openai\" only"),
+        version.ends_with(
+            "field \"api_version\": belongs to dialect = \"azure_openai\" or \"mcp\" only"
+        ),
         "{version}"
     );
     for odd in ["dialect = \"vertex\"", "dialect = \"azure_openai\"\napi_version = \"2024-10-21\""]
@@ -342,7 +346,7 @@ fn a_dialect_has_its_own_interfaces_and_keys() {
         assert!(batches.contains("field \"batches\": a destination of this dialect"), "{batches}");
     }
     let unknown = to("dialect = \"cohere\"");
-    let words = "expected one of `openai`, `openai_compatible`, `azure_openai`, `anthropic`, `bedrock`, `vertex`";
+    let words = "expected one of `openai`, `openai_compatible`, `azure_openai`, `anthropic`, `bedrock`, `vertex`, `mcp`";
     assert!(unknown.ends_with(words) && !unknown.contains("cohere"), "{unknown}");
 }
 
@@ -363,6 +367,7 @@ fn the_manual_names_every_dialect_and_interface() {
         "messages.count_tokens",
         "converse",
         "generate_content",
+        "mcp",
         "apis",
         "api_version",
         "dialect",

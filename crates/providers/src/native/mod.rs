@@ -11,6 +11,7 @@ pub(crate) use generate::TONGUE as GENERATE;
 pub(crate) use messages::TONGUE as MESSAGES;
 pub(crate) use responses::TONGUE as RESPONSES;
 
+use crate::mcp;
 use crate::openai;
 use crate::reading::About;
 use crate::taker::{Taker, Tongue, member, tokens, usage, word};
@@ -33,6 +34,7 @@ const fn tongue(api: Api) -> &'static Tongue {
         Api::Messages | Api::CountTokens => &messages::TONGUE,
         Api::Converse => &converse::TONGUE,
         Api::GenerateContent => &generate::TONGUE,
+        Api::Mcp => &mcp::TONGUE,
     }
 }
 
@@ -46,6 +48,8 @@ fn is_answer(api: Api, json: &Json) -> bool {
         Api::Messages => list("content"),
         Api::CountTokens => tokens(json, "input_tokens").is_some(),
         Api::Converse => matches!(json.member("output"), Some(Json::Map(_))),
+        // It is taken apart where it comes in.
+        Api::Mcp => false,
         // A prompt that was refused has no candidates.
         Api::GenerateContent => list("candidates") || json.member("promptFeedback").is_some(),
     }
@@ -59,8 +63,8 @@ pub(crate) fn counted(api: Api, json: &Json) -> Option<Usage> {
         }
         Api::Responses => usage(json, "input_tokens", "output_tokens"),
         Api::Messages => messages::counted(json),
-        // Counting is no use of a model.
-        Api::CountTokens => None,
+        // Counting is no use of a model, nor is a tool.
+        Api::CountTokens | Api::Mcp => None,
         Api::Converse => usage(json, "inputTokens", "outputTokens"),
         Api::GenerateContent => generate::counted(json),
     }
@@ -86,7 +90,8 @@ pub(crate) fn whole(
         | Api::Messages
         | Api::CountTokens
         | Api::Converse
-        | Api::GenerateContent => shape,
+        | Api::GenerateContent
+        | Api::Mcp => shape,
     };
     Ok((shape, taker.parts))
 }
@@ -113,7 +118,7 @@ impl Events {
             Api::Responses => Self::Responses(Box::new(responses::Reader::new(escape, about))),
             Api::Converse => Self::Converse(converse::Reader::new(escape)),
             Api::GenerateContent => Self::Generate(generate::Reader::new(escape)),
-            Api::Embeddings | Api::CountTokens => Self::None,
+            Api::Embeddings | Api::CountTokens | Api::Mcp => Self::None,
         }
     }
 

@@ -119,10 +119,12 @@ impl Sink {
             Api::Responses => (&native::RESPONSES, Box::new(responses::Response::default())),
             Api::Converse => (&native::CONVERSE, Box::new(blocks::Converse)),
             Api::GenerateContent => (&native::GENERATE, Box::new(blocks::Generate::default())),
-            // Nothing else is translated into the last three.
-            Api::ChatCompletions | Api::Completions | Api::Embeddings | Api::CountTokens => {
-                (&openai::chat::TONGUE, Box::new(chat::Completion::default()))
-            }
+            // Nothing else is translated into the last four.
+            Api::ChatCompletions
+            | Api::Completions
+            | Api::Embeddings
+            | Api::CountTokens
+            | Api::Mcp => (&openai::chat::TONGUE, Box::new(chat::Completion::default())),
         };
         let about = about.clone();
         Self {

@@ -67,7 +67,8 @@ impl Source {
             | Api::Embeddings
             | Api::Responses
             | Api::Messages
-            | Api::CountTokens => false,
+            | Api::CountTokens
+            | Api::Mcp => false,
         }
     }
 
@@ -107,7 +108,7 @@ impl Source {
                 self.generate(json, &mut pieces)?;
                 self.end_all(0, &mut pieces);
             }
-            Api::Completions | Api::Embeddings | Api::Responses | Api::CountTokens => {
+            Api::Completions | Api::Embeddings | Api::Responses | Api::CountTokens | Api::Mcp => {
                 return Err(UpstreamFailure::Garbage);
             }
         }
@@ -140,7 +141,7 @@ impl Source {
                 self.usage = counted(self.api, &json).or(self.usage);
                 self.generate(&json, &mut pieces)?;
             }
-            Api::Completions | Api::Embeddings | Api::Responses | Api::CountTokens => {
+            Api::Completions | Api::Embeddings | Api::Responses | Api::CountTokens | Api::Mcp => {
                 return Err(UpstreamFailure::Garbage);
             }
         }

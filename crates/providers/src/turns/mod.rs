@@ -31,7 +31,7 @@ pub(crate) const fn is_conversation(api: Api) -> bool {
         | Api::Messages
         | Api::Converse
         | Api::GenerateContent => true,
-        Api::Completions | Api::Embeddings | Api::CountTokens => false,
+        Api::Completions | Api::Embeddings | Api::CountTokens | Api::Mcp => false,
     }
 }
 
@@ -125,7 +125,7 @@ impl<'s> Conversation<'s> {
             Api::Messages => read::messages(shape)?,
             Api::Converse => read::converse(shape)?,
             Api::GenerateContent => read::generate(shape, parts)?,
-            Api::Completions | Api::Embeddings | Api::CountTokens => {
+            Api::Completions | Api::Embeddings | Api::CountTokens | Api::Mcp => {
                 return Err(NoWords::of(api.as_str()));
             }
         };
@@ -145,7 +145,7 @@ impl<'s> Conversation<'s> {
             Api::Messages => self.to_messages(),
             Api::Converse => self.to_converse(),
             Api::GenerateContent => self.to_generate(),
-            Api::Responses | Api::Completions | Api::Embeddings | Api::CountTokens => {
+            Api::Responses | Api::Completions | Api::Embeddings | Api::CountTokens | Api::Mcp => {
                 Err(NoWords::of(api.as_str()))
             }
         }

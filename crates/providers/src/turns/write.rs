@@ -89,9 +89,11 @@ impl Conversation<'_> {
         // OpenAI's newer models know only the newer name, and other servers only the older one.
         let max_tokens = match dialect {
             Dialect::OpenAi | Dialect::AzureOpenAi => "max_completion_tokens",
-            Dialect::OpenAiCompatible | Dialect::Anthropic | Dialect::Bedrock | Dialect::Vertex => {
-                "max_tokens"
-            }
+            Dialect::OpenAiCompatible
+            | Dialect::Anthropic
+            | Dialect::Bedrock
+            | Dialect::Vertex
+            | Dialect::Mcp => "max_tokens",
         };
         let mut request = object()
             .with("model", Shape::Model)

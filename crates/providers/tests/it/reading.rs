@@ -23,6 +23,7 @@ pub(crate) fn reading_of(api: Api, escape: Escape) -> Reading {
         Api::Messages | Api::CountTokens => r#"{"model":"m","messages":[]}"#.to_owned(),
         Api::Converse => r#"{"messages":[]}"#.to_owned(),
         Api::GenerateContent => r#"{"contents":[]}"#.to_owned(),
+        Api::Mcp => r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#.to_owned(),
     };
     let json = Json::parse(body.as_bytes()).unwrap();
     let addressed = Addressed { model: Some("m".into()), ..Addressed::default() };

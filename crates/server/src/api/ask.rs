@@ -127,6 +127,7 @@ pub(super) const fn family(api: Api) -> Family {
         Api::Messages | Api::CountTokens => Family::Anthropic,
         Api::Converse => Family::Bedrock,
         Api::GenerateContent => Family::Google,
+        Api::Mcp => Family::Mcp,
     }
 }
 
@@ -162,7 +163,7 @@ async fn ask(api: Api, addressed: Addressed, asked: Asked) -> Response {
     }
 }
 
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(super) fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     // A value that is not text names nothing that is configured, so it is refused as such.
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }

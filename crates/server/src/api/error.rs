@@ -24,6 +24,8 @@ pub enum Family {
     Bedrock,
     /// Google's.
     Google,
+    /// Those of the Model Context Protocol.
+    Mcp,
 }
 
 impl Family {
@@ -129,6 +131,30 @@ impl ApiError {
             status: StatusCode::NOT_FOUND,
             code: "response_not_found",
             message: Cow::Borrowed("No response of that id can be had with this API key."),
+            classes: Vec::new(),
+            retry_after_seconds: None,
+            exchange: None,
+        }
+    }
+
+    /// No such session with a server of tools, of this caller.
+    pub(super) const fn no_session() -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            code: "session_not_found",
+            message: Cow::Borrowed("There is no such session here. Begin a new one."),
+            classes: Vec::new(),
+            retry_after_seconds: None,
+            exchange: None,
+        }
+    }
+
+    /// A web page asks.
+    pub(super) const fn wrong_origin() -> Self {
+        Self {
+            status: StatusCode::FORBIDDEN,
+            code: "origin_not_allowed",
+            message: Cow::Borrowed("Web pages have no business here."),
             classes: Vec::new(),
             retry_after_seconds: None,
             exchange: None,
@@ -262,6 +288,7 @@ impl ApiError {
                     "request_id": self.exchange.map(|exchange| exchange.to_string()),
                 })
             }
+            Family::Mcp => return self.rpc("null", None),
             Family::Bedrock => json!({ "message": message, "code": code }),
             Family::Google => json!({ "error": {
                 "code": status.as_u16(),
@@ -275,6 +302,29 @@ impl ApiError {
             } }),
         };
         document.to_string()
+    }
+
+    /// The error as the answer to the request of this id, which is JSON. `number` is JSON-RPC's own, where it
+    /// has one.
+    pub(super) fn rpc(&self, id: &str, number: Option<i32>) -> String {
+        let number = number.unwrap_or(match self.status.as_u16() {
+            400 | 404 => -32602,
+            500.. => -32603,
+            _ => -32000,
+        });
+        let mut data = json!({ "code": self.code });
+        if let Some(data) = data.as_object_mut() {
+            if !self.classes.is_empty() {
+                let classes: Vec<&str> = self.classes.iter().map(|class| class.label()).collect();
+                data.insert("classes".to_owned(), json!(classes));
+            }
+            let exchange = self.exchange.map(|exchange| json!(exchange.to_string()));
+            data.extend(exchange.map(|exchange| ("exchange".to_owned(), exchange)));
+        }
+        // What is asked there is no model.
+        let message = self.message.replace("model server", "server of tools");
+        let error = json!({ "code": number, "message": message, "data": data });
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)
     }
 
     fn openai(&self) -> String {
@@ -383,7 +433,7 @@ const fn status(code: Code) -> StatusCode {
         | Code::UnsupportedByDestination
         | Code::UnsupportedContent
         | Code::UpstreamRejected => StatusCode::BAD_REQUEST,
-        Code::ModelNotFound | Code::NotFound => StatusCode::NOT_FOUND,
+        Code::ModelNotFound | Code::NotFound | Code::ToolNotAllowed => StatusCode::NOT_FOUND,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::AuditUnavailable
         | Code::DestinationUnavailable

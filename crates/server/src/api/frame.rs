@@ -35,7 +35,9 @@ impl Framing {
     pub(super) const fn content_type(self) -> &'static str {
         match family(self.0) {
             Family::Bedrock => "application/vnd.amazon.eventstream",
-            Family::OpenAi | Family::Anthropic | Family::Google => "text/event-stream",
+            Family::OpenAi | Family::Anthropic | Family::Google | Family::Mcp => {
+                "text/event-stream"
+            }
         }
     }
 
@@ -89,7 +91,8 @@ impl Framing {
                 | Api::Messages
                 | Api::CountTokens
                 | Api::Converse
-                | Api::GenerateContent => {}
+                | Api::GenerateContent
+                | Api::Mcp => {}
             },
         }
         Bytes::from(out)
@@ -98,7 +101,11 @@ impl Framing {
     fn error(self, out: &mut Vec<u8>, error: &ApiError) {
         let document = error.document(family(self.0));
         match self.0 {
-            Api::ChatCompletions | Api::Completions | Api::Embeddings | Api::GenerateContent => {
+            Api::ChatCompletions
+            | Api::Completions
+            | Api::Embeddings
+            | Api::GenerateContent
+            | Api::Mcp => {
                 self.event(out, None, &document);
             }
             Api::Responses => {

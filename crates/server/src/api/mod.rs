@@ -12,6 +12,7 @@ mod frame;
 mod health;
 mod limits;
 mod log;
+mod mcp;
 mod metrics;
 mod openapi;
 mod responses;
@@ -57,6 +58,8 @@ pub enum Takes {
     File,
     /// What a batch is made of.
     Batch,
+    /// A message to a server of tools.
+    Message,
 }
 
 /// What an operation answers with when it does what was asked.
@@ -78,6 +81,8 @@ pub enum Gives {
     Bytes,
     /// A JSON document, with another status when a control cannot run.
     Ready,
+    /// No body.
+    Nothing,
 }
 
 /// One operation of a route, as the `OpenAPI` document shows it. A route with a hole that the document
@@ -254,6 +259,15 @@ pub const ROUTES: &[Route] = &[
         "The models that may be asked", Document),
     route!(get "/v1/models/{*model}", Caller, OpenAi, health::model,
         reads("/v1/models/{model}", "One of the models", Gives::Document)),
+    // There is no GET: a server of tools says nothing that nobody asked for.
+    route!(post "/mcp/{server}", Caller, Mcp, mcp::message, Shown {
+        path: "/mcp/{server}",
+        summary: "A message to a server of tools, as the Model Context Protocol has it",
+        takes: Takes::Message,
+        gives: Gives::Document,
+    }),
+    route!(delete "/mcp/{server}", Caller, Mcp, mcp::end,
+        reads("/mcp/{server}", "Ends a session with a server of tools", Gives::Nothing)),
     route!(reads "/log/checkpoint", Auditor, log::checkpoint,
         "The last checkpoint of the log, a signed note", Note),
     route!(get "/log/tile/{*tile}", Auditor, OpenAi, log::tile,

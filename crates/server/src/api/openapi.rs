@@ -102,7 +102,10 @@ fn parameters(shown: &Shown) -> Vec<Value> {
             })
         })
         .collect();
-    if let Takes::Request(_) = shown.takes {
+    if let Takes::Message = shown.takes {
+        parameters.push(header("mcp-session-id", "The session, as its beginning was answered."));
+    }
+    if let Takes::Request(_) | Takes::Message = shown.takes {
         parameters.extend([
             header("x-bulla-purpose", "The purpose, where the key is not bound to one."),
             header("x-bulla-conversation", "Your name of the conversation."),
@@ -128,6 +131,7 @@ fn body(shown: &Shown, schemas: &mut Schemas) -> Option<Value> {
             let content = json!({ "multipart/form-data": { "schema": file() } });
             return Some(json!({ "required": true, "content": content }));
         }
+        Takes::Message => message(),
     };
     let content = json!({ "application/json": { "schema": schema } });
     Some(json!({ "required": true, "content": content }))
@@ -181,6 +185,20 @@ fn header(name: &str, description: &str) -> Value {
     })
 }
 
+/// A message to a server of tools. What its params may hold depends on its method, and is in docs/mcp.md.
+fn message() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "jsonrpc": { "const": "2.0" },
+            "id": { "type": ["string", "integer"] },
+            "method": { "type": "string" },
+            "params": { "type": "object" },
+        },
+        "required": ["jsonrpc", "method"],
+    })
+}
+
 /// What is sought, as `log::Body` reads it.
 fn search() -> Value {
     let words = [
@@ -215,6 +233,7 @@ fn responses(route: &Route, shown: &Shown) -> BTreeMap<String, Value> {
         Gives::Events(kind) => json!({ kind: {} }),
         Gives::Note | Gives::Metrics => json!({ "text/plain": { "schema": { "type": "string" } } }),
         Gives::Tile | Gives::Bytes => json!({ "application/octet-stream": {} }),
+        Gives::Nothing => json!({}),
     };
     let headers = if matches!(shown.takes, Takes::Request(_)) {
         json!({ "x-bulla-receipt": {
@@ -227,7 +246,12 @@ fn responses(route: &Route, shown: &Shown) -> BTreeMap<String, Value> {
     };
     let done =
         json!({ "description": "What was asked for.", "content": content, "headers": headers });
-    let mut responses = BTreeMap::from([("200".to_owned(), done)]);
+    let status = if matches!(shown.gives, Gives::Nothing) { "204" } else { "200" };
+    let mut responses = BTreeMap::from([(status.to_owned(), done)]);
+    if matches!(shown.takes, Takes::Message) {
+        let heard = json!({ "description": "The message asks for no answer." });
+        responses.insert("202".to_owned(), heard);
+    }
     for (status, description) in REFUSALS {
         let possible = match (shown.takes, route.access) {
             (Takes::Request(_), _) => true,
@@ -258,11 +282,12 @@ const fn error(family: Family) -> &'static str {
         Family::Anthropic => "AnthropicError",
         Family::Bedrock => "BedrockError",
         Family::Google => "GoogleError",
+        Family::Mcp => "McpError",
     }
 }
 
 /// Errors, as `ApiError` writes them.
-fn errors() -> [(String, Value); 4] {
+fn errors() -> [(String, Value); 5] {
     let text = json!({ "type": "string" });
     let texts = json!({ "type": "array", "items": text });
     let object = |properties: Value, required: &[&str]| json!({ "type": "object", "properties": properties, "required": required });
@@ -277,12 +302,17 @@ fn errors() -> [(String, Value); 4] {
     });
     let google = object(google, &["code", "message", "status", "details"]);
     let anthropic = json!({ "type": { "const": "error" }, "error": plain });
+    let data = object(json!({ "code": text, "exchange": text, "classes": texts }), &["code"]);
+    let mcp = json!({ "code": { "type": "integer" }, "message": text, "data": data });
+    let mcp = object(mcp, &["code", "message"]);
+    let mcp = json!({ "jsonrpc": { "const": "2.0" }, "error": mcp });
     let bedrock = json!({ "message": text, "code": text });
     [
         (Family::OpenAi, object(json!({ "error": plain }), &["error"])),
         (Family::Anthropic, object(anthropic, &["type", "error"])),
         (Family::Bedrock, object(bedrock, &["message", "code"])),
         (Family::Google, object(json!({ "error": google }), &["error"])),
+        (Family::Mcp, object(mcp, &["jsonrpc", "error"])),
     ]
     .map(|(family, schema)| (error(family).to_owned(), schema))
 }

@@ -64,6 +64,7 @@ mod splits;
 mod stopping;
 mod terms;
 mod tls;
+mod tools;
 mod traces;
 mod treatments;
 mod vanishing;

@@ -21,6 +21,7 @@ fn request(method: &str, path: &str) -> Request {
         ("{model}/{how}", "stand-in/converse"),
         ("{call}", "stand-in:generateContent"),
         ("{response}", "resp_exc_0193567a00007000800000000000abcd"),
+        ("{server}", "stand-in"),
     ];
     let generates = method == "POST" && path.starts_with("/v1/models/");
     let path = if generates { "/v1/models/stand-in:generateContent" } else { path };
@@ -32,6 +33,7 @@ fn request(method: &str, path: &str) -> Request {
     let said = MARISOL.name;
     let body = match path.as_str() {
         "/log/search" => json!({}),
+        "/mcp/stand-in" => json!({ "jsonrpc": "2.0", "id": said, "method": "initialize" }),
         it if it.ends_with("/responses") || it.ends_with("/embeddings") => {
             json!({ "model": "stand-in", "input": said })
         }
@@ -56,6 +58,9 @@ fn expected(method: &str, path: &str) -> (u16, &'static str) {
         // What is said is no form and makes no batch.
         "/v1/files" | "/v1/batches" if method == "POST" => (400, "invalid_request"),
         it if it.contains("{file}") || it.contains("{batch}") => (404, "not_found"),
+        // There is no such server, so there is no session either.
+        "/mcp/{server}" if method == "DELETE" => (404, "session_not_found"),
+        "/mcp/{server}" => (200, "tool_not_allowed"),
         it if it.ends_with("/chat/completions") => (200, ""),
         it if it.ends_with("/completions") || it.ends_with("/embeddings") => (403, "baa_scope"),
         it if it.contains("{response}") => (404, "response_not_found"),
@@ -118,7 +123,7 @@ async fn every_route_that_is_not_public_refuses_anonymous_callers() {
     assert!(denied >= 5);
     // Every route that asks a model was called once with a key that is for it.
     let asks = ROUTES.iter().filter(|it| it.method == "POST" && it.access == Access::Caller);
-    let answered = asks.filter(|it| expected(it.method, it.path).0 == 200).count();
+    let answered = asks.filter(|it| expected(it.method, it.path) == (200, "")).count();
     assert_eq!(upstream.captured().len(), answered);
     for sent in upstream.captured() {
         assert_eq!(sent.path, "/v1/chat/completions");

@@ -99,6 +99,85 @@ hops = ["home-model"]
 models = ["stand-in"]
 "#;
 
+const TOOLS: &str = r#"schema = 1
+organisation = "Lakeside Family Clinic (synthetic)"
+
+[hosting]
+hop = "clinic-server"
+
+[[purpose]]
+id = "treatment"
+title = "Treatment of a patient"
+
+[[agreement]]
+id = "baa-charts"
+kind = "baa"
+counterparty = "Example Charts Inc. (synthetic)"
+effective = 2020-01-01
+expires = 2099-01-01
+document_sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
+
+[[agreement.scope]]
+services = ["charts-api"]
+tiers = ["enterprise"]
+regions = ["us-east"]
+apis = ["mcp"]
+models = ["*"]
+modalities = ["text"]
+training = "none"
+retention_days = 0
+abuse_monitoring_days = 0
+human_review = "none"
+
+[[hop]]
+id = "clinic-server"
+entity = "Lakeside Family Clinic (synthetic)"
+role = "hosting"
+sees = "content"
+boundary = "inside"
+owner = "Lakeside Family Clinic (synthetic)"
+
+[[hop]]
+id = "examplecharts"
+entity = "Example Charts Inc. (synthetic)"
+role = "tools"
+service = "charts-api"
+tier = "enterprise"
+region = "us-east"
+sees = "content"
+boundary = "outside"
+agreement = "baa-charts"
+hosts = ["ADDRESS"]
+
+[[destination]]
+id = "charts"
+title = "Charts, over the handshake"
+dialect = "mcp"
+url = "URL"
+credential = "none"
+hops = ["examplecharts"]
+tools = [{ name = "keep_note" }, { name = "find_chart" }, { name = "draw" }, { name = "slow" }, { name = "fail" }]
+timeout_seconds = 3
+
+[[destination]]
+id = "charts-new"
+title = "Charts, each request alone"
+dialect = "mcp"
+api_version = "2026-07-28"
+url = "URL"
+credential = "none"
+hops = ["examplecharts"]
+tools = [{ name = "keep_note" }, { name = "find_chart" }, { name = "draw" }, { name = "slow" }, { name = "fail" }]
+timeout_seconds = 3
+
+[[policy]]
+id = "identifiers"
+effect = "tokenize"
+classes = ["*"]
+destinations = ["charts", "charts-new"]
+purposes = ["treatment"]
+"#;
+
 /// A configuration, edited as text, as its owner would.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules(String);
@@ -112,6 +191,12 @@ impl Rules {
     /// The same with another address of the model server, and another host of its hop.
     pub(crate) fn of(url: &str, host: &str) -> Self {
         Self(CLOUD.replace("ADDRESS", host).replace("URL", url))
+    }
+
+    /// One server of tools under agreement, in both versions of its protocol, which gets surrogates, for
+    /// treatment.
+    pub(crate) fn tools(url: &str, host: &str) -> Self {
+        Self(TOOLS.replace("ADDRESS", host).replace("URL", url))
     }
 
     /// The same with `from` written as `to`, wherever it stands.

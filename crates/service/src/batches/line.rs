@@ -192,7 +192,7 @@ impl House {
                 Err(refusal) => Err(Exchange::refused(caller, question, seal, body, refusal)),
                 Ok(hold) => {
                     journal.held.lock().unwrap_or_else(PoisonError::into_inner).1 = hold;
-                    self.leave(plan, (caller, question, seal), asked, &world, parcel).await
+                    self.board(plan, (caller, question, seal), asked, &world, parcel).await
                 }
             },
         };
@@ -226,7 +226,7 @@ impl House {
     }
 
     /// The way of every prompt, up to where it waits for the others.
-    async fn leave(
+    async fn board(
         &self,
         plan: &Plan,
         (caller, question, seal): (Caller, Question, Seal),

@@ -149,7 +149,8 @@ fn put_maybe(to: &mut Vec<u8>, piece: Option<&[u8]>) {
 
 impl Asking {
     /// Who asks what, when answers of the route are kept. What is streamed is not, nor what a caller
-    /// can come back to by its id.
+    /// can come back to by its id, nor what a tool says: it did something, which an answer given again
+    /// would not do.
     pub(crate) fn of(
         rules: &Rules,
         route: &str,
@@ -159,7 +160,7 @@ impl Asking {
         written: &Text,
     ) -> Option<Self> {
         rules.cache().filter(|caching| caching.is_of(route))?;
-        if request.stream() || request.api() == Api::Responses {
+        if request.stream() || matches!(request.api(), Api::Responses | Api::Mcp) {
             return None;
         }
         let mut scope = Vec::with_capacity(512);

@@ -310,7 +310,11 @@ fn routed(asked: AskedBy, in_force: Option<&Arc<InForce>>) -> Result<Routed, Ref
             "No configuration is in force, so nothing may leave.",
         ));
     };
-    let Some(route) = in_force.rules.route(asked.request.model().expose()) else {
+    let route = in_force.rules.route(asked.request.model().expose());
+    if asked.request.api() == Api::Mcp {
+        crate::mcp::check(&in_force.rules, route)?;
+    }
+    let Some(route) = route else {
         return Err(Refusal::fixed(
             Code::ModelNotFound,
             "No model of that name is configured here. GET /v1/models lists those that are.",

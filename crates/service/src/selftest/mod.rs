@@ -13,6 +13,7 @@ mod standin;
 mod tests;
 
 use crate::house::{House, InForce};
+use crate::mcp::leads_to_tools;
 pub(crate) use bench::Guard;
 use bench::{Bench, Came, PLANTS, Plant, Read, Trial};
 use gate::Code;
@@ -226,6 +227,7 @@ static KNOWN: &[Known] = &[
     known("messages", &[Api::CountTokens], Guard::Pipeline, Came::Back),
     known("converse", CONVERSATIONS, Guard::Pipeline, Came::Back),
     known("generate", CONVERSATIONS, Guard::Pipeline, Came::Back),
+    known("tools/echo", &[Api::Mcp], Guard::Pipeline, Came::Back),
     known("redacting", &[Api::ChatCompletions], Guard::Pipeline, Came::Back),
     known("blocking", &[Api::ChatCompletions], Guard::Policy, Came::Refused(Code::PhiBlocked)),
     known("unruled", &[Api::Messages], Guard::Policy, Came::Refused(Code::PhiBlocked)),
@@ -475,15 +477,31 @@ async fn try_routes(
     begin
 }
 
+/// The interfaces in which a route is tried: a tool is called over its own protocol, and a model is asked in
+/// every other. Whoever asks a tool as a model is refused in the same way at each, so that is not tried at
+/// each, of which there may be hundreds.
+///
+/// What is said to a server of tools itself is not tried. It is Bulla's greeting, and the mark of a page that
+/// the server gave; it takes the path of the server's tools, which are.
+fn asked_in(rules: &Rules, route: &Route) -> &'static [Api] {
+    if !leads_to_tools(rules, route) {
+        return &APIS;
+    }
+    let (target, _) = route.targets();
+    let to_server = target.destination().as_str() == route.model().as_str();
+    if to_server { &[] } else { &[Api::Mcp] }
+}
+
 async fn try_route(bench: &Bench<'_>, rules: &Rules, route: &Route, tally: &mut Tally) {
+    let apis = asked_in(rules, route);
     let (purpose, permitted, refused) = expected(rules, route);
     let targets: BTreeSet<&str> =
         route.every_target().map(|it| it.destination().as_str()).collect();
     let mut turn = Turn::default();
-    for api in APIS {
+    for &api in apis {
         for &way in Way::of(api) {
             // Every class is tried on every route, in the first dialect.
-            let first = (api, way) == (Api::ChatCompletions, Way::Whole);
+            let first = apis.first() == Some(&api) && way == Way::Whole;
             for plants in [&permitted, &refused] {
                 let plants = if first { plants.clone() } else { turn.some(plants) };
                 if plants.is_empty() {

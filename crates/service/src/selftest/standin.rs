@@ -5,10 +5,11 @@
 
 use gate::rules::Api;
 use phi::Text;
-use providers::Addressed;
+use providers::{Addressed, McpSession};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
-/// Every interface that is served.
+/// Every interface in which a model is asked.
 pub(super) const APIS: [Api; 8] = [
     Api::ChatCompletions,
     Api::Completions,
@@ -37,7 +38,7 @@ impl Way {
             | Api::Messages
             | Api::Converse
             | Api::GenerateContent => &[Self::Whole, Self::Stream],
-            Api::Embeddings | Api::CountTokens => &[Self::Whole],
+            Api::Embeddings | Api::CountTokens | Api::Mcp => &[Self::Whole],
         }
     }
 }
@@ -65,6 +66,7 @@ pub(super) fn ask(api: Api, way: Way, model: &str, text: &str) -> (Addressed, Va
             { "role": "user", "content": [{ "text": text }] }] }),
         Api::GenerateContent => json!({ "systemInstruction": { "parts": [{ "text": own }] },
             "contents": [{ "role": "user", "parts": [{ "text": text }] }] }),
+        Api::Mcp => return call(model, text),
     };
     let in_address = matches!(api, Api::Converse | Api::GenerateContent);
     let streams = way == Way::Stream;
@@ -80,6 +82,15 @@ pub(super) fn ask(api: Api, way: Way, model: &str, text: &str) -> (Addressed, Va
         Addressed::default()
     };
     (addressed, body)
+}
+
+/// A call of a tool, of which the route's name is the server's and its own.
+fn call(route: &str, text: &str) -> (Addressed, Value) {
+    let (server, tool) = route.split_once('/').unwrap_or((route, ""));
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": { "name": tool, "arguments": { "text": text } } });
+    let (model, session) = (Some(Text::from(server)), Some(Arc::new(McpSession::new())));
+    (Addressed { model, session, ..Addressed::default() }, body)
 }
 
 /// The whole answer of an interface.
@@ -104,6 +115,9 @@ pub(super) fn whole(api: Api, text: &str) -> Value {
             "output": { "message": { "role": "assistant", "content": [{ "text": text }] } },
             "usage": { "inputTokens": 1, "outputTokens": 1, "totalTokens": 2 } }),
         Api::GenerateContent => candidate(text, Some("STOP")),
+        // It is the first request of its session, and Bulla counts them.
+        Api::Mcp => json!({ "jsonrpc": "2.0", "id": 1,
+            "result": { "content": [{ "type": "text", "text": text }] } }),
     }
 }
 
@@ -152,7 +166,7 @@ pub(super) fn stream(api: Api, text: &str) -> Vec<Event> {
             events.push(plain(candidate("", Some("STOP"))));
             events
         }
-        Api::Embeddings | Api::CountTokens => Vec::new(),
+        Api::Embeddings | Api::CountTokens | Api::Mcp => Vec::new(),
     }
 }
 
@@ -241,11 +255,11 @@ const fn place(api: Api, way: Way) -> Option<&'static str> {
         (Api::Responses, Way::Whole) => "/output/0/content/0/text",
         // It is a text there, and the events that say it again have it elsewhere.
         (Api::Responses, Way::Stream) => "/delta",
-        (Api::Messages, Way::Whole) => "/content/0/text",
+        (Api::Messages | Api::Mcp, Way::Whole) => "/content/0/text",
         (Api::Messages | Api::Converse, Way::Stream) => "/delta/text",
         (Api::Converse, Way::Whole) => "/output/message/content/0/text",
         (Api::GenerateContent, _) => "/candidates/0/content/parts/0/text",
-        (Api::Embeddings | Api::CountTokens, _) => return None,
+        (Api::Embeddings | Api::CountTokens, _) | (Api::Mcp, Way::Stream) => return None,
     })
 }
 

@@ -94,6 +94,59 @@ async fn every_guard_does_its_work_in_every_dialect_and_one_record_says_so() {
     assert_eq!(policy, house.in_force.load().as_ref().map(|it| it.rules.sha256()));
 }
 
+const TOOLS: &str = r#"
+[[hop]]
+id = "chart-tools"
+entity = "Lakeside Family Clinic (synthetic)"
+role = "tools"
+sees = "content"
+boundary = "inside"
+owner = "Lakeside Family Clinic (synthetic)"
+hosts = ["127.0.0.1:9000"]
+
+[[destination]]
+id = "charts"
+title = "Charts"
+dialect = "mcp"
+url = "http://127.0.0.1:9000/mcp"
+credential = "none"
+hops = ["chart-tools"]
+tools = [{ name = "find" }, { name = "keep/note" }]
+
+[[policy]]
+id = "tokenize-for-tools"
+effect = "tokenize"
+classes = ["*"]
+destinations = ["charts"]
+purposes = ["*"]
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_tool_is_tried_by_a_call_of_it_and_as_no_model() {
+    let rules = Rules::parse(&format!("{OWN}{TOOLS}")).unwrap();
+    let asked = |route: &str| asked_in(&rules, rules.route(route).unwrap()).to_vec();
+    assert_eq!(asked("local"), APIS);
+    assert_eq!(asked("charts"), []);
+    assert_eq!(asked("charts/keep/note"), [Api::Mcp]);
+
+    let (_dir, mut house) = house(|_| ()).await;
+    house.apply(&format!("{OWN}{TOOLS}"), operator()).await.unwrap();
+    house.reload().await.unwrap();
+    house.self_test().await;
+    assert_eq!(house.selftest.failures(), []);
+    while Arc::strong_count(&house) > 1 {
+        tokio::task::yield_now().await;
+    }
+    // Restored on the wrong places, it is told of each tool.
+    Arc::get_mut(&mut house).unwrap().selftest.model = swapped;
+    house.self_test().await;
+    let failures = house.selftest.failures();
+    let of_tools = failures.iter().filter(|it| it.api == Some(Api::Mcp) && it.route.is_some());
+    let told: Vec<_> = of_tools.map(|it| (it.guard, it.route.as_deref().unwrap())).collect();
+    let restore = Guard::Restore;
+    assert_eq!(told, [(restore, "charts/find"), (restore, "charts/keep/note")]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_purpose_does_not_need_is_no_broken_guard() {
     let profile = |redact: &str| {

@@ -337,6 +337,7 @@ const fn provider(dialect: Dialect) -> &'static str {
         Dialect::Anthropic => "anthropic",
         Dialect::Bedrock => "aws.bedrock",
         Dialect::Vertex => "gcp.vertex_ai",
+        Dialect::Mcp => "mcp",
     }
 }
 

@@ -45,7 +45,7 @@ fn line(custom: &str, text: &str) -> Value {
 }
 
 fn lines(lines: &[Value]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.iter().flat_map(|line| [line.to_string(), "\n".to_owned()]).collect()
 }
 
 async fn upload(world: &World, principal: &Principal, content: &str) -> FileId {
@@ -104,13 +104,15 @@ async fn by_name(world: &World, file: Option<FileId>) -> Vec<(String, Value)> {
     text.lines()
         .map(|line| {
             let line: Value = serde_json::from_str(line).unwrap();
-            (line["custom_id"].as_str().unwrap().to_owned(), line)
+            let name = line.pointer("/custom_id").and_then(Value::as_str).unwrap().to_owned();
+            (name, line)
         })
         .collect()
 }
 
 fn said(line: &Value) -> &str {
-    line["response"]["body"]["choices"][0]["message"]["content"].as_str().unwrap()
+    let said = line.pointer("/response/body/choices/0/message/content");
+    said.and_then(Value::as_str).unwrap()
 }
 
 /// What became of files at the vendor, as the log says it.
@@ -327,11 +329,13 @@ async fn check_refused(world: &World, code: &str) {
     let view = look(world, batch).await;
     assert_eq!((view.status, view.lines), ("completed", (1, 0, 1)));
     let errors = by_name(world, view.errors).await;
-    assert_eq!(errors[0].1["error"]["code"], code);
+    let (_, error) = errors.first().unwrap();
+    assert_eq!(error.pointer("/error/code").unwrap(), code);
     assert!(world.upstream.captured().is_empty());
     let event = world.events().await.into_iter().rfind(is_outcome).unwrap();
     check_same(&explained(world, &event).await);
-    assert_eq!(event.about().unwrap().capabilities["vendor"], "batches");
+    let capabilities = event.about().unwrap().capabilities.get("vendor");
+    assert_eq!(capabilities.map(String::as_str), Some("batches"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
