@@ -440,6 +440,7 @@ mod tests {
               purpose        treatment
               asked          chat.completions through api
               found          DATE 1, NAME 2
+              a line of      bat_06060606060606060606060606060606
               categories     SUBSTANCE_USE
               makes use of   images, prompt_caching at examplecloud
 
