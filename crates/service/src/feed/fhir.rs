@@ -136,7 +136,11 @@ fn shape(event: &Event, summary: &Summary<'_>) -> Shape {
             shape(of, vec![], "E", SUCCESS)
         }
         Event::BatchFile { outcome, .. } => match outcome.as_str() {
-            "sent" => shape(coding(DCM, "110106", "Export"), vec![], "R", SUCCESS),
+            // Who is disclosed to what stands in the lines' own events; this is the file around them.
+            "sent" => {
+                let of = coding(LIFECYCLE, "transmit", "Transmit Record Lifecycle Event");
+                shape(of, vec![], "R", SUCCESS)
+            }
             "failing" => shape(alert(), vec![], "E", SERIOUS),
             _ => {
                 let of = coding(LIFECYCLE, "destroy", "Destroy/Delete Record Lifecycle Event");
