@@ -50,9 +50,7 @@ fn main() {
         each("  bytes", || record.to_bytes());
         each("  leaf hash", || leaf_hash(&bytes));
         let mut head = Head::new();
-        each("  clone, bytes, leaf hash, tree", || {
-            head.seal_next(LOG, time(), event.clone()).unwrap()
-        });
+        each("  clone, bytes, leaf hash, tree", || head.seal_next(LOG, time(), &event).unwrap());
         each("  read back and checked", || ledger::is_canonical(&bytes));
     }
     let key = ContentKey::generate(time(), &Library);

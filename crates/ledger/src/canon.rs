@@ -8,7 +8,7 @@ use crate::form::{Field, Kind};
 use crate::scan::{MAX_INTEGER, cmp_utf16, plain_length};
 use crate::{
     About, Actor, ActorKind, Change, ChangeKind, ContentClass, Cover, CoverKind, Day, Disposal,
-    Event, Hash, Intent, LogId, Outcome, Record, ReplyContent, Surrogates, Time, Unit, Usage,
+    Event, Hash, Intent, LogId, Outcome, ReplyContent, Surrogates, Time, Unit, Usage,
 };
 use data_encoding::HEXLOWER;
 use std::collections::BTreeMap;
@@ -261,8 +261,8 @@ impl<'a> Members<'a> {
         }
     }
 
-    fn put_record(&mut self, record: &'a Record) {
-        let Record { v, log, seq, prev, time, event } = record;
+    fn put_record(&mut self, frame: &'a Frame, event: &'a Event) {
+        let Frame { v, log, seq, prev, time } = frame;
         self.put([
             (Field::V, v),
             (Field::Log, log),
@@ -613,10 +613,20 @@ impl<'a> Members<'a> {
     }
 }
 
+/// What a record says beside its event. The event stays where it is: whoever appends it has more to do
+/// with it, and it may be long.
+pub(crate) struct Frame {
+    pub(crate) v: u32,
+    pub(crate) log: LogId,
+    pub(crate) seq: u64,
+    pub(crate) prev: Hash,
+    pub(crate) time: Time,
+}
+
 /// The bytes of a record, and whether every number in them is one that JSON keeps exact.
-pub(crate) fn write(record: &Record) -> (Vec<u8>, bool) {
+pub(crate) fn write(frame: &Frame, event: &Event) -> (Vec<u8>, bool) {
     let mut members = Members { places: [None; Field::COUNT] };
-    members.put_record(record);
+    members.put_record(frame, event);
     let mut out = Writer { bytes: Vec::with_capacity(ORDINARY_BYTES), exact: true };
     let present = members.places.into_iter().flatten();
     out.object(present.map(|(field, value)| (field.text(), value)));

@@ -1,8 +1,10 @@
 //! The growing end of a log: all that must be known to seal its next record.
 
+use crate::canon::Frame;
 use crate::proof::TILE_LEVELS;
 use crate::tree::{Complete, Frontier, leaf_hash};
-use crate::{Event, Hash, LogId, Record, Time, Unrecorded};
+use crate::{Event, Hash, LogId, Time, Unrecorded};
+use std::borrow::Borrow;
 
 /// The first byte of a stored head, so that another layout can be told apart.
 const LAYOUT: u8 = 1;
@@ -74,11 +76,11 @@ impl Head {
         &mut self,
         log: LogId,
         time: Time,
-        event: Event,
+        event: impl Borrow<Event>,
     ) -> Result<Appended, Unrecorded> {
         let seq = self.size();
-        let record = Record { v: crate::RECORD_VERSION, log, seq, prev: self.last, time, event };
-        let (bytes, exact) = crate::canon::write(&record);
+        let frame = Frame { v: crate::RECORD_VERSION, log, seq, prev: self.last, time };
+        let (bytes, exact) = crate::canon::write(&frame, event.borrow());
         if !exact || bytes.len() > crate::MAX_RECORD_BYTES {
             return Err(Unrecorded::TooLarge);
         }
@@ -138,7 +140,7 @@ impl Head {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample;
+    use crate::{Record, sample};
 
     #[test]
     fn a_head_comes_back_from_its_bytes_at_every_size() {

@@ -3,6 +3,7 @@
 
 mod exchange;
 
+use crate::canon::Frame;
 use crate::form::Kind;
 use crate::{
     ApiKeyId, BatchId, ContentClass, ConversationId, Day, DeploymentId, ExchangeId, Hash, LogId,
@@ -61,7 +62,13 @@ impl Record {
     /// [`Head::seal_next`](crate::Head::seal_next) refuses it.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        crate::canon::write(self).0
+        crate::canon::write(&self.frame(), &self.event).0
+    }
+
+    /// All but the event.
+    pub(crate) const fn frame(&self) -> Frame {
+        let Self { v, log, seq, prev, time, event: _ } = *self;
+        Frame { v, log, seq, prev, time }
     }
 
     /// Reads a record from its bytes, which must be exactly those of [`Record::to_bytes`].

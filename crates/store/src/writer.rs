@@ -544,7 +544,7 @@ impl Writer {
             }
         };
         // Sealing moves the head before anything is stored; a later fault in the batch discards it.
-        let sealed = match head.seal_next(log, entry.time, entry.event.clone()) {
+        let sealed = match head.seal_next(log, entry.time, &entry.event) {
             Ok(sealed) => sealed,
             Err(unrecorded) => return Ok(Err(Refusal::Unrecorded(unrecorded))),
         };

@@ -190,7 +190,7 @@ impl Desk {
 impl Journal for Desk {
     async fn append(&self, entry: Entry) -> Result<Receipt, Unrecorded> {
         let mut kept = self.kept();
-        let sealed = kept.head.seal_next(self.log, entry.time, entry.event.clone())?;
+        let sealed = kept.head.seal_next(self.log, entry.time, &entry.event)?;
         kept.records.push(sealed.bytes);
         kept.events.push(entry.event);
         kept.blobs.extend(entry.blobs);
