@@ -34,7 +34,8 @@ const SURROGATE_LIMIT: usize = 40;
 pub enum Says {
     /// The same text always.
     Fixed,
-    /// The same text around the first surrogate (`[NAME_AB12CD34]`) of the request, cut over three
+    /// The same text around the first surrogate (`[NAME_AB12CD34]`) of the request, or one in the form
+    /// of other gateways (`<PERSON_1>`), cut over three
     /// events, so that a gateway under test has something to restore; without one, as `Fixed`.
     FirstSurrogate,
 }
@@ -173,11 +174,13 @@ fn asks_for_stream(body: &[u8]) -> bool {
     value.starts_with(b"true")
 }
 
+/// The first surrogate, in Bulla's form or that of other gateways (`<PERSON_1>`).
 fn first_surrogate(body: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(body).ok()?;
-    text.match_indices('[').find_map(|(start, _)| {
+    text.match_indices(['[', '<']).find_map(|(start, opening)| {
+        let closing = if opening == "[" { ']' } else { '>' };
         let rest = text.get(start..)?;
-        let whole = rest.get(..=rest.find(']')?)?;
+        let whole = rest.get(..=rest.find(closing)?)?;
         let fits = whole.len() <= SURROGATE_LIMIT && whole.contains('_');
         let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
         let name = whole.get(1..whole.len() - 1)?;
@@ -292,5 +295,7 @@ mod tests {
         assert!(!asks_for_stream(br#"{"stream":false}"#));
         assert!(!asks_for_stream(br#"{"stream_options":{"x":true}}"#));
         assert_eq!(first_surrogate(b"a [x] [NAME_AB12CD34] b"), Some("[NAME_AB12CD34]"));
+        assert_eq!(first_surrogate(b"a <b> <US_SSN_4> [NAME_AB12CD34]"), Some("<US_SSN_4>"));
+        assert_eq!(first_surrogate(b"a <US_SSN_4] <NAME_1"), None);
     }
 }
