@@ -1,8 +1,10 @@
 //! `cargo xtask bench`: builds what is measured in release, and runs the measurement.
 
+mod peers;
 mod postgres;
 
 use crate::process::{self, Stop, Trouble, cargo};
+use crate::screen::Screen;
 use crate::target_folder;
 use std::process::Command;
 
@@ -13,7 +15,8 @@ pub(crate) struct Options {
     /// appends beside bare fdatasync and a hash chain in PostgreSQL, verification, and what the length of a
     /// log costs. `postgres`: that hash chain alone. `gateway`, or nothing: exchanges through the whole
     /// server; what follows is passed on to the measurement: `--quick`, `--pin`, `--dir DIR`,
-    /// `--json FILE`, and `--peers`, which installs `LiteLLM` under `target/peers` and measures it too.
+    /// `--json FILE`, and `--peers`, which installs other gateways under `target/peers` and measures them
+    /// too, or `--peers-alone`, which measures nothing else; `--peer TEXT` chooses some of them.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
@@ -22,7 +25,7 @@ pub(crate) struct Options {
 ///
 /// # Errors
 /// When a build or a window of the measurement failed.
-pub(crate) fn run(options: &Options, stop: &Stop) -> Result<(), Trouble> {
+pub(crate) fn run(options: &Options, screen: Screen, stop: &Stop) -> Result<(), Trouble> {
     match options.rest.first().map(String::as_str) {
         Some("detector") => return detector(stop),
         Some("ledger") => {
@@ -32,13 +35,11 @@ pub(crate) fn run(options: &Options, stop: &Stop) -> Result<(), Trouble> {
         Some(_) | None => {}
     }
     let rest = options.rest.strip_prefix(&["gateway".to_owned()]).unwrap_or(&options.rest);
-    if rest.iter().any(|option| option == "--peers") {
-        install_peers(stop)?;
+    peers::install(rest, screen, stop)?;
+    if !rest.iter().any(|option| option == "--peers-alone") {
+        let programs = ["-p", "server", "-p", "ledger", "--bins"];
+        process::run(cargo().args(["build", "--locked", "--release"]).args(programs), stop)?;
     }
-    process::run(
-        cargo().args(["build", "--locked", "--release", "-p", "server", "-p", "ledger", "--bins"]),
-        stop,
-    )?;
     process::run(
         cargo().args(["build", "--locked", "--release", "-p", "testkit", "--examples"]),
         stop,
@@ -47,17 +48,6 @@ pub(crate) fn run(options: &Options, stop: &Stop) -> Result<(), Trouble> {
     let mut bench = Command::new(folder.join("examples").join("bench"));
     bench.arg("--bin-dir").arg(&folder).args(rest);
     process::run(&mut bench, stop)
-}
-
-/// Installs `LiteLLM`'s proxy from the Python package index, once.
-fn install_peers(stop: &Stop) -> Result<(), Trouble> {
-    let folder = target_folder("peers").join("litellm");
-    if folder.join("bin").join("litellm").is_file() {
-        return Ok(());
-    }
-    process::run(Command::new("python3").args(["-m", "venv"]).arg(&folder), stop)?;
-    let mut pip = Command::new(folder.join("bin").join("pip"));
-    process::run(pip.args(["install", "--quiet", "litellm[proxy]"]), stop)
 }
 
 /// Measures whether the detector's cost grows as the text does.

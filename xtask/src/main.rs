@@ -66,7 +66,7 @@ fn run(task: Task, screen: Screen, stop: &Stop) -> Result<(), Trouble> {
         Task::Demo(options) => demo::run(&options, screen, stop),
         Task::Test(options) => test::run(options, screen, stop),
         Task::Tidy => tidy::run(screen),
-        Task::Bench(options) => bench::run(&options, stop),
+        Task::Bench(options) => bench::run(&options, screen, stop),
         Task::Eval(options) => eval::run(&options, screen, stop),
         Task::Conformance(options) => conformance::run(&options, screen, stop),
         Task::Mutants(options) => mutants::run(&options, stop),

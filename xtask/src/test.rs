@@ -164,7 +164,7 @@ fn node_step(bench: &mut Bench, _: &mut Tally) -> Result<(), Trouble> {
         println!("skipped: this machine has no npm, so the clients for Node are not tested");
         return Ok(());
     }
-    bench.node = Some(tools::node(bench.screen, &bench.stop)?);
+    bench.node = Some(tools::node(tools::NODE_CLIENTS, bench.screen, &bench.stop)?);
     Ok(())
 }
 

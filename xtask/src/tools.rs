@@ -180,6 +180,21 @@ pub(crate) const PEERS: Packages = Packages {
     alone: Some("tests/python/peers/model.txt"),
 };
 
+/// `LiteLLM`'s proxy, to be measured beside Bulla.
+pub(crate) const LITELLM: Packages =
+    Packages { what: "LiteLLM", requirements: "tests/python/peers/litellm.txt", alone: None };
+
+/// What `LiteLLM`'s guardrail asks.
+pub(crate) const PRESIDIO: Packages = Packages {
+    what: "Presidio",
+    requirements: "tests/python/peers/presidio.txt",
+    alone: Some("tests/python/peers/model.txt"),
+};
+
+/// The gateway in a wheel, to be measured beside Bulla.
+pub(crate) const TENSORZERO: Packages =
+    Packages { what: "TensorZero", requirements: "tests/python/peers/tensorzero.txt", alone: None };
+
 /// The Python of an environment with these packages; made when missing.
 ///
 /// # Errors
@@ -218,15 +233,33 @@ pub(crate) fn python(packages: Packages, screen: Screen, stop: &Stop) -> Result<
     Ok(python)
 }
 
-/// The pinned packages of the client tests for Node.
+/// The files that pin packages for Node.
 const NODE_PINS: [&str; 2] = ["package.json", "package-lock.json"];
 
-/// The folder with the packages for Node; made when missing.
+/// Packages for Node: what they are for, and the folder of their pins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NodePackages {
+    what: &'static str,
+    pins: &'static str,
+}
+
+/// The pinned packages of the client tests.
+pub(crate) const NODE_CLIENTS: NodePackages =
+    NodePackages { what: "the client tests", pins: "tests/node" };
+
+/// Portkey's gateway, to be measured beside Bulla.
+pub(crate) const PORTKEY: NodePackages = NodePackages { what: "Portkey", pins: "tests/node/peers" };
+
+/// The folder with packages for Node; made when missing.
 ///
 /// # Errors
 /// When npm fails.
-pub(crate) fn node(screen: Screen, stop: &Stop) -> Result<PathBuf, Trouble> {
-    let pins = root().join("tests/node");
+pub(crate) fn node(
+    packages: NodePackages,
+    screen: Screen,
+    stop: &Stop,
+) -> Result<PathBuf, Trouble> {
+    let pins = root().join(packages.pins);
     let mut hasher = DefaultHasher::new();
     for file in NODE_PINS {
         std::fs::read(pins.join(file))?.hash(&mut hasher);
@@ -235,7 +268,8 @@ pub(crate) fn node(screen: Screen, stop: &Stop) -> Result<PathBuf, Trouble> {
     if folder.join(COMPLETE).is_file() {
         return Ok(folder);
     }
-    let _spinner = screen.spinner("installing the packages for Node of the client tests");
+    let _spinner =
+        screen.spinner(&format!("installing the packages for Node of {}", packages.what));
     if folder.exists() {
         std::fs::remove_dir_all(&folder)?;
     }
