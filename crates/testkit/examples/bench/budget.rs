@@ -1,6 +1,6 @@
 //! The budgets of the design, held against what was measured.
 
-use crate::report::Report;
+use crate::report::{Own, Report};
 use crate::row::{Kind, Measured, micros};
 use testkit::load::Percentiles;
 
@@ -40,7 +40,7 @@ impl Budget {
 const MEGABYTE: f64 = 1e6;
 
 /// Every budget of the design.
-pub(crate) fn all(report: &Report) -> Vec<Budget> {
+pub(crate) fn all(report: &Report, own: &Own) -> Vec<Budget> {
     let floor = micros(report.quiet_floor);
     let most =
         |what, unit, limit, measured| Budget { what, unit, limit, measured, at_least: false };
@@ -72,14 +72,14 @@ pub(crate) fn all(report: &Report) -> Vec<Budget> {
             "peak memory, 64 clients, beyond the detector's tables",
             "MB",
             64.0,
-            report.loaded.map(|it| bytes(it.peak.saturating_sub(report.detector.table_bytes))),
+            own.loaded.map(|it| bytes(it.peak.saturating_sub(own.detector.table_bytes))),
         ),
-        most("cold start to ready", "us", 300_000.0, cold_start(report)),
+        most("cold start to ready", "us", 300_000.0, cold_start(own)),
         least(
             "detection, one core, 0.5 KB note",
             "MB/s",
             1.0,
-            Some(report.detector.short_bytes_per_second / MEGABYTE),
+            Some(own.detector.short_bytes_per_second / MEGABYTE),
         ),
         least(
             "durable appends, 64 clients, as whole exchanges",
@@ -114,9 +114,8 @@ fn many(rows: &[Measured]) -> Option<f64> {
     row.median(|pair| pair.bulla.rate)
 }
 
-fn cold_start(report: &Report) -> Option<f64> {
-    (!report.cold_starts.is_empty())
-        .then(|| micros(Percentiles::of(report.cold_starts.clone()).p50))
+fn cold_start(own: &Own) -> Option<f64> {
+    (!own.cold_starts.is_empty()).then(|| micros(Percentiles::of(own.cold_starts.clone()).p50))
 }
 
 #[cfg(test)]

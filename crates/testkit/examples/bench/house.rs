@@ -1,8 +1,8 @@
 //! Bulla itself: a fresh data directory, configured so that every control has work to do.
 
 use crate::options::Options;
-use crate::process::{Process, bulla, free_address, run};
-use crate::row::Target;
+use crate::process::{Process, free_address, measured, run};
+use crate::row::{Ask, Kind, Target};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -62,7 +62,7 @@ impl House {
 
     /// Starts the server; says how long it took from the start of the process to `/readyz` 200.
     pub(crate) async fn start(&mut self) -> io::Result<Duration> {
-        let mut command = bulla(&self.options, &self.options.bin_dir.join("bulla"));
+        let mut command = measured(&self.options, &self.options.bin_dir.join("bulla"));
         let address = self.address.to_string();
         command.arg("serve").arg("--data").arg(&self.data).args(["--listen", &address]);
         let begun = Instant::now();
@@ -89,9 +89,12 @@ impl House {
         &self.key
     }
 
-    /// Where it is, and whose CPU time counts.
-    pub(crate) fn target(&self) -> Target<'_> {
-        Target { address: self.address, key: Some(&self.key), pid: Some(self.pid()) }
+    /// Where it is, how it is asked, and whose CPU time counts.
+    pub(crate) fn target(&self, kind: Kind) -> Target {
+        let headers = vec![("authorization", format!("Bearer {}", self.key))];
+        let model = if kind == Kind::Paced { PACED } else { FAST };
+        let ask = Ask { headers, ..Ask::usual(model) };
+        Target { address: self.address, ask, pids: vec![self.pid()] }
     }
 
     /// The process; 0, which has no `/proc`, while there is none.

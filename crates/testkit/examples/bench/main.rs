@@ -17,6 +17,7 @@
 
 mod budget;
 mod detector;
+mod gateway;
 mod house;
 mod machine;
 mod options;
@@ -26,10 +27,12 @@ mod prompt;
 mod report;
 mod row;
 
-use house::House;
-use options::{Options, USAGE};
+use gateway::Place;
+use house::{House, Memory};
+use options::{Options, USAGE, Which};
 use peer::Peer;
-use report::{Audit, Report};
+use process::Process;
+use report::{Audit, Beside, Own, Report};
 use row::{Arena, Measured, Row};
 use std::fs;
 use std::io::{self, Write};
@@ -73,12 +76,16 @@ fn bench(options: &Options) -> io::Result<bool> {
         process::pin_this_process()?;
     }
     let usage = machine::Usage::now()?;
-    let detector = detector::measure()?;
+    // First of all: what this process allocates before would hide the detector's tables.
+    let detector = if options.which == Which::PeersAlone {
+        detector::Figures::default()
+    } else {
+        detector::measure()?
+    };
     let scratch = Scratch::make(options)?;
     // One thread for the load, so that it is the same on every machine.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut report = runtime.block_on(measure(options, scratch.path()))?;
-    report.detector = detector;
+    let mut report = runtime.block_on(measure(options, scratch.path(), detector))?;
     report.others_share = usage.others_share(report.own_cpu_us)?;
     let mut out = io::stdout().lock();
     out.write_all(report.markdown().as_bytes())?;
@@ -89,65 +96,108 @@ fn bench(options: &Options) -> io::Result<bool> {
     Ok(report.holds())
 }
 
-async fn measure(options: &Options, dir: &Path) -> io::Result<Report> {
+async fn measure(options: &Options, dir: &Path, detector: detector::Figures) -> io::Result<Report> {
     let fast = process::upstream(options, dir, false).await?;
     let paced = process::upstream(options, dir, true).await?;
     let floor_cpu = machine::cpu_of_fdatasync(dir)?;
-    let mut house = House::make(options, dir, fast.address, paced.address)?;
-    let mut cold_starts = Vec::new();
-    for start in 1..=COLD_STARTS {
-        cold_starts.push(house.start().await?);
-        if start < COLD_STARTS {
-            house.stop()?;
-        }
-    }
-    let idle = house.memory()?;
-    prompt::check(house.address(), house.key()).await?;
-
-    let peers = Peer::all(options, dir, fast.address, paced.address).await?;
-    let arena =
-        Arena { fast: &fast, paced: &paced, house: &house, peers: &peers, window: options.window };
-    let rows: Vec<Row> = Row::all().into_iter().filter(|row| options.wants(row)).collect();
-    let mut measured: Vec<Measured> = rows.iter().map(|&row| Measured::new(row)).collect();
-    let (mut floors, mut loaded, mut rss) = (Vec::new(), None, Vec::new());
+    let mut bulla = match options.which {
+        Which::PeersAlone => None,
+        Which::Bulla | Which::WithPeers => Some(Bulla::start(options, dir, &fast, &paced).await?),
+    };
+    let place = Place { options, dir, fast: fast.address, paced: paced.address };
+    let (peers, left_out) = Peer::all(&place).await?;
+    let rows = Row::all().into_iter().filter(|row| options.wants(row));
+    let mut measured: Vec<Measured> = rows.map(Measured::new).collect();
+    let mut floors = Vec::new();
     for round in 1..=options.rounds {
         floors.push(disk::fdatasync(dir, FLOOR_APPENDS)?);
         for row in &mut measured {
             tell(&format!("round {round} of {}: {}", options.rounds, row.row.name));
-            row.measure(&arena).await;
-            if row.row.connections == row::MANY && row.row.kind.is_short() && round == 1 {
+            let house = bulla.as_ref().map(|bulla| &bulla.house);
+            let (fast, paced, peers) = (&fast, &paced, peers.as_slice());
+            row.measure(&Arena { fast, paced, house, peers, window: options.window }).await;
+            if let Some(bulla) = &mut bulla
+                && row.row.connections == row::MANY
+                && row.row.kind.is_short()
+                && round == 1
+            {
                 // Before the long prompt, so that the peak is that of 64 clients.
-                loaded = Some(house.memory()?);
+                bulla.loaded = Some(bulla.house.memory()?);
             }
         }
-        rss.push(house.memory()?.resident);
+        if let Some(bulla) = &mut bulla {
+            bulla.rss_per_round.push(bulla.house.memory()?.resident);
+        }
     }
-    let last = house.memory()?;
-    let mut pids = vec![house.pid(), fast.pid(), paced.pid()];
-    pids.extend(peers.iter().map(Peer::pid));
+    let mut pids = vec![fast.pid(), paced.pid()];
+    pids.extend(bulla.as_ref().map(|bulla| bulla.house.pid()));
+    pids.extend(peers.iter().flat_map(Peer::pids));
     let own_cpu_us = own_cpu(&pids)?;
-    let stopped_after = house.stop()?;
-    let exchanges = measured.iter().map(|row| row.exchanges).sum::<usize>();
-    let audit = audit(options, &house, dir, exchanges)?;
+    let beside = |peer: &Peer| {
+        io::Result::Ok(Beside { name: peer.name, what: peer.what, resident: peer.resident()? })
+    };
+    let peers = peers.iter().map(beside).collect::<io::Result<Vec<_>>>()?;
+    let exchanges = measured.iter().map(|row| row.exchanges).sum();
+    let own = bulla.map(|bulla| bulla.end(options, dir, exchanges, detector)).transpose()?;
     Ok(Report {
         machine: machine::Machine::read(options, dir)?,
         settings: options.clone(),
         quiet_floor: floors.iter().map(|it| it.p50).min().unwrap_or_default(),
         floor: floor(&floors),
         floor_cpu,
-        detector: detector::Figures::default(),
         rows: measured,
-        peers: peers.iter().map(|peer| peer.name).collect(),
-        cold_starts,
-        stopped_after,
-        idle,
-        loaded,
-        rss_per_round: rss,
-        last,
-        audit,
+        own,
+        peers,
+        left_out,
         own_cpu_us,
         others_share: 0.0,
     })
+}
+
+/// Bulla, and what is found out about its process meanwhile.
+struct Bulla {
+    house: House,
+    cold_starts: Vec<Duration>,
+    idle: Memory,
+    loaded: Option<Memory>,
+    rss_per_round: Vec<u64>,
+}
+
+impl Bulla {
+    /// Starts it, and looks whether the controls have work to do.
+    async fn start(
+        options: &Options,
+        dir: &Path,
+        fast: &Process,
+        paced: &Process,
+    ) -> io::Result<Self> {
+        let mut house = House::make(options, dir, fast.address, paced.address)?;
+        let mut cold_starts = Vec::new();
+        for start in 1..=COLD_STARTS {
+            cold_starts.push(house.start().await?);
+            if start < COLD_STARTS {
+                house.stop()?;
+            }
+        }
+        let idle = house.memory()?;
+        prompt::check(house.address(), house.key()).await?;
+        Ok(Self { house, cold_starts, idle, loaded: None, rss_per_round: Vec::new() })
+    }
+
+    /// Stops it and looks at its log.
+    fn end(
+        mut self,
+        options: &Options,
+        dir: &Path,
+        exchanges: usize,
+        detector: detector::Figures,
+    ) -> io::Result<Own> {
+        let last = self.house.memory()?;
+        let stopped_after = self.house.stop()?;
+        let audit = audit(options, &self.house, dir, exchanges)?;
+        let Self { cold_starts, idle, loaded, rss_per_round, .. } = self;
+        Ok(Own { detector, cold_starts, stopped_after, idle, loaded, rss_per_round, last, audit })
+    }
 }
 
 fn own_cpu(pids: &[u32]) -> io::Result<u64> {

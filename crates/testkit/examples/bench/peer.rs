@@ -1,17 +1,14 @@
 //! What is measured beside Bulla: by the same client, against the same stand-in, in the same rounds.
 
-use crate::house::{FAST, House};
-use crate::options::Options;
-use crate::process::{Process, free_address};
-use crate::row::Target;
-use crate::tell;
+use crate::gateway::{Gateway, Place, Running};
+use crate::house::House;
+use crate::options::{Options, Which};
+use crate::row::{Kind, Target};
+use crate::{prompt, tell};
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use testkit::client::{Request, call};
-use tokio::time::Instant;
+use testkit::proc;
 
 /// A folder whose files are memory, on every Linux.
 const MEMORY: &str = "/dev/shm";
@@ -20,99 +17,96 @@ const MEMORY: &str = "/dev/shm";
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) name: &'static str,
-    kind: Kind,
+    /// What the name stands for.
+    pub(crate) what: &'static str,
+    runs: Runs,
     /// Removed when the peer goes.
     folder: Option<PathBuf>,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum Runs {
     /// The same program over a disk that is memory: what durability costs.
     Bulla(Box<House>),
-    /// Another gateway. It finds nothing and records nothing durably.
-    Other(Process),
+    /// Another gateway.
+    Gateway(Running),
 }
+
+/// Why something is not measured.
+pub(crate) type LeftOut = (&'static str, String);
 
 impl Peer {
-    /// Starts what is there; says of the rest why not.
-    pub(crate) async fn all(
-        options: &Options,
-        dir: &Path,
-        fast: SocketAddr,
-        paced: SocketAddr,
-    ) -> io::Result<Vec<Self>> {
-        let mut peers = Vec::new();
-        if Path::new(MEMORY).is_dir() {
-            peers.push(Self::in_memory(options, fast, paced).await?);
-        } else {
-            tell(&format!("no {MEMORY}, so no row without a disk"));
-        }
-        if options.peers {
-            let program = options.dir.join("peers/litellm/bin/litellm");
-            if program.is_file() {
-                peers.push(Self::litellm(&program, dir, fast).await?);
+    /// Starts what is there, and looks at one exchange and one stream of it; says of the rest why it is
+    /// left out.
+    pub(crate) async fn all(place: &Place<'_>) -> io::Result<(Vec<Self>, Vec<LeftOut>)> {
+        let options = place.options;
+        let (mut peers, mut left_out) = (Vec::new(), Vec::new());
+        if options.which != Which::PeersAlone {
+            if Path::new(MEMORY).is_dir() {
+                peers.push(Self::in_memory(options, place).await?);
             } else {
-                tell("LiteLLM is not installed, so it is not measured");
+                left_out.push((IN_MEMORY, format!("there is no {MEMORY}")));
             }
         }
-        Ok(peers)
+        if options.which != Which::Bulla {
+            for gateway in Gateway::ALL.into_iter().filter(|it| options.wants_peer(it.name())) {
+                match Self::gateway(place, gateway).await {
+                    Ok(peer) => peers.push(peer),
+                    Err(error) => left_out.push((gateway.name(), error.to_string())),
+                }
+            }
+        }
+        for (name, why) in &left_out {
+            tell(&format!("{name} is not measured: {why}"));
+        }
+        Ok((peers, left_out))
     }
 
-    async fn in_memory(options: &Options, fast: SocketAddr, paced: SocketAddr) -> io::Result<Self> {
+    async fn in_memory(options: &Options, place: &Place<'_>) -> io::Result<Self> {
         let folder = Path::new(MEMORY).join(format!("bulla-bench-{}", std::process::id()));
         fs::create_dir_all(&folder)?;
-        let mut house = House::make(options, &folder, fast, paced)?;
+        let mut house = House::make(options, &folder, place.fast, place.paced)?;
         house.start().await?;
-        let kind = Kind::Bulla(Box::new(house));
-        Ok(Self { name: "Bulla, its disk is memory", kind, folder: Some(folder) })
+        let runs = Runs::Bulla(Box::new(house));
+        let what = "the same program with its data directory in memory, where a synchronisation \
+                    costs nothing";
+        Ok(Self { name: IN_MEMORY, what, runs, folder: Some(folder) })
     }
 
-    /// The proxy of `LiteLLM` with one worker, without Presidio, a database or a log of requests.
-    async fn litellm(program: &Path, dir: &Path, fast: SocketAddr) -> io::Result<Self> {
-        let settings = dir.join("litellm.yaml");
-        let text = format!(
-            "model_list:\n  - model_name: {FAST}\n    litellm_params:\n      model: openai/stand-in\n      \
-             api_base: http://{fast}/v1\n      api_key: none\ngeneral_settings:\n  \
-             dangerously_permit_weak_or_unset_master_key: true\n"
-        );
-        fs::write(&settings, text)?;
-        let address = free_address()?;
-        let mut command = Command::new(program);
-        command.arg("--config").arg(&settings).args(["--host", "127.0.0.1", "--num_workers", "1"]);
-        command.args(["--port", &address.port().to_string(), "--telemetry", "False"]);
-        // Without this it asks the network for prices as it starts.
-        command.env("LITELLM_LOCAL_MODEL_COST_MAP", "True").env("LITELLM_LOG", "ERROR");
-        let mut process = Process::spawn(command, address, dir.join("litellm.log"))?;
-        let ready = |address| async move {
-            let response = call(address, &Request::get("/health/liveliness")).await;
-            response.is_ok_and(|response| response.status() == 200)
-        };
-        process.ready(Instant::now(), ready).await?;
-        Ok(Self { name: "LiteLLM", kind: Kind::Other(process), folder: None })
+    async fn gateway(place: &Place<'_>, gateway: Gateway) -> io::Result<Self> {
+        let (name, what) = (gateway.name(), gateway.what());
+        tell(&format!("starting {name}"));
+        let runs = Runs::Gateway(place.start(gateway).await?);
+        let peer = Self { name, what, runs, folder: None };
+        prompt::check_peer(&peer.target(Kind::Json), place.fast, gateway.treats()).await?;
+        Ok(peer)
     }
 
-    /// Where it is, and whose CPU time counts.
-    pub(crate) fn target(&self) -> Target<'_> {
-        match &self.kind {
-            Kind::Bulla(house) => house.target(),
-            Kind::Other(process) => {
-                Target { address: process.address, key: None, pid: Some(process.pid()) }
+    /// Where it is, how it is asked, and whose CPU time counts.
+    pub(crate) fn target(&self, kind: Kind) -> Target {
+        match &self.runs {
+            Runs::Bulla(house) => house.target(kind),
+            Runs::Gateway(running) => {
+                Target { address: running.address(), ask: running.ask(kind), pids: running.pids() }
             }
         }
     }
 
-    /// Whether it can be asked for the model that takes its time.
-    pub(crate) fn knows_paced(&self) -> bool {
-        matches!(self.kind, Kind::Bulla(_))
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        match &self.kind {
-            Kind::Bulla(house) => house.pid(),
-            Kind::Other(process) => process.pid(),
+    /// Its processes.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        match &self.runs {
+            Runs::Bulla(house) => vec![house.pid()],
+            Runs::Gateway(running) => running.pids(),
         }
     }
+
+    /// Resident memory of its processes, in bytes.
+    pub(crate) fn resident(&self) -> io::Result<u64> {
+        self.pids().into_iter().try_fold(0, |sum, pid| Ok(sum + proc::rss_bytes(pid)?))
+    }
 }
+
+const IN_MEMORY: &str = "Bulla, its disk is memory";
 
 impl Drop for Peer {
     fn drop(&mut self) {

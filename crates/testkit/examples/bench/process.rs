@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-/// The core of Bulla, when pinned.
-const CORE_OF_BULLA: &str = "0";
+/// The core of Bulla, and of what is measured beside it, when pinned.
+const CORE_OF_MEASURED: &str = "0";
 /// The core of everything else, when pinned.
 const CORE_OF_OTHERS: &str = "1";
 
@@ -41,7 +41,11 @@ impl Process {
         log: PathBuf,
     ) -> io::Result<Self> {
         let out = File::create(&log)?;
-        let child = command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out).spawn()?;
+        let child = command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out).spawn();
+        let child = child.map_err(|error| {
+            let program = command.get_program().to_string_lossy();
+            io::Error::other(format!("cannot run {program}: {error}"))
+        })?;
         Ok(Self { child, log, address })
     }
 
@@ -71,6 +75,19 @@ impl Process {
             }
             sleep(READY_LOOKS).await;
         }
+    }
+
+    /// Waits until a process that chooses its own port has said where it listens: a line `address
+    /// HOST:PORT` of its log.
+    pub(crate) async fn ready_where_it_says(&mut self) -> io::Result<()> {
+        let log = self.log.clone();
+        let said = || {
+            let log = fs::read_to_string(&log).unwrap_or_default();
+            log.lines().find_map(|line| line.strip_prefix("address ")?.trim().parse().ok())
+        };
+        self.ready(Instant::now(), |_| std::future::ready(said().is_some())).await?;
+        self.address = said().ok_or_else(|| self.failure("does not say where it listens"))?;
+        Ok(())
     }
 
     /// Asks it to stop and waits; says how long that took.
@@ -120,13 +137,13 @@ pub(crate) fn run(command: &mut Command) -> io::Result<String> {
     Err(io::Error::other(format!("{name}: {}: {}", output.status, said.trim())))
 }
 
-/// A program on the core of Bulla, if cores are pinned.
-pub(crate) fn bulla(options: &Options, program: &Path) -> Command {
+/// A program on the core of what is measured, if cores are pinned.
+pub(crate) fn measured(options: &Options, program: &Path) -> Command {
     if !options.pin {
         return Command::new(program);
     }
     let mut command = Command::new("taskset");
-    command.args([OsStr::new("-c"), OsStr::new(CORE_OF_BULLA), program.as_os_str()]);
+    command.args([OsStr::new("-c"), OsStr::new(CORE_OF_MEASURED), program.as_os_str()]);
     command
 }
 

@@ -1,9 +1,11 @@
 //! What is asked, and the proof that the controls had work to do.
 
 use crate::house::FAST;
+use crate::row::{Ask, Target};
 use serde_json::{Value, json};
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 use testkit::client::{Request, Response, call, open};
 use testkit::notes;
 
@@ -70,6 +72,77 @@ pub(crate) async fn check(address: SocketAddr, key: &str) -> io::Result<()> {
     restored(&said(streamed.answer().choices.iter().map(|it| it.content.as_str())))
 }
 
+/// What a peer does to the text that passes through it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Treats {
+    Nothing,
+    /// The model is shown surrogates in the form of the peer, and the caller what they stand for.
+    MasksAndRestores,
+}
+
+/// No peer may take longer for the two exchanges that are looked at.
+const LOOK_LIMIT: Duration = Duration::from_mins(1);
+
+/// One JSON exchange and one stream of a peer before it is measured, held against what the stand-in
+/// says without it.
+pub(crate) async fn check_peer(
+    peer: &Target,
+    direct: SocketAddr,
+    treats: Treats,
+) -> io::Result<()> {
+    let direct = Target { address: direct, ask: Ask::usual(FAST), pids: Vec::new() };
+    let both = async {
+        for stream in [false, true] {
+            let (plain, through) = (answer(&direct, stream).await?, answer(peer, stream).await?);
+            if !is_what_was_said(&through, &plain, treats) {
+                let what = if stream { "first stream" } else { "first answer" };
+                return Err(io::Error::other(format!("its {what} is not what the model said")));
+            }
+        }
+        Ok(())
+    };
+    let late = || io::Error::other("its first answers take too long");
+    tokio::time::timeout(LOOK_LIMIT, both).await.map_err(|_| late())?
+}
+
+/// The whole text that is said to the short note.
+async fn answer(target: &Target, stream: bool) -> io::Result<String> {
+    let request = target.ask.request(&short(), stream);
+    if !stream {
+        let whole = call(target.address, &request).await?;
+        if whole.status() != 200 {
+            return Err(io::Error::other(format!(
+                "its first answer has status {}",
+                whole.status()
+            )));
+        }
+        return Ok(said(whole.answer().choices.iter().map(|it| it.content.as_str())));
+    }
+    let streamed = open(target.address, &request).await?.collect().await;
+    if let Err(error) = &streamed.end {
+        return Err(io::Error::other(format!("its first stream: {error}")));
+    }
+    Ok(said(streamed.answer().choices.iter().map(|it| it.content.as_str())))
+}
+
+/// Whether a peer showed what the stand-in says; with a piece of the note in the middle, where that
+/// piece was masked and came back. The stand-in says `plain` to a text without surrogates.
+fn is_what_was_said(through: &str, plain: &str, treats: Treats) -> bool {
+    match treats {
+        Treats::Nothing => !plain.is_empty() && through == plain,
+        Treats::MasksAndRestores => {
+            let end = plain.trim_start_matches("The patient");
+            let piece = through.strip_suffix(end).unwrap_or(through);
+            let piece = piece.trim_start_matches(" word").trim_end_matches(" word");
+            let around = through.replacen(piece, "", 1);
+            !piece.trim().is_empty()
+                && short().contains(piece)
+                && !around.is_empty()
+                && plain.contains(&around)
+        }
+    }
+}
+
 fn said<'a>(choices: impl Iterator<Item = &'a str>) -> String {
     choices.collect()
 }
@@ -92,6 +165,29 @@ fn restored(answer: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_counts_as_restored_only_around_a_piece_of_the_note() {
+        let whole = "The patient is stable and may go home.";
+        let name = testkit::people::DESMOND.name;
+        let check = |through: &str, plain: &str, expected: bool| {
+            let found = is_what_was_said(through, plain, Treats::MasksAndRestores);
+            assert_eq!(found, expected, "{through}");
+        };
+        check(&format!("{name} is stable and may go home."), whole, true);
+        check(whole, whole, false);
+        check("<PERSON_1> is stable and may go home.", whole, false);
+        check(&format!("{name} is well."), whole, false);
+        check("", whole, false);
+        let stream = " word".repeat(5);
+        check(&format!(" word word{name} word"), &stream, true);
+        check(&stream, &stream, false);
+        check(" word word<PERSON_1> word", &stream, false);
+        check(name, &stream, false);
+        assert!(is_what_was_said(whole, whole, Treats::Nothing));
+        assert!(!is_what_was_said(name, whole, Treats::Nothing));
+        assert!(!is_what_was_said("", "", Treats::Nothing));
+    }
 
     #[test]
     fn the_prompts_have_the_sizes_that_the_table_says() {

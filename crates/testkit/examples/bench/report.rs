@@ -5,7 +5,8 @@ use crate::detector::Figures;
 use crate::house::Memory;
 use crate::machine::Machine;
 use crate::options::Options;
-use crate::row::{Measured, Pair, Sample, micros};
+use crate::peer::LeftOut;
+use crate::row::{DIRECT, Measured, Pair, Sample, micros};
 use serde_json::{Value, json};
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -24,6 +25,28 @@ pub(crate) struct Audit {
     pub(crate) verified: Option<Duration>,
 }
 
+/// What was found out about Bulla's own process and log.
+#[derive(Clone, Debug)]
+pub(crate) struct Own {
+    pub(crate) detector: Figures,
+    pub(crate) cold_starts: Vec<Duration>,
+    pub(crate) stopped_after: Duration,
+    pub(crate) idle: Memory,
+    pub(crate) loaded: Option<Memory>,
+    pub(crate) rss_per_round: Vec<u64>,
+    pub(crate) last: Memory,
+    pub(crate) audit: Audit,
+}
+
+/// One thing that was measured beside Bulla.
+#[derive(Clone, Debug)]
+pub(crate) struct Beside {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    /// Bytes, after the last round.
+    pub(crate) resident: u64,
+}
+
 /// Everything that one run found out.
 #[derive(Clone, Debug)]
 pub(crate) struct Report {
@@ -34,25 +57,24 @@ pub(crate) struct Report {
     pub(crate) quiet_floor: Duration,
     /// CPU time of one fdatasync, in microseconds.
     pub(crate) floor_cpu: Option<f64>,
-    pub(crate) detector: Figures,
     pub(crate) rows: Vec<Measured>,
-    /// What was measured beside Bulla, by name.
-    pub(crate) peers: Vec<&'static str>,
-    pub(crate) cold_starts: Vec<Duration>,
-    pub(crate) stopped_after: Duration,
-    pub(crate) idle: Memory,
-    pub(crate) loaded: Option<Memory>,
-    pub(crate) rss_per_round: Vec<u64>,
-    pub(crate) last: Memory,
-    pub(crate) audit: Audit,
+    /// None where peers were measured alone.
+    pub(crate) own: Option<Own>,
+    pub(crate) peers: Vec<Beside>,
+    pub(crate) left_out: Vec<LeftOut>,
     pub(crate) own_cpu_us: u64,
     pub(crate) others_share: f64,
 }
 
 impl Report {
-    /// Whether each row has a round that counts, and the log has two records of each exchange.
+    /// Whether each row has a round that counts, and the log has two records of each exchange; without
+    /// Bulla, whether any peer was measured.
     pub(crate) fn holds(&self) -> bool {
-        let recorded = self.audit.records.is_none_or(|records| records >= 2 * self.audit.exchanges);
+        let Some(Own { audit, .. }) = &self.own else {
+            let counts = |row: &Measured, it: &Beside| row.peer(it.name, |it| it.rate).is_some();
+            return self.rows.iter().any(|row| self.peers.iter().any(|it| counts(row, it)));
+        };
+        let recorded = audit.records.is_none_or(|records| records >= 2 * audit.exchanges);
         recorded && self.rows.iter().all(|row| !row.pairs.is_empty())
     }
 
@@ -66,16 +88,20 @@ impl Report {
 
     fn write(&self, page: &mut String) -> fmt::Result {
         self.facts(page)?;
-        self.table(page)?;
-        self.beside(page)?;
-        self.processes(page)?;
-        self.budgets(page)
+        if let Some(own) = &self.own {
+            self.table(page)?;
+            self.beside(page)?;
+            own.processes(page)?;
+            return self.budgets(own, page);
+        }
+        self.beside(page)
     }
 
     fn facts(&self, page: &mut String) -> fmt::Result {
         let Machine { cpu, cores, memory, kernel, disk, load, commit, profile } = &self.machine;
         let Options { window, rounds, pin, .. } = &self.settings;
-        let pinned = if *pin { "Bulla on core 0, the rest on core 1" } else { "not pinned" };
+        let pinned =
+            if *pin { "Bulla and its peers on core 0, the rest on core 1" } else { "not pinned" };
         writeln!(page, "- machine: {cores} cores of {cpu}, {memory}, Linux {kernel}, {disk}")?;
         writeln!(page, "- build: {profile}, commit {commit}")?;
         writeln!(
@@ -111,25 +137,24 @@ impl Report {
     }
 
     fn beside(&self, page: &mut String) -> fmt::Result {
-        if self.peers.is_empty() {
-            return Ok(());
-        }
-        writeln!(page, "| beside Bulla | row | req/s | p50 ms | first token ms | CPU us |")?;
-        writeln!(page, "|{}", "---|".repeat(6))?;
-        for peer in &self.peers {
+        let direct = self.own.is_none().then_some(DIRECT);
+        let names = direct.into_iter().chain(self.peers.iter().map(|peer| peer.name));
+        writeln!(
+            page,
+            "| beside Bulla | row | req/s | p50 ms | p99 ms | first token ms | CPU us |"
+        )?;
+        writeln!(page, "|{}", "---|".repeat(7))?;
+        for name in names {
             for row in &self.rows {
-                let of = |of: fn(&Sample) -> f64| row.peer(peer, of);
-                let (Some(rate), Some(p50), Some(first), Some(cpu)) =
-                    (of(|it| it.rate), of(|it| it.p50), of(|it| it.first), of(|it| it.bulla_cpu))
-                else {
-                    continue;
-                };
-                let (name, p50, first) = (row.row.name, ms(p50), ms(first));
-                writeln!(
-                    page,
-                    "| {peer} | {name} | {rate:.0} | {p50:.2} | {first:.2} | {cpu:.0} |"
-                )?;
+                writeln!(page, "{}", beside(name, row))?;
             }
+        }
+        writeln!(page)?;
+        for Beside { name, what, resident } in &self.peers {
+            writeln!(page, "- {name}: {what}; memory after the run {:.0} MB", bytes(*resident))?;
+        }
+        for (name, why) in &self.left_out {
+            writeln!(page, "- {name} is not measured: {}", why.trim().replace('\n', " "))?;
         }
         writeln!(page)
     }
@@ -162,6 +187,65 @@ impl Report {
         )
     }
 
+    fn budgets(&self, own: &Own, page: &mut String) -> fmt::Result {
+        writeln!(page, "| budget | allowed | measured | |\n|---|---|---|---|")?;
+        for budget in budget::all(self, own) {
+            let Budget { what, unit, at_least, .. } = budget;
+            let sign = if at_least { ">=" } else { "<=" };
+            let allowed = figure(budget.limit);
+            let measured = budget.measured.map_or("-".to_owned(), figure);
+            let verdict = budget.verdict();
+            writeln!(page, "| {what} | {sign} {allowed} {unit} | {measured} {unit} | {verdict} |")?;
+        }
+        Ok(())
+    }
+
+    /// Every figure of every round, times in microseconds, memory in bytes.
+    pub(crate) fn json(&self) -> Value {
+        let Machine { cpu, cores, memory, kernel, disk, load, commit, profile } = &self.machine;
+        let rows = self.rows.iter().map(|row| {
+            let pairs = row.pairs.iter().map(
+                |pair| json!({ "direct": sample(&pair.direct), "bulla": sample(&pair.bulla) }),
+            );
+            let peers = row.peers.iter().map(|(name, it)| match it {
+                Ok(it) => json!({ "peer": name, "sample": sample(it) }),
+                Err(why) => json!({ "peer": name, "void": why }),
+            });
+            json!({
+                "row": row.row.name, "clients": row.row.connections, "void": row.voids,
+                "peers": peers.collect::<Vec<_>>(),
+                "rounds": pairs.collect::<Vec<_>>(),
+            })
+        });
+        let peers = self
+            .peers
+            .iter()
+            .map(|it| json!({ "peer": it.name, "what": it.what, "memory_bytes": it.resident }));
+        let left_out = self.left_out.iter().map(|(name, why)| json!({ "peer": name, "why": why }));
+        let mut all = json!({
+            "machine": {
+                "cpu": cpu, "cores": cores, "memory": memory, "kernel": kernel, "disk": disk,
+                "load": load, "commit": commit, "profile": profile,
+                "pinned": self.settings.pin, "others_share": self.others_share,
+            },
+            "window_seconds": self.settings.window.as_secs(),
+            "fdatasync_us": {
+                "p50": micros(self.floor.p50), "quiet": micros(self.quiet_floor), "p99": micros(self.floor.p99), "cpu": self.floor_cpu,
+            },
+            "rows": rows.collect::<Vec<_>>(),
+            "peers": peers.collect::<Vec<_>>(),
+            "left_out": left_out.collect::<Vec<_>>(),
+        });
+        if let (Some(own), Some(all)) = (&self.own, all.as_object_mut())
+            && let Value::Object(own) = own.json(budget::all(self, own))
+        {
+            all.extend(own);
+        }
+        all
+    }
+}
+
+impl Own {
     fn processes(&self, page: &mut String) -> fmt::Result {
         let starts: Vec<String> =
             self.cold_starts.iter().map(|it| format!("{:.0}", ms(micros(*it)))).collect();
@@ -210,58 +294,14 @@ impl Report {
         writeln!(page)
     }
 
-    fn budgets(&self, page: &mut String) -> fmt::Result {
-        writeln!(page, "| budget | allowed | measured | |\n|---|---|---|---|")?;
-        for budget in budget::all(self) {
-            let Budget { what, unit, at_least, .. } = budget;
-            let sign = if at_least { ">=" } else { "<=" };
-            let allowed = figure(budget.limit);
-            let measured = budget.measured.map_or("-".to_owned(), figure);
-            let verdict = budget.verdict();
-            writeln!(page, "| {what} | {sign} {allowed} {unit} | {measured} {unit} | {verdict} |")?;
-        }
-        Ok(())
-    }
-
-    /// Every figure of every round, times in microseconds, memory in bytes.
-    pub(crate) fn json(&self) -> Value {
-        let Machine { cpu, cores, memory, kernel, disk, load, commit, profile } = &self.machine;
-        let sample = |it: &Sample| {
-            json!({
-                "requests_per_second": it.rate, "p50_us": it.p50, "p99_us": it.p99,
-                "first_p50_us": it.first, "bulla_cpu_us": it.bulla_cpu,
-                "upstream_cpu_us": it.upstream_cpu,
-            })
-        };
-        let rows = self.rows.iter().map(|row| {
-            let pairs = row.pairs.iter().map(
-                |pair| json!({ "direct": sample(&pair.direct), "bulla": sample(&pair.bulla) }),
-            );
-            let peers =
-                row.peers.iter().map(|(name, it)| json!({ "peer": name, "sample": sample(it) }));
-            json!({
-                "row": row.row.name, "clients": row.row.connections, "void": row.voids,
-                "peers": peers.collect::<Vec<_>>(),
-                "rounds": pairs.collect::<Vec<_>>(),
-            })
-        });
-        let budgets = budget::all(self).into_iter().map(|it| {
+    fn json(&self, budgets: Vec<Budget>) -> Value {
+        let budgets = budgets.into_iter().map(|it| {
             json!({
                 "what": it.what, "unit": it.unit, "budget": it.limit, "measured": it.measured,
                 "at_least": it.at_least, "met": it.factor().map(|factor| factor >= 1.0),
             })
         });
         json!({
-            "machine": {
-                "cpu": cpu, "cores": cores, "memory": memory, "kernel": kernel, "disk": disk,
-                "load": load, "commit": commit, "profile": profile,
-                "pinned": self.settings.pin, "others_share": self.others_share,
-            },
-            "window_seconds": self.settings.window.as_secs(),
-            "fdatasync_us": {
-                "p50": micros(self.floor.p50), "quiet": micros(self.quiet_floor), "p99": micros(self.floor.p99), "cpu": self.floor_cpu,
-            },
-            "rows": rows.collect::<Vec<_>>(),
             "cold_start_us": self.cold_starts.iter().map(|it| micros(*it)).collect::<Vec<_>>(),
             "stop_us": micros(self.stopped_after),
             "memory_bytes": {
@@ -283,6 +323,34 @@ impl Report {
             "budgets": budgets.collect::<Vec<_>>(),
         })
     }
+}
+
+/// One peer's line of one row.
+fn beside(name: &str, row: &Measured) -> String {
+    let of = |of: fn(&Sample) -> f64| row.peer(name, of);
+    let voids = row.peer_voids(name);
+    let figures = of(|it| it.rate).zip(of(|it| it.p50)).zip(of(|it| it.p99));
+    let Some((((rate, p50), p99), (first, cpu))) =
+        figures.zip(of(|it| it.first).zip(of(|it| it.bulla_cpu)))
+    else {
+        let why = voids.first().copied().unwrap_or("not run");
+        return format!("| {name} | {} | void: {why} |{}", row.row.name, " |".repeat(4));
+    };
+    let void = match voids.len() {
+        0 => String::new(),
+        count => format!(" ({count} void)"),
+    };
+    let (rate, p50, p99, first) = (figure(rate), ms(p50), ms(p99), ms(first));
+    let row = row.row.name;
+    format!("| {name} | {row}{void} | {rate} | {p50:.2} | {p99:.2} | {first:.2} | {cpu:.0} |")
+}
+
+fn sample(it: &Sample) -> Value {
+    json!({
+        "requests_per_second": it.rate, "p50_us": it.p50, "p99_us": it.p99,
+        "first_p50_us": it.first, "bulla_cpu_us": it.bulla_cpu,
+        "upstream_cpu_us": it.upstream_cpu,
+    })
 }
 
 fn ms(us: f64) -> f64 {

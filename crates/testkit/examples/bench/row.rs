@@ -1,6 +1,6 @@
 //! The rows of the table: what is asked, by how many at once, and what that cost.
 
-use crate::house::{FAST, House, PACED};
+use crate::house::{FAST, House};
 use crate::peer::Peer;
 use crate::process::Process;
 use crate::{prompt, tell};
@@ -17,6 +17,13 @@ pub(crate) const MANY: usize = 64;
 
 /// Exchanges on each connection that are not timed.
 const WARM_UP: usize = 3;
+
+/// The same of a peer, which may take a second for one.
+const PEER_WARM_UP: usize = 1;
+
+/// A peer's warm-up, and the exchanges that are under way when a window ends, take no longer, judged by
+/// one exchange alone: or a bench of slow peers would last for hours.
+const PEER_LIMIT: Duration = Duration::from_secs(30);
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +46,9 @@ impl Kind {
         matches!(self, Self::Json | Self::Stream | Self::Paced)
     }
 }
+
+/// The name, beside peers alone, of the stand-in without anything before it.
+pub(crate) const DIRECT: &str = "nothing between";
 
 /// One row.
 #[derive(Clone, Copy, Debug)]
@@ -77,22 +87,40 @@ impl Row {
         }
     }
 
-    fn request(self, address: SocketAddr, key: Option<&str>) -> Bytes {
+    fn request(self, target: &Target) -> Bytes {
         let text = if self.kind.is_short() { prompt::short() } else { prompt::long() };
-        let model = if self.kind == Kind::Paced { PACED } else { FAST };
-        let request = Request::chat(&prompt::chat(model, &text, self.mode() == Mode::Stream));
-        let request = if let Some(key) = key { request.bearer(key) } else { request };
-        request.bytes(&address.to_string())
+        let request = target.ask.request(&text, self.mode() == Mode::Stream);
+        request.bytes(&target.address.to_string())
+    }
+}
+
+/// How something is asked over HTTP, apart from the text.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask {
+    pub(crate) path: &'static str,
+    pub(crate) model: String,
+    pub(crate) headers: Vec<(&'static str, String)>,
+}
+
+impl Ask {
+    /// Where OpenAI's interface is, without a credential.
+    pub(crate) fn usual(model: &str) -> Self {
+        Self { path: "/v1/chat/completions", model: model.to_owned(), headers: Vec::new() }
+    }
+
+    pub(crate) fn request(&self, text: &str, stream: bool) -> Request {
+        let request = Request::post(self.path, &prompt::chat(&self.model, text, stream));
+        self.headers.iter().fold(request, |request, (name, value)| request.header(name, value))
     }
 }
 
 /// Where a window's requests go.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Target<'a> {
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
     pub(crate) address: SocketAddr,
-    pub(crate) key: Option<&'a str>,
-    /// The process whose CPU time counts.
-    pub(crate) pid: Option<u32>,
+    pub(crate) ask: Ask,
+    /// The processes whose CPU time counts.
+    pub(crate) pids: Vec<u32>,
 }
 
 /// Everything that a window needs.
@@ -100,7 +128,8 @@ pub(crate) struct Target<'a> {
 pub(crate) struct Arena<'a> {
     pub(crate) fast: &'a Process,
     pub(crate) paced: &'a Process,
-    pub(crate) house: &'a House,
+    /// None where peers are measured alone.
+    pub(crate) house: Option<&'a House>,
     pub(crate) peers: &'a [Peer],
     pub(crate) window: Duration,
 }
@@ -130,8 +159,8 @@ pub(crate) struct Pair {
 pub(crate) struct Measured {
     pub(crate) row: Row,
     pub(crate) pairs: Vec<Pair>,
-    /// What each peer took, round by round.
-    pub(crate) peers: Vec<(&'static str, Sample)>,
+    /// What each peer took, round by round, or why the window is void.
+    pub(crate) peers: Vec<(&'static str, Result<Sample, String>)>,
     /// Why windows are void.
     pub(crate) voids: Vec<String>,
     /// Exchanges that Bulla answered, warm-up included.
@@ -146,26 +175,53 @@ impl Measured {
     /// One more round. A window with a failure is void, and with it the pair.
     pub(crate) async fn measure(&mut self, arena: &Arena<'_>) {
         let model = self.model(arena);
-        let nothing = Target { address: model.address, key: None, pid: None };
-        let direct = self.window(arena, nothing).await;
-        let bulla = self.window(arena, arena.house.target()).await;
-        match (direct, bulla) {
-            (Ok((direct, _)), Ok((bulla, answered))) => {
-                self.exchanges += answered;
-                self.pairs.push(Pair { direct, bulla });
+        let nothing = Target { address: model.address, ask: Ask::usual(FAST), pids: Vec::new() };
+        let direct = self.window(arena, &nothing, WARM_UP).await;
+        if let Some(house) = arena.house {
+            let bulla = self.window(arena, &house.target(self.row.kind), WARM_UP).await;
+            match (direct, bulla) {
+                (Ok((direct, _)), Ok((bulla, answered))) => {
+                    self.exchanges += answered;
+                    self.pairs.push(Pair { direct, bulla });
+                }
+                (Err(error), _) => self.void(&format!("direct: {error}")),
+                (_, Err(error)) => self.void(&format!("through Bulla: {error}")),
             }
-            (Err(error), _) => self.void(&format!("direct: {error}")),
-            (_, Err(error)) => self.void(&format!("through Bulla: {error}")),
+        } else {
+            self.beside(DIRECT, direct.map(|(sample, _)| sample));
         }
         for peer in arena.peers {
-            if self.row.kind == Kind::Paced && !peer.knows_paced() {
-                continue;
-            }
-            match self.window(arena, peer.target()).await {
-                Ok((sample, _)) => self.peers.push((peer.name, sample)),
-                Err(error) => tell(&format!("  void: {}: {error}", peer.name)),
-            }
+            let sample = self.peer_window(arena, &peer.target(self.row.kind)).await;
+            self.beside(peer.name, sample);
         }
+    }
+
+    fn beside(&mut self, name: &'static str, sample: io::Result<Sample>) {
+        if let Err(error) = &sample {
+            tell(&format!("  void: {name}: {error}"));
+        }
+        self.peers.push((name, sample.map_err(|error| error.to_string())));
+    }
+
+    /// One window of a peer, unless one exchange alone says that it would take too long.
+    async fn peer_window(&self, arena: &Arena<'_>, target: &Target) -> io::Result<Sample> {
+        let plan = Plan {
+            connections: 1,
+            warm_up: PEER_WARM_UP,
+            until: Until::Count(1),
+            ..self.plan(arena, target, PEER_WARM_UP)
+        };
+        let alone = load::run(&plan).await;
+        failed(&alone)?;
+        let rounds = u32::try_from(self.row.connections * (PEER_WARM_UP + 1)).unwrap_or(u32::MAX);
+        if alone.latency.p50.saturating_mul(rounds) > PEER_LIMIT {
+            let (one, limit) = (alone.latency.p50.as_secs_f64(), PEER_LIMIT.as_secs());
+            let why = format!(
+                "one exchange alone takes {one:.1} s, so a window would take over {limit} s"
+            );
+            return Err(io::Error::other(why));
+        }
+        Ok(self.window(arena, target, PEER_WARM_UP).await?.0)
     }
 
     fn model<'a>(&self, arena: &Arena<'a>) -> &'a Process {
@@ -175,7 +231,13 @@ impl Measured {
     /// The median over the rounds of what one peer took.
     pub(crate) fn peer(&self, name: &str, of: impl Fn(&Sample) -> f64) -> Option<f64> {
         let its = self.peers.iter().filter(|(peer, _)| *peer == name);
-        median(its.map(|(_, sample)| of(sample)).collect())
+        median(its.filter_map(|(_, sample)| sample.as_ref().ok()).map(of).collect())
+    }
+
+    /// Why windows of one peer are void.
+    pub(crate) fn peer_voids(&self, name: &str) -> Vec<&str> {
+        let its = self.peers.iter().filter(|(peer, _)| *peer == name);
+        its.filter_map(|(_, sample)| sample.as_ref().err()).map(String::as_str).collect()
     }
 
     fn void(&mut self, why: &str) {
@@ -183,29 +245,35 @@ impl Measured {
         self.voids.push(why.to_owned());
     }
 
-    /// One window; says how many were answered, too, warm-up included.
-    async fn window(&self, arena: &Arena<'_>, target: Target<'_>) -> io::Result<(Sample, usize)> {
-        let model = self.model(arena);
-        let plan = Plan {
+    fn plan(&self, arena: &Arena<'_>, target: &Target, warm_up: usize) -> Plan {
+        Plan {
             address: target.address,
-            request: self.row.request(target.address, target.key),
+            request: self.row.request(target),
             mode: self.row.mode(),
             connections: self.row.connections,
-            warm_up: WARM_UP,
+            warm_up,
             until: Until::Elapsed(arena.window),
-        };
+        }
+    }
+
+    /// One window; says how many were answered, too, warm-up included.
+    async fn window(
+        &self,
+        arena: &Arena<'_>,
+        target: &Target,
+        warm_up: usize,
+    ) -> io::Result<(Sample, usize)> {
+        let model = self.model(arena);
+        let plan = self.plan(arena, target, warm_up);
         let cpu = || -> io::Result<(u64, u64)> {
-            let own = target.pid.map_or(Ok(0), proc::cpu_micros)?;
-            Ok((own, proc::cpu_micros(model.pid())?))
+            let sum = |sum, &pid: &u32| io::Result::Ok(sum + proc::cpu_micros(pid)?);
+            Ok((target.pids.iter().try_fold(0, sum)?, proc::cpu_micros(model.pid())?))
         };
         let before = cpu()?;
         let window = load::run(&plan).await;
         let after = cpu()?;
-        if !window.valid() {
-            let why = window.first_failure.unwrap_or_else(|| "no answer".to_owned());
-            return Err(io::Error::other(why));
-        }
-        let answered = window.completed + WARM_UP * self.row.connections;
+        failed(&window)?;
+        let answered = window.completed + warm_up * self.row.connections;
         let own = each(after.0 - before.0, answered);
         Ok((sample(&window, own, each(after.1 - before.1, answered)), answered))
     }
@@ -224,6 +292,15 @@ impl Measured {
     pub(crate) fn added_first(&self) -> Option<f64> {
         self.median(|pair| pair.bulla.first - pair.direct.first)
     }
+}
+
+/// An error where a window is void.
+fn failed(window: &Window) -> io::Result<()> {
+    if window.valid() {
+        return Ok(());
+    }
+    let why = window.first_failure.clone().unwrap_or_else(|| "no answer".to_owned());
+    Err(io::Error::other(why))
 }
 
 fn sample(window: &Window, bulla_cpu: f64, upstream_cpu: f64) -> Sample {
@@ -272,5 +349,19 @@ mod tests {
         let mut measured = Measured::new(row);
         measured.voids.push("status 500".to_owned());
         assert_eq!(measured.added(), None);
+    }
+
+    #[test]
+    fn a_void_window_of_a_peer_is_told_and_in_no_median() {
+        let row = Row { name: "x", kind: Kind::Json, connections: 1 };
+        let mut measured = Measured::new(row);
+        let sample =
+            Sample { rate: 2.0, p50: 1.0, p99: 1.0, first: 1.0, bulla_cpu: 1.0, upstream_cpu: 1.0 };
+        measured.beside("one", Ok(sample));
+        measured.beside("one", Err(io::Error::other("status 500")));
+        measured.beside("other", Err(io::Error::other("status 429")));
+        assert_eq!(measured.peer("one", |it| it.rate), Some(2.0));
+        assert_eq!(measured.peer_voids("one"), ["status 500"]);
+        assert_eq!(measured.peer("other", |it| it.rate), None);
     }
 }
