@@ -164,11 +164,11 @@ impl UpstreamFailure {
     #[must_use]
     pub const fn code(self) -> Code {
         match self {
-            Self::Unreachable | Self::AddressRefused => Code::UpstreamUnreachable,
-            Self::NoCredential | Self::Unauthorized => Code::UpstreamUnauthorized,
-            Self::ConnectTimedOut | Self::TimedOut | Self::Stalled | Self::TotalTimedOut => {
-                Code::UpstreamTimeout
+            Self::Unreachable | Self::AddressRefused | Self::ConnectTimedOut => {
+                Code::UpstreamUnreachable
             }
+            Self::NoCredential | Self::Unauthorized => Code::UpstreamUnauthorized,
+            Self::TimedOut | Self::Stalled | Self::TotalTimedOut => Code::UpstreamTimeout,
             Self::Redirected | Self::Garbage | Self::TooLarge | Self::Cut => Code::UpstreamInvalid,
             Self::Reported | Self::Failed => Code::UpstreamFailed,
             Self::Rejected(_) => Code::UpstreamRejected,
@@ -380,7 +380,7 @@ codes! {
     UpstreamTimeout = "upstream_timeout";
     /// The model server refused the credential.
     UpstreamUnauthorized = "upstream_unauthorized";
-    /// The model server could not be reached.
+    /// There was no connection to the model server, so that nothing left.
     UpstreamUnreachable = "upstream_unreachable";
 }
 

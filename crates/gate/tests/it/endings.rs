@@ -192,7 +192,7 @@ async fn a_failed_model_server_is_recorded_with_its_kind_of_failure() {
         (Failure::AddressRefused, "upstream_unreachable", "address_refused"),
         (Failure::NoCredential, "upstream_unauthorized", "no_credential"),
         (Failure::Unauthorized, "upstream_unauthorized", "unauthorized"),
-        (Failure::ConnectTimedOut, "upstream_timeout", "connect_timed_out"),
+        (Failure::ConnectTimedOut, "upstream_unreachable", "connect_timed_out"),
         (Failure::TimedOut, "upstream_timeout", "timed_out"),
         (Failure::Stalled, "upstream_timeout", "stalled"),
         (Failure::TotalTimedOut, "upstream_timeout", "total_timed_out"),

@@ -443,11 +443,12 @@ const fn status(code: Code) -> StatusCode {
         | Code::Overloaded
         | Code::PolicyUnavailable
         | Code::SelfTestFailed
-        | Code::SurrogatesUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Code::UpstreamFailed
-        | Code::UpstreamInvalid
-        | Code::UpstreamUnauthorized
-        | Code::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
+        | Code::SurrogatesUnavailable
+        // Without a connection there is no answer that could be a bad one, and nothing left.
+        | Code::UpstreamUnreachable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::UpstreamFailed | Code::UpstreamInvalid | Code::UpstreamUnauthorized => {
+            StatusCode::BAD_GATEWAY
+        }
         Code::RateLimited | Code::UpstreamRateLimited => StatusCode::TOO_MANY_REQUESTS,
         Code::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
     }

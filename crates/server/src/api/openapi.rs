@@ -25,8 +25,8 @@ const REFUSALS: [(u16, &str); 9] = [
     (404, "No such model, or no such address."),
     (413, "The request is too large."),
     (429, "A limit is reached, here or at the model server."),
-    (502, "The model server cannot be reached, or what it says is not of its dialect."),
-    (503, "A control cannot run, so nothing goes through."),
+    (502, "The model server failed, or what it says is not of its dialect."),
+    (503, "A control cannot run, or no model server can be reached, so nothing left."),
     (504, "The model server did not answer in time."),
 ];
 

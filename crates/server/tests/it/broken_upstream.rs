@@ -191,7 +191,7 @@ async fn a_server_that_is_not_there_or_speaks_no_http_is_an_error() {
     let house = House::with(&rules);
     let serving = house.serve();
     let response = serving.ask(&user(MARISOL.name)).await;
-    check_refusal(&response, 502, "upstream_unreachable", &[MARISOL.name]);
+    check_refusal(&response, 503, "upstream_unreachable", &[MARISOL.name]);
     let nonsense = [
         "\u{0}\u{1}\u{2}",
         "HTTP/1.1 abc\r\n\r\n",
@@ -225,7 +225,7 @@ async fn a_prompt_leaves_over_tls_only_to_the_right_certificate() {
         if flaw == Flaw::None {
             assert_eq!(response.answer().content(), MARISOL.name);
         } else {
-            check_refusal(&response, 502, "upstream_unreachable", &[MARISOL.name]);
+            check_refusal(&response, 503, "upstream_unreachable", &[MARISOL.name]);
             assert!(upstream.captured().is_empty(), "{flaw:?}");
             house.outcome(response.header("x-request-id").unwrap()).await;
         }
@@ -234,7 +234,7 @@ async fn a_prompt_leaves_over_tls_only_to_the_right_certificate() {
     let upstream = Upstream::start_tls(Reply::echo(), Flaw::None).await;
     let house = House::with(&Rules::cloud(&upstream));
     let response = house.serve().ask(&user(MARISOL.name)).await;
-    check_refusal(&response, 502, "upstream_unreachable", &[MARISOL.name]);
+    check_refusal(&response, 503, "upstream_unreachable", &[MARISOL.name]);
     assert!(upstream.captured().is_empty());
 }
 

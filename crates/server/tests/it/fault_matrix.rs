@@ -94,7 +94,7 @@ use {How::*, Mode::*, Part::*};
 /// What is promised. A detector that is down or lies has no row: it is a part of the program, so nothing from
 /// outside makes it fail (`a_control_that_cannot_run_ends_the_exchange`, `/readyz`, `docs/detection.md`).
 const ROWS: [Row; 25] = [
-    row(Provider, Down, "nobody listens there", Stop(502, "upstream_unreachable")),
+    row(Provider, Down, "nobody listens there", Stop(503, "upstream_unreachable")),
     row(Provider, Slow, "it takes the request and says nothing", Stop(504, "upstream_timeout")),
     row(Provider, Lying, "a page that repeats the prompt", Stop(502, "upstream_invalid")),
     row(Provider, Lying, "an answer that turns into noise", Stop(502, "upstream_invalid")),

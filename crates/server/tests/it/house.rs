@@ -22,6 +22,10 @@ const STOP_LIMIT: Duration = Duration::from_secs(45);
 /// What is promised of changes by another process, and as much again for a busy machine.
 pub(crate) const CHANGE_LIMIT: Duration = Duration::from_secs(2);
 
+/// How soon a server knows of a connection that it keeps for later that the other end has closed it. A prompt
+/// that is sent before that may have arrived, as far as anybody knows, which is another failure.
+pub(crate) const HANG_UP: Duration = Duration::from_millis(300);
+
 /// How often something is looked at that changes soon.
 pub(crate) const LOOK: Duration = Duration::from_millis(10);
 

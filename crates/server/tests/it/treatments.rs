@@ -1,6 +1,7 @@
 //! Redact, allow, block, re-route: what the matrix says is what happens.
 
-use crate::house::{House, check_refusal, streaming, user};
+use crate::dialects::ask_in_every_dialect;
+use crate::house::{HANG_UP, House, check_refusal, streaming, user};
 use crate::rules::Rules;
 use bytes::Bytes;
 use ledger::CoverKind;
@@ -157,4 +158,71 @@ async fn what_the_cloud_may_not_have_is_answered_at_home() {
     let text = format!("SSN: {}, {}", MARISOL.ssn, MARISOL.email);
     check_refusal(&serving.ask(&user(&text)).await, 403, "phi_blocked", &[MARISOL.ssn]);
     assert_eq!((cloud.captured().len(), home.captured().len()), (1, 1));
+}
+
+/// A cloud that gets surrogates, and a model of the clinic's own to which what tells of addiction must go.
+fn substance_use_stays(cloud: &Upstream, home: &Upstream) -> Rules {
+    let row = |id, effect, destination, more| {
+        format!(
+            "[[policy]]\nid = \"{id}\"\neffect = \"{effect}\"\nclasses = [\"*\"]\n\
+             destinations = [\"{destination}\"]\npurposes = [\"treatment\"]\n{more}"
+        )
+    };
+    let special = "categories = [\"SUBSTANCE_USE\"]\n";
+    Rules::cloud(cloud)
+        .with(
+            "apis = [\"chat.completions\"]",
+            "apis = [\"chat.completions\", \"messages\", \"converse\", \"generate_content\"]",
+        )
+        .and_home(home)
+        .and(&row("special-stays", "block", "cloud", special))
+        .and(&row("special-goes-home", "reroute", "home", special))
+        .and(&row("at-home", "allow", "home", ""))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_required_local_route_is_down_the_caller_gets_503_and_the_cloud_nothing() {
+    const SPECIAL: &str = "Started on methadone at the opioid treatment program for heroin use.";
+    let text = format!("Patient: {}. {SPECIAL}", MARISOL.name);
+    for retry in ["", "\nretry = { attempts = 3 }"] {
+        let cloud = Upstream::start(Reply::text("from the cloud")).await;
+        let home = Upstream::start(Reply::echo()).await;
+        let model = "[[route]]\nmodel = \"stand-in\"";
+        let rules = substance_use_stays(&cloud, &home).with(model, &format!("{model}{retry}"));
+        let house = House::with(&rules);
+        let serving = house.serve();
+        let answer = serving.ask(&user(&text)).await;
+        assert_eq!(answer.answer().content(), text, "{}", answer.text());
+        assert_eq!((cloud.connections(), home.captured().len()), (0, 1));
+
+        home.stop().await;
+        tokio::time::sleep(HANG_UP).await;
+        // After ten failures its circuit is open, and it is not even tried.
+        let mut codes = Vec::new();
+        for _ in 0..3 {
+            for heard in ask_in_every_dialect(serving.address, serving.key(), &text).await {
+                assert_eq!(heard.status, 503, "{heard:?}");
+                assert!(!heard.error_text().contains(MARISOL.name), "{heard:?}");
+                let code = heard.code().unwrap();
+                let record = house.outcome(heard.exchange().unwrap()).await;
+                assert_eq!(record.code.as_ref(), Some(&code));
+                assert_eq!(record.about.categories, ["SUBSTANCE_USE"]);
+                let expected = match code.as_str() {
+                    "upstream_unreachable" => ("upstream_failed", Some("unreachable"), true),
+                    _ => ("refused", Some("circuit_open"), false),
+                };
+                let found = (&*record.outcome, record.reason.as_deref(), record.intent.is_some());
+                assert_eq!(found, expected, "{heard:?}");
+                codes.push(code);
+            }
+        }
+        assert_eq!(codes.pop().as_deref(), Some("destination_unavailable"));
+        assert!(!retry.is_empty() || codes[0] == "upstream_unreachable");
+        assert_eq!(cloud.connections(), 0);
+
+        // The cloud was there all the time, for what may go there.
+        let plain = serving.ask(&user(&format!("Patient: {}", MARISOL.name))).await;
+        assert_eq!(plain.answer().content(), "from the cloud");
+        assert_eq!((cloud.connections(), cloud.captured().len()), (1, 1));
+    }
 }

@@ -196,11 +196,24 @@ async fn each_phase_that_takes_too_long_is_named_in_the_record() {
     let address = silent.local_addr().unwrap().to_string();
     let world = World::at("2026-01-10T15:00:00Z", None).await;
     let vendor = (world.upstream.url(), world.upstream.address().to_string());
-    for (key, reply, url, reason) in [
-        ("connect_timeout_seconds", None, format!("https://{address}/v1"), "connect_timed_out"),
-        ("timeout_seconds", Some(Fault::HangBeforeHeaders), vendor.0.clone(), "timed_out"),
-        ("idle_timeout_seconds", Some(Fault::Hang { after: 1 }), vendor.0.clone(), "stalled"),
-        ("total_timeout_seconds", Some(Fault::Hang { after: 1 }), vendor.0, "total_timed_out"),
+    let (unreachable, late) = ("upstream_unreachable", "upstream_timeout");
+    for (key, reply, url, code, reason) in [
+        (
+            "connect_timeout_seconds",
+            None,
+            format!("https://{address}/v1"),
+            unreachable,
+            "connect_timed_out",
+        ),
+        ("timeout_seconds", Some(Fault::HangBeforeHeaders), vendor.0.clone(), late, "timed_out"),
+        ("idle_timeout_seconds", Some(Fault::Hang { after: 1 }), vendor.0.clone(), late, "stalled"),
+        (
+            "total_timeout_seconds",
+            Some(Fault::Hang { after: 1 }),
+            vendor.0,
+            late,
+            "total_timed_out",
+        ),
     ] {
         if let Some(fault) = reply {
             world.upstream.play(Reply::fault(fault));
@@ -221,7 +234,7 @@ async fn each_phase_that_takes_too_long_is_named_in_the_record() {
             .await;
         let asked = world.ask("good morning", None);
         let (event, _) = tokio::time::timeout(Duration::from_secs(30), asked).await.unwrap();
-        let expected = ("upstream_failed", Some("upstream_timeout"), Some(reason));
+        let expected = ("upstream_failed", Some(code), Some(reason));
         assert_eq!(ending(&event), expected, "{key}");
     }
 }

@@ -320,6 +320,8 @@ impl Upstream {
         self.accepting.abort();
         // A task that was aborted ends with an error that says so.
         drop((&mut self.accepting).await);
+        // Their tasks are told to end, which takes its moment.
+        self.wait_until_closed().await;
     }
 }
 
