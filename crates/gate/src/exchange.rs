@@ -393,7 +393,7 @@ impl Exchange<Scanned> {
         let mut findings = match detector.scan(&parts) {
             Ok(findings) if findings.len() == parts.len() => findings,
             // Fail closed: a part without a verdict is a part that was not scanned.
-            Ok(_) | Err(Unscannable::SelfTest) => {
+            Ok(_) | Err(Unscannable::SelfTest | Unscannable::BrokeOff) => {
                 return Err(Self::ended(matter, Outcome::FailedClosed(Control::Detector), None));
             }
             Err(Unscannable::TooLong { .. }) => {

@@ -42,6 +42,7 @@ pub use layers::Layers;
 use lexicon::Lexicon;
 use resolve::Known;
 pub use roster::{MAX_ROSTER_VALUES, Roster, UnusableRoster};
+use std::panic::AssertUnwindSafe;
 use structure::{Decoded, Escape, Value};
 use tagger::Tagger;
 use token::Block;
@@ -69,6 +70,9 @@ pub enum Unscannable {
     /// The detector's own test did not find what it must find.
     #[error("the detector did not pass its self-test")]
     SelfTest,
+    /// The scan broke off, because of a defect.
+    #[error("the detector broke off in the middle of the text")]
+    BrokeOff,
 }
 
 /// The most bytes that one scan reads, over all parts.
@@ -106,6 +110,14 @@ pub struct Detector {
     lexicon: Lexicon,
     tagger: Option<Tagger>,
     layers: Layers,
+}
+
+/// What a scan finds, if it comes to its end.
+///
+/// A defect that some text brings out must end as a scan that failed, which is recorded, and not take the
+/// exchange with it, of which then nothing would be. Nothing that a scan changes outlives it.
+fn to_its_end<T>(scan: impl FnOnce() -> Result<T, Unscannable>) -> Result<T, Unscannable> {
+    std::panic::catch_unwind(AssertUnwindSafe(scan)).unwrap_or(Err(Unscannable::BrokeOff))
 }
 
 impl Default for Detector {
@@ -153,6 +165,14 @@ impl Detector {
     /// # Errors
     /// [`Unscannable`] when the detector cannot vouch for the whole.
     pub fn scan_with(
+        &self,
+        parts: &[Part<'_>],
+        roster: &Roster,
+    ) -> Result<Vec<Vec<Finding>>, Unscannable> {
+        to_its_end(|| self.scan_all(parts, roster))
+    }
+
+    fn scan_all(
         &self,
         parts: &[Part<'_>],
         roster: &Roster,

@@ -423,6 +423,19 @@ fn a_text_beyond_the_limit_is_refused() {
     assert_eq!(refused, Err(Unscannable::TooLong { bytes, limit: MAX_SCAN_BYTES }));
 }
 
+#[test]
+fn a_scan_that_breaks_off_is_an_error_and_the_next_one_is_whole() {
+    let detector = Detector::new();
+    let text = "SSN 078-05-1120, née Okafor";
+    let scan = || detector.scan(&[Part { text, label: None }]);
+    let inside = text.find('é').unwrap() + 1;
+    // As a defect would that cuts a letter in two.
+    let broken = to_its_end(|| scan().map(|lists| (lists, text[inside..].len())));
+    assert_eq!(broken, Err(Unscannable::BrokeOff));
+    assert!(!broken.unwrap_err().to_string().contains("Okafor"));
+    assert_eq!(to_its_end(scan), scan());
+}
+
 /// Input on which a careless scanner takes quadratic time, which here would be many minutes.
 #[test]
 fn hostile_text_is_read_to_its_end() {

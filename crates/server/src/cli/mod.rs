@@ -200,6 +200,7 @@ impl Cli {
             }
         };
         protect_memory();
+        std::panic::set_hook(Box::new(|broken| tell_defect(broken.location())));
         match cli.dispatch(environment) {
             Ok(code) => code,
             // Whoever read the output has seen enough: `bulla scan ... | head`.
@@ -254,6 +255,19 @@ impl Cli {
                 Command::Openapi => say(crate::api::DOCUMENT.as_str()).map(|()| ExitCode::SUCCESS),
             }
         })
+    }
+}
+
+/// Says where the program broke off, and not with which words: Rust's own repeat the text that could not be cut
+/// at a place, or the value that was not expected, and either may be a caller's.
+fn tell_defect(place: Option<&std::panic::Location<'_>>) {
+    let (file, line) = place.map_or(("an unknown place", 0), |at| (at.file(), at.line()));
+    if tracing::dispatcher::has_been_set() {
+        tracing::error!(file, line, "a part of the program broke off, which is a defect");
+    } else {
+        // Nobody is left to tell when standard error is closed.
+        let told = writeln!(std::io::stderr(), "bulla broke off at {file}:{line}: a defect");
+        drop(told);
     }
 }
 

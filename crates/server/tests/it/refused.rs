@@ -319,6 +319,6 @@ async fn no_mutilated_request_breaks_the_house() {
         }
     }
     assert!(statuses.contains(&200) && statuses.contains(&400), "{statuses:?}");
-    assert!(!serving.log_lines().contains("panicked"));
+    assert!(!serving.log_lines().contains("broke off"));
     assert!(house.log().outcomes().len() >= 600);
 }
