@@ -449,7 +449,7 @@ impl House {
 
     async fn try_controls(&self) -> Readiness {
         let mut unready = Vec::new();
-        if self.detector.self_test().is_err() {
+        if self.detector.self_test().is_err() || self.categories.self_test().is_err() {
             unready.push(Unready::Detector);
         }
         if let Err(error) = self.content_keys.held().await {

@@ -24,13 +24,16 @@ pub(crate) struct Lexicon {
 }
 
 impl Lexicon {
-    /// Opens the lists. A list that does not open leaves a hole that the self-test finds.
+    /// Opens the lists. One that does not open, or is not what was written, leaves a hole that the
+    /// self-test finds.
     pub(crate) fn new() -> Self {
-        Self {
-            words: fst::Map::new(WORDS).ok(),
-            phrases: fst::Map::new(PHRASES).ok(),
-            frequent: Frequent::new(),
-        }
+        Self { words: open(WORDS), phrases: open(PHRASES), frequent: Frequent::new() }
+    }
+
+    /// Whether no list is missing. The other layers find much without them, so a text with identifiers in
+    /// it does not tell. Frequent words have no say in it: what is missing there is asked of these.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.words.is_some() && self.phrases.is_some()
     }
 
     /// What is known of the word at a place of a block.
@@ -111,9 +114,30 @@ impl Lexicon {
     }
 }
 
+/// A list, if it is the one that was written: it ends with a checksum of its own.
+fn open(list: &'static [u8]) -> Option<fst::Map<&'static [u8]>> {
+    fst::Map::new(list).ok().filter(|map| map.as_fst().verify().is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_that_is_not_what_was_written_does_not_open() {
+        assert!(Lexicon::new().is_whole());
+        let check = |change: fn(&mut Vec<u8>)| {
+            let mut list = PHRASES.to_vec();
+            change(&mut list);
+            assert!(open(list.leak()).is_none());
+        };
+        check(|list| list[0] ^= 1);
+        check(|list| list[100_000] ^= 1);
+        check(|list| list.truncate(100_000));
+        check(Vec::clear);
+        let lost = Lexicon { phrases: None, ..Lexicon::new() };
+        assert!(!lost.is_whole() && !Lexicon { words: None, ..Lexicon::new() }.is_whole());
+    }
 
     #[test]
     fn what_is_said_of_a_frequent_word_is_what_the_lists_say() {

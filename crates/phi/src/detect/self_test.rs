@@ -47,7 +47,11 @@ pub(crate) fn run(detector: &Detector) -> Result<(), Unscannable> {
         found.iter().any(|f| f.class == class && f.start <= start && f.end >= end)
     });
     let complete = Class::ALL.iter().all(|class| spans.iter().any(|s| s.0 == *class));
-    // So is one whose weights did not open.
+    // So is one whose weights or lists did not open.
     let trained = detector.tagger.is_some() || !detector.layers.has(Layers::SCOUT);
-    if whole && complete && trained { Ok(()) } else { Err(Unscannable::SelfTest) }
+    if whole && complete && trained && detector.lexicon.is_whole() {
+        Ok(())
+    } else {
+        Err(Unscannable::SelfTest)
+    }
 }
