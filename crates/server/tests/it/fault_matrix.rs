@@ -6,16 +6,19 @@
 
 use crate::dialects::{Heard, Speaks, ask_in_every_dialect};
 use crate::failed_sync::shim;
-use crate::house::{CHANGE_LIMIT, House, LOOK, Serving};
+use crate::house::{CHANGE_LIMIT, HANG_UP, House, LOOK, Serving};
 use crate::rules::Rules;
 use ledger::Event;
 use rusqlite::Connection;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 use testkit::authority::{Manners, Stamping};
+use testkit::client::Client;
 use testkit::collector::Collector;
 use testkit::keys::{KeyStand, Mood, Stand};
 use testkit::people::MARISOL;
@@ -30,6 +33,12 @@ const CLINIC: &str = "Lakeside Family Clinic (synthetic)";
 
 /// How long the house may take to go on when a fault has ended.
 const GOES_ON_LIMIT: Duration = Duration::from_secs(20);
+
+/// Text in the longest prompt: a request has 4 MiB, and little of them is around the text.
+const LONGEST_TEXT: usize = (4 << 20) - (64 << 10);
+
+/// How long the scan of that much may take in a debug build on a busy machine.
+const LONG_SCAN_LIMIT: Duration = Duration::from_mins(2);
 
 /// What the house depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,9 +100,9 @@ const fn until_restart(row: Row) -> Row {
 
 use {How::*, Mode::*, Part::*};
 
-/// What is promised. A detector that is down or lies has no row: it is a part of the program, so nothing from
-/// outside makes it fail (`a_control_that_cannot_run_ends_the_exchange`, `/readyz`, `docs/detection.md`).
-const ROWS: [Row; 25] = [
+/// What is promised. The detector is a part of the program, so it is a damaged program that is down or lies
+/// ([`DAMAGES`]).
+const ROWS: [Row; 31] = [
     row(Provider, Down, "nobody listens there", Stop(503, "upstream_unreachable")),
     row(Provider, Slow, "it takes the request and says nothing", Stop(504, "upstream_timeout")),
     row(Provider, Lying, "a page that repeats the prompt", Stop(502, "upstream_invalid")),
@@ -107,7 +116,13 @@ const ROWS: [Row; 25] = [
     row(Authority, Down, "it closes the connection", Degrade),
     row(Authority, Slow, "it answers after seconds", Degrade),
     row(Authority, Lying, "it stamps something else", Degrade),
+    row(Detector, Down, BREAKS, Stop(503, "detector_unavailable")),
+    until_restart(row(Detector, Down, WEIGHTS, Stop(503, "self_test_failed"))),
+    until_restart(row(Detector, Down, LISTS, Stop(503, "self_test_failed"))),
     row(Detector, Slow, "it is busy with long texts of others", Continue),
+    row(Detector, Slow, "it reads the longest prompt, and who sent it leaves", Continue),
+    until_restart(row(Detector, Lying, JUDGE, Stop(503, "self_test_failed"))),
+    until_restart(row(Detector, Lying, CATEGORIES, Stop(503, "self_test_failed"))),
     until_restart(row(
         Journal,
         Down,
@@ -135,6 +150,60 @@ const ROWS: [Row; 25] = [
     row(Traces, Slow, "it takes the request and says nothing", Degrade),
     row(Traces, Lying, "it answers 400 to what is in order", Degrade),
 ];
+
+const BREAKS: &str = "it breaks off in a text that brings out a defect";
+const WEIGHTS: &str = "its weights do not open";
+const LISTS: &str = "its lists are not those that were written";
+const JUDGE: &str = "it overlooks what it must find";
+const CATEGORIES: &str = "it overlooks every special category";
+
+type Damage = fn(&mut [u8]);
+
+/// What the program holds for its detector, and how it is damaged in a copy of the program, by the fault.
+const DAMAGES: [(&str, &[u8], Damage); 5] = [
+    (BREAKS, include_bytes!("../../../phi/data/words.fst"), |words| {
+        // The nodes lie in the order of the words, the root last: these are of words that begin with "zy".
+        let end = words.len();
+        words[end - 400..end - 320].fill(0xff);
+        checksum(words);
+    }),
+    (WEIGHTS, include_bytes!("../../../phi/data/scout.safetensors"), |scout| scout[..64].fill(0)),
+    (LISTS, include_bytes!("../../../phi/data/words.fst"), |words| {
+        let middle = words.len() / 2;
+        words[middle] ^= 1;
+    }),
+    // Weights that are all nothing open like any others.
+    (JUDGE, include_bytes!("../../../phi/data/judge.safetensors"), |judge| {
+        let head = usize::try_from(u64::from_le_bytes(judge[..8].try_into().unwrap())).unwrap();
+        judge[8 + head..].fill(0);
+    }),
+    (CATEGORIES, include_bytes!("../../../phi/data/categories.txt"), |terms| terms.fill(b'\n')),
+];
+
+/// Has a list end with the checksum of what is in it: CRC-32C, masked as Snappy does.
+fn checksum(list: &mut [u8]) {
+    let (body, end) = list.split_last_chunk_mut::<4>().unwrap();
+    let sum = !body.iter().fold(u32::MAX, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
+            sum >> 1 ^ if sum & 1 == 1 { 0x82f6_3b78 } else { 0 }
+        })
+    });
+    *end = sum.rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes();
+}
+
+/// A copy of the program with what it holds for its detector damaged.
+fn damaged(house: &House, fault: &str) -> PathBuf {
+    let (_, part, damage) = DAMAGES.iter().find(|it| it.0 == fault).unwrap();
+    let mut program = fs::read(env!("CARGO_BIN_EXE_bulla")).unwrap();
+    let mut places = memchr::memmem::find_iter(&program, part);
+    let (at, other) = (places.next().unwrap(), places.next());
+    assert_eq!(other, None, "{fault}: it stands in the program twice");
+    damage(&mut program[at..at + part.len()]);
+    let copy = house.path("damaged-bulla");
+    fs::write(&copy, program).unwrap();
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o700)).unwrap();
+    copy
+}
 
 impl Row {
     fn name(&self) -> String {
@@ -185,6 +254,13 @@ fn the_page_shows_the_matrix() {
 struct Door {
     address: SocketAddr,
     key: String,
+}
+
+/// What is asked while the fault of a row lasts.
+fn prompt_of(row: &Row) -> String {
+    let text = prompt();
+    // No word that begins so is in any other prompt, nor in what the self-test plants.
+    if row.fault == BREAKS { format!("{text} Zyndra.") } else { text }
 }
 
 fn prompt() -> String {
@@ -319,7 +395,11 @@ impl Scene {
     }
 
     fn start(&mut self) {
-        let mut command = self.house.command(&["serve", "--listen", "127.0.0.1:0"]);
+        self.start_as(|command| command);
+    }
+
+    fn start_as(&mut self, program: impl FnOnce(Command) -> Command) {
+        let mut command = program(self.house.command(&["serve", "--listen", "127.0.0.1:0"]));
         command.env("LD_PRELOAD", &self.library).env("FAIL_SYNC_WHILE", self.flag());
         command.env("SLOW_SYNC_WHILE", self.slow_flag());
         self.serving = Some(self.house.start(command));
@@ -380,6 +460,7 @@ impl Scene {
                 self.port = gone.address().port();
                 self.captured.extend(gone.captured());
                 gone.stop().await;
+                tokio::time::sleep(HANG_UP).await;
             }
             (Provider, Slow) => self.upstream().play(Reply::fault(Fault::HangBeforeHeaders)),
             (Provider, Lying) if row.fault.starts_with("a page") => {
@@ -405,7 +486,9 @@ impl Scene {
             (Authority, Down) => self.stamping.is(Manners::Gone),
             (Authority, Slow) => self.stamping.is(Manners::Late),
             (Authority, Lying) => self.stamping.is(Manners::OverSomethingElse),
-            (Detector, _) => self.keep_the_detector_busy(),
+            (Detector, Slow) if row.fault.contains("leaves") => self.leave_in_a_scan().await,
+            (Detector, Slow) => self.keep_the_detector_busy(),
+            (Detector, _) => self.restart_damaged(row).await,
             (Journal, Down) => fs::write(self.flag(), "").unwrap(),
             (Journal, Slow) => fs::write(self.slow_flag(), "").unwrap(),
             (Journal, Lying) => {
@@ -449,6 +532,49 @@ impl Scene {
         }
     }
 
+    /// Sends as much text as one request may have, and is gone while it is read.
+    async fn leave_in_a_scan(&mut self) {
+        let mut client = Client::connect(self.serving().address).await.unwrap();
+        let text = format!("{} ", prompt()).repeat(LONGEST_TEXT / (prompt().len() + 1));
+        client.send(&self.serving().request(&crate::house::user(&text))).await.unwrap();
+        // It leaves when the text has arrived, and long before it is read.
+        self.meanwhile.spawn(async move {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            drop(client);
+        });
+    }
+
+    /// Waits until whoever left has its end in the log. Long before that the others are answered.
+    async fn until_it_is_gone(&self) {
+        let begun = Instant::now();
+        let is_gone = |outcome: &ledger::Outcome| outcome.outcome == "caller_gone";
+        while !self.house.log().outcomes().values().any(is_gone) {
+            assert!(begun.elapsed() < LONG_SCAN_LIMIT, "who left has no end in the log");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Starts a damaged copy of the program, which serves, but nobody.
+    async fn restart_damaged(&mut self, row: &Row) {
+        self.serving.take().unwrap().kill();
+        let copy = damaged(&self.house, row.fault);
+        self.start_as(|whole| {
+            let mut command = Command::new(copy);
+            let environment = whole.get_envs().filter_map(|(name, value)| Some((name, value?)));
+            command.args(whole.get_args()).env_clear().envs(environment);
+            command
+        });
+        let ready = self.serving().get("/readyz").await;
+        if row.fault == BREAKS {
+            assert_eq!(ready.status(), 200, "{}: {}", row.name(), ready.text());
+            return;
+        }
+        assert_eq!(ready.status(), 503, "{}: {}", row.name(), ready.text());
+        assert_eq!(ready.json()["detector"], "cannot run", "{}", row.name());
+        let guards = ready.json()["guards"].as_str().unwrap().to_owned();
+        assert!(guards.contains("detector"), "{}: {guards}", row.name());
+    }
+
     fn restart_after(&mut self, change: impl Fn(&Self)) {
         self.serving.take().unwrap().kill();
         change(self);
@@ -476,6 +602,13 @@ impl Scene {
             (Feed, _) => self.siem.revive(),
             (Limits, Down) => self.tamper("ALTER TABLE spent_elsewhere RENAME TO spent"),
             (Traces, _) => self.collector.answers(200),
+            (Detector, Slow) if row.fault.contains("leaves") => self.until_it_is_gone().await,
+            (Detector, Down) if row.fault == BREAKS => {
+                // Others are answered by the same program, which says where it broke off and in which words not.
+                let said = self.serving().log_lines();
+                assert!(said.contains("broke off") && said.contains("fst"), "{said}");
+                assert!(!said.contains("yndra") && !said.contains(MARISOL.name), "{said}");
+            }
             (Identity | Detector | Journal | Limits, _) => {}
             (KeyService, _) => panic!("a test of its own"),
         }
@@ -501,7 +634,8 @@ async fn every_fault_of_a_part_has_its_mode_and_the_house_goes_on() {
     for row in ROWS.iter().filter(|row| row.part != KeyService) {
         scene.begin(row).await;
         let sent = scene.captured().len();
-        let during = ask(&scene.door()).await;
+        let door = scene.door();
+        let during = ask_in_every_dialect(door.address, &door.key, &prompt_of(row)).await;
         check(row, &during);
         if matches!(row.mode, Stop(..)) && row.part != Provider {
             assert_eq!(scene.captured().len(), sent, "{}: something left", row.name());
@@ -529,13 +663,23 @@ async fn every_fault_of_a_part_has_its_mode_and_the_house_goes_on() {
     scene.siem.wait_for(|messages| messages.iter().any(|it| it.contains(&last))).await;
     let serving = scene.serving.take().unwrap();
     let said = serving.log_lines();
-    assert!(!said.contains("panicked") && !said.contains(MARISOL.name), "{said}");
+    assert!(!said.contains("broke off") && !said.contains(MARISOL.name), "{said}");
     serving.stop();
     settle(&scene.house, &scene.captured(), &heard);
     let log = scene.house.log();
     assert!(log.events().any(|event| matches!(event, Event::AnchorFailing { .. })));
     assert!(log.events().any(|event| matches!(event, Event::FeedFailing { .. })));
     assert!(log.events().any(|event| matches!(event, Event::Anchored { .. })));
+    // Each damaged program said what it lacks.
+    let told = log.events().filter(|event| {
+        matches!(event, Event::SelfTestFailed { reason, route: None, .. } if reason == "detector")
+    });
+    assert!(told.count() >= DAMAGES.len() - 1);
+    let broken = log.outcomes().into_values().filter(|outcome| {
+        outcome.outcome == "failed_closed"
+            && outcome.code.as_deref() == Some("detector_unavailable")
+    });
+    assert_eq!(broken.count(), Speaks::ALL.len());
 }
 
 /// The real house behind real sockets, in this process: there a key service need not be away for a minute
