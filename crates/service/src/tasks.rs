@@ -37,6 +37,8 @@ impl Tasks {
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.0.running.fetch_add(1, Ordering::AcqRel);
         let running = Running(Arc::clone(&self.0));
+        // In a place of its own: the runtime moves what it is given several times, and this may be long.
+        let task = Box::pin(task);
         #[expect(clippy::disallowed_methods, reason = "this is the one place that counts tasks")]
         let handle = tokio::spawn(async move {
             let _running = running;
