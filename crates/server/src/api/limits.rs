@@ -1,4 +1,4 @@
-//! What a caller is told of its limits, in the headers that OpenAI's clients know.
+//! What a caller is told of its limits, in the headers that its clients know.
 
 use super::answer::put;
 use super::error::{ApiError, Family};
@@ -12,15 +12,25 @@ use std::time::Duration;
 pub(super) struct OfRoute(pub(super) Option<String>);
 
 /// Says where the caller stands.
-pub(super) fn describe(house: &House, principal: &Principal, response: &mut Response) {
+pub(super) fn describe(
+    house: &House,
+    principal: &Principal,
+    family: Family,
+    response: &mut Response,
+) {
     let route = response.extensions_mut().remove::<OfRoute>().and_then(|route| route.0);
     let standing = house.standing(principal, route.as_deref());
     let headers = response.headers_mut();
+    let (requests, tokens) = match family {
+        Family::Anthropic => (ANTHROPIC_REQUESTS, ANTHROPIC_TOKENS),
+        // The others' services have no headers of their own for it, and some of their clients read these.
+        Family::OpenAi | Family::Bedrock | Family::Google | Family::Mcp => (REQUESTS, TOKENS),
+    };
     if let Some(numbers) = standing.requests {
-        show(headers, REQUESTS, numbers);
+        show(headers, requests, numbers, family);
     }
     if let Some(numbers) = standing.tokens {
-        show(headers, TOKENS, numbers);
+        show(headers, tokens, numbers, family);
     }
 }
 
@@ -33,10 +43,32 @@ const REQUESTS: Names =
 const TOKENS: Names =
     ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"];
 
-fn show(headers: &mut HeaderMap, [limit, remaining, reset]: Names, numbers: Numbers) {
+const ANTHROPIC_REQUESTS: Names = [
+    "anthropic-ratelimit-requests-limit",
+    "anthropic-ratelimit-requests-remaining",
+    "anthropic-ratelimit-requests-reset",
+];
+
+const ANTHROPIC_TOKENS: Names = [
+    "anthropic-ratelimit-tokens-limit",
+    "anthropic-ratelimit-tokens-remaining",
+    "anthropic-ratelimit-tokens-reset",
+];
+
+fn show(
+    headers: &mut HeaderMap,
+    [limit, remaining, reset]: Names,
+    numbers: Numbers,
+    family: Family,
+) {
     put(headers, limit, numbers.limit.to_string());
     put(headers, remaining, numbers.remaining.to_string());
-    put(headers, reset, span(numbers.reset));
+    // Anthropic's name a moment (RFC 3339), the others a span.
+    let when = match family {
+        Family::Anthropic => numbers.again.to_string(),
+        Family::OpenAi | Family::Bedrock | Family::Google | Family::Mcp => span(numbers.reset),
+    };
+    put(headers, reset, when);
 }
 
 /// The answer to a request that a limit refused.

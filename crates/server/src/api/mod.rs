@@ -339,7 +339,7 @@ async fn authenticate(
             request.extensions_mut().insert(principal.clone());
             let mut response = next.run(request).await;
             if right == Right::Ask {
-                limits::describe(&house, &principal, &mut response);
+                limits::describe(&house, &principal, family, &mut response);
             }
             response
         }

@@ -64,6 +64,16 @@ async fn every_answer_says_where_the_caller_stands() {
         assert_eq!(number(&refused, "retry-after"), millis.div_ceil(1000));
         assert_eq!(refused.header("x-bulla-receipt").is_some(), exchange);
     }
+    // Anthropic's clients have names of their own for it, and a moment in place of a span.
+    let body = serde_json::json!({ "model": "nowhere", "max_tokens": 1, "messages": [] });
+    let ask = Request::new("POST", "/v1/messages", body.to_string().into());
+    let theirs = serving.call(&ask.bearer(&house.key)).await;
+    assert_eq!(number(&theirs, "anthropic-ratelimit-requests-limit"), 3);
+    assert_eq!(number(&theirs, "anthropic-ratelimit-tokens-limit"), 50_000);
+    assert_eq!(number(&theirs, "anthropic-ratelimit-requests-remaining"), 0);
+    let again = theirs.header("anthropic-ratelimit-requests-reset").unwrap();
+    serde_json::from_value::<ledger::Time>(again.into()).unwrap();
+    assert_eq!(theirs.header("x-ratelimit-limit-requests"), None);
     // An auditor reads the log, whatever callers may do.
     assert_eq!(serving.get("/healthz").await.status(), 200);
     house.log();

@@ -20,7 +20,7 @@ use crate::identity::Principal;
 use gate::rules::{Limit, Measure, Route};
 use gate::{Code, Refusal};
 use hold::Booking;
-use ledger::{ApiKeyId, Clock, Usage};
+use ledger::{ApiKeyId, Clock, Time, Usage};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -163,6 +163,8 @@ pub struct Numbers {
     pub remaining: u64,
     /// How long until all of it is there again.
     pub reset: Duration,
+    /// When that is, up to a second later.
+    pub again: Time,
 }
 
 /// The tokens that a request of so many bytes may use, which asks for at most so many in its answer.
@@ -303,6 +305,7 @@ impl Limits {
         let mut standing = Standing::default();
         let mut state = self.lock();
         let moment = state.moment(&*self.clock);
+        let now = self.clock.now();
         for limit in in_force.rules.limits().iter() {
             let Some(subject) = subjects.iter().find(|it| it.is_of(limit.per())) else { continue };
             let mut nothing = Used::default();
@@ -314,10 +317,13 @@ impl Limits {
                     Measure::TokensPerMinute | Measure::TokensPerDay => &mut standing.tokens,
                     Measure::Concurrent | Measure::MoneyPerDay | Measure::MoneyPerMonth => continue,
                 };
+                let reset = used.until(*measure, 0, &moment);
+                let seconds = i64::try_from(reset.as_millis().div_ceil(1000)).unwrap_or(i64::MAX);
                 let numbers = Numbers {
                     limit: *most,
                     remaining: most.saturating_sub(used.of(*measure, None, &moment)),
-                    reset: used.until(*measure, 0, &moment),
+                    reset,
+                    again: now.plus_seconds(seconds),
                 };
                 let rank = |it: &Numbers| (it.remaining, it.limit);
                 if shown.as_ref().is_none_or(|shown| rank(&numbers) < rank(shown)) {
