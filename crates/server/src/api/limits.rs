@@ -75,13 +75,17 @@ fn show(
 pub(super) fn refused(reached: &LimitReached, family: Family) -> Response {
     let refusal = reached.refusal();
     let mut response = ApiError::of(refusal.code, refusal.message).respond(family);
-    if let Some(wait) = reached.wait() {
-        // OpenAI's clients read the milliseconds first; both are rounded up, so that nobody is early.
-        let millis = wait.as_micros().div_ceil(1000).max(1);
-        put(response.headers_mut(), "retry-after-ms", millis.to_string());
-        put(response.headers_mut(), "retry-after", millis.div_ceil(1000).to_string());
-    }
+    retry_after(response.headers_mut(), reached);
     response
+}
+
+/// Says when the same request may pass, where waiting helps.
+pub(super) fn retry_after(headers: &mut HeaderMap, reached: &LimitReached) {
+    let Some(wait) = reached.wait() else { return };
+    // OpenAI's clients read the milliseconds first; both are rounded up, so that nobody is early.
+    let millis = wait.as_micros().div_ceil(1000).max(1);
+    put(headers, "retry-after-ms", millis.to_string());
+    put(headers, "retry-after", millis.div_ceil(1000).to_string());
 }
 
 /// A span of time as OpenAI writes it, rounded up: `17ms`, `1s`, `6m0s`, `2h0m5s`.

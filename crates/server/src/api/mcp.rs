@@ -7,7 +7,7 @@ use super::answer::{describe, no_store, put};
 use super::ask::text;
 use super::body;
 use super::error::{ApiError, Family};
-use super::limits::OfRoute;
+use super::limits::{OfRoute, retry_after};
 use axum::Extension;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -162,10 +162,7 @@ fn limited_by(id: Option<&McpRequestId>, limited: Limited) -> Response {
         Some(Ended { released: Some(_), .. }) | None => ApiError::of(refusal.code, refusal.message),
     };
     let mut response = failed(id, &error, None);
-    if let Some(wait) = over.wait() {
-        let seconds = wait.as_millis().div_ceil(1000).max(1);
-        put(response.headers_mut(), "retry-after", seconds.to_string());
-    }
+    retry_after(response.headers_mut(), &over);
     if let Some(Ended { exchange, released }) = ended {
         let recorded = released.as_ref().map(|it| (&it.0, &it.2));
         describe(response.headers_mut(), exchange, recorded);
